@@ -1,0 +1,430 @@
+"""The public methods of every estimator: each checks, then delegates."""
+
+from __future__ import annotations
+
+import copy
+from importlib.util import find_spec
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.utils import Tags, check_scalar
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_ae._fitting import fitted_attributes, train
+from sklearn_ae._input import Array, Moments, check_codes, check_rows, value_range
+from sklearn_ae._losses import Reconstruction
+from sklearn_ae._model import Model
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
+from sklearn_ae._penalties import WeightDecay
+from sklearn_ae._priors import draw, fit_density
+from sklearn_ae._torch import derive_seed, draw_seed, make_generator
+
+if find_spec("sklearn.callback"):
+    from sklearn.callback import CallbackSupportMixin
+else:
+
+    class CallbackSupportMixin:
+        """Stands in before scikit-learn 1.9, which has no callbacks to support."""
+
+
+def _has_density(estimator: BaseAutoencoder) -> bool:
+    return estimator.latent_density is not None
+
+
+def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
+    return estimator.optimizer != "lbfgs"
+
+
+class BaseAutoencoder(
+    Parameters,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Methods of every estimator; a variant overrides the hooks that build parts."""
+
+    # Hooks. Each returns what `super()` returns, and what the variant has of its own.
+
+    def _build_module(
+        self, n_features: int, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        """Build the initialised net."""
+        architecture = resolve_spec("architecture", self.architecture)
+        architecture._validate_params()
+        if self.tied_weights and not architecture.supports_tied_weights:
+            raise ValueError(
+                f"tied_weights=True does not work with architecture={architecture}: "
+                "it has no layers whose transpose is a decoder."
+            )
+        encoder, decoder = architecture.build(
+            n_features,
+            self.n_components,
+            hidden_layer_sizes=self._hidden_layer_sizes(),
+            activation=self.activation,
+            code_activation=self.code_activation,
+            tied_weights=self.tied_weights,
+            initialization=self.initialization,
+            seed=seed,
+        )
+        shift = torch.from_numpy(moments.mean.copy())
+        scale = torch.tensor(moments.scale, dtype=torch.float64)
+        reconstruction = self._build_reconstruction(shift, scale)
+        return AutoencoderModule(
+            encoder, decoder, reconstruction, self._build_penalties()
+        )
+
+    def _build_reconstruction(
+        self, shift: torch.Tensor, scale: torch.Tensor
+    ) -> Reconstruction:
+        """Build the end of the net: what a reconstruction is, and what it costs."""
+        loss = resolve_spec("loss", self.loss)
+        return loss.build(self.output_activation, shift, scale)
+
+    def _build_penalties(self) -> dict[str, nn.Module]:
+        """Build the further terms of the objective, by name."""
+        if not self.weight_decay:
+            return {}
+        return {"weight_decay": WeightDecay(self.weight_decay)}
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        """Compute what follows from the trained net and its training rows."""
+        if self.latent_density is None:
+            return {}
+        seed = derive_seed(model.seed, "latent density") % 2**32
+        density = fit_density(self.latent_density, model.encode(X), seed)
+        model.residual_variance = model.squared_residuals(X)
+        return {"latent_density_": density}
+
+    # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the autoencoder on the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows, in any units: a shift and a scale are part of the net.
+        y : None
+            Ignored, present for consistency.
+
+        Returns
+        -------
+        self : estimator
+            Fitted. Ctrl-C raises `KeyboardInterrupt` and leaves it fitted too.
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used.
+        DivergenceError
+            If the objective is no longer finite.
+        """
+        continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
+        rows, seen = self._check_training_rows(X, reset=not continues)
+        task = None
+        if hasattr(self, "_init_callback_context"):
+            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            task = context, {"X": X, "y": y}, seen
+        self._train(rows, seen, continues, task=task)
+        if task is not None:
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes={}
+            )
+        return self
+
+    @available_if(_learns_by_batch)
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train on, once through the rows of X in their order.
+
+        Shift, scale and the `v` of `score` are those of the first call's rows. It is
+        not available with `optimizer="lbfgs"`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Further training rows.
+        y : None
+            Ignored, present for consistency.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            With `early_stopping=True`, which needs rows that are held out throughout.
+        """
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        continues = self.__sklearn_is_fitted__()
+        rows, seen = self._check_training_rows(X, reset=not continues)
+        self._train(rows, seen, continues, one_pass=True)
+        return self
+
+    def _check_training_rows(
+        self, X: Any, *, reset: bool
+    ) -> tuple[Array, dict[str, Any]]:
+        # On a stand-in: a refused X must not change the names that self has seen.
+        stand_in = object.__new__(type(self))
+        stand_in.__dict__.update(vars(self))
+        X = self._check_rows(X, estimator=stand_in, reset=reset)
+        names = ("n_features_in_", "feature_names_in_")
+        return X, {name: v for name, v in vars(stand_in).items() if name in names}
+
+    def _train(
+        self, X: Array, seen: dict[str, Any], continues: bool, **options: Any
+    ) -> None:
+        outcome = train(self, X, self._model if continues else None, **options)
+        if outcome.history:
+            derived = self._derived_attributes(outcome.model, X)
+            fitted = fitted_attributes(outcome, self if continues else None)
+            if not continues:
+                for name in ("feature_names_in_", "latent_density_"):
+                    vars(self).pop(name, None)
+            vars(self).update(seen | fitted | derived)
+        if outcome.interrupt is not None:
+            raise outcome.interrupt
+
+    # Codes and reconstructions.
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Codes; float32 for float32 rows, else float64.
+        """
+        return self._fitted_model().encode(self._check_rows(X))
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_components)
+            Codes, as `transform` answers them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of the training rows.
+        """
+        model = self._fitted_model()
+        return model.decode(check_codes(X, self._n_features_out))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Encode and decode rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        return self._fitted_model().reconstruct(self._check_rows(X))
+
+    def reconstruction_error(self, X: Any) -> np.ndarray:
+        r"""Squared error of each row's reconstruction, a mean over features.
+
+        .. math:: \|x - \hat x\|^2 / n_\text{features}
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In squared units of X.
+        """
+        X = self._check_rows(X, fitted=True)
+        return self._model.squared_error(X) / X.shape[1]
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        r"""Score each row by how well it is reconstructed.
+
+        .. math:: 1 - \|x - \hat x\|^2 / v
+
+        `v` is the mean squared distance of the training rows from their mean (1 where
+        that is 0). A perfect reconstruction scores 1, and on average over the training
+        rows answering their mean scores 0.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        X = self._check_rows(X, fitted=True)
+        self._check_range(X)
+        variance = self._model.moments.variance or 1.0
+        return 1.0 - self._model.squared_error(X) / variance
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Average of `score_samples`: higher is better, penalties are left out.
+
+        For a linear model it is the share of variance explained, as PCA has it.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : None
+            Ignored, present for consistency.
+
+        Returns
+        -------
+        float
+        """
+        return float(np.mean(self.score_samples(X)))
+
+    @available_if(_has_density)
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        observation_noise: bool = True,
+    ) -> np.ndarray:
+        """Draw new rows: codes from `latent_density`, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            An int makes the draw repeatable, whatever was drawn before.
+        observation_noise : bool, default=True
+            Whether to draw around the decoded codes (with each feature's variance of
+            the training residuals, or 0 and 1 with binary cross-entropy) or to answer
+            the decoded codes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        model = self._fitted_model()
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = draw_seed(random_state)
+        Z = draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
+        generator = make_generator(seed, "observation noise")
+        return model.sample(Z, generator, observation_noise)
+
+    def to_module(self) -> nn.Module:
+        """Answer the net as a torch module of its own, on the CPU in float32.
+
+        Returns
+        -------
+        nn.Module
+            With `encode`, `decode` and `forward`, in the units of the training rows;
+            it shares nothing with the estimator.
+        """
+        module = copy.deepcopy(self._fitted_model().module)
+        return module.to("cpu", torch.float32).requires_grad_(True)
+
+    # What scikit-learn asks.
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of specs, as in `loss__delta=2`.
+
+        A name is replaced by a spec of its own where a parameter of the spec is set.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : estimator
+        """
+        super().set_params(**{k: v for k, v in params.items() if "__" not in k})
+        nested = {k: v for k, v in params.items() if "__" in k}
+        for name in {key.partition("__")[0] for key in nested} & set(SPECS):
+            value = getattr(self, name, None)
+            is_name = isinstance(value, str) and value in SPECS[name]
+            spec = resolve_spec(name, value) if is_name else clone(value, safe=False)
+            setattr(self, name, spec)
+        return super().set_params(**nested)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is a trained model."""
+        return hasattr(self, "_model")
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what kinds of input are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._accepts_sparse()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._model.n_components
+
+    def _accepts_sparse(self) -> bool:
+        # Asked before parameters are validated, so the name may be wrong.
+        spec = SPECS["architecture"].get(self.architecture, self.architecture)
+        return getattr(spec, "supports_sparse", False)
+
+    def _hidden_layer_sizes(self) -> tuple[int, ...]:
+        sizes = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be integers of at least 1, got "
+                f"{self.hidden_layer_sizes!r}."
+            )
+        return sizes
+
+    def _fitted_model(self) -> Model:
+        check_is_fitted(self)
+        return self._model
+
+    def _check_rows(
+        self,
+        X: Any,
+        *,
+        estimator: BaseEstimator | None = None,
+        reset: bool = False,
+        fitted: bool = False,
+    ) -> Array:
+        if fitted:
+            check_is_fitted(self)
+        return check_rows(
+            estimator or self, X, reset=reset, accept_sparse=self._accepts_sparse()
+        )
+
+    def _check_range(self, X: Array, moments: Moments | None = None) -> None:
+        """Refuse rows outside [0, 1] where the loss has no meaning for them."""
+        if not resolve_spec("loss", self.loss).unit_interval:
+            return
+        low, high = value_range(X) if moments is None else (moments.low, moments.high)
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"loss={self.loss!r} needs X in [0, 1], but X ranges from {low:g} to "
+                f"{high:g}; scale it first, for example with MinMaxScaler(clip=True)."
+            )

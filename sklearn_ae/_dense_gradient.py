@@ -1,0 +1,124 @@
+"""The fast path: the gradient of a dense net written out, layer by layer.
+
+For small nets most of a training step is bookkeeping. Here a step is a handful of calls
+to torch without a tape, and the same code serves a stack of models whose weights and
+rows have a leading model axis. `supports` decides; autograd does everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae._functional import ACTIVATIONS, Activation
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
+
+
+def supports(module: AutoencoderModule) -> bool:
+    """Whether the gradient of this module is written out below."""
+    return all(
+        isinstance(part, nn.Sequential)
+        and all(isinstance(layer, (DenseLayer, TransposedLayer)) for layer in part)
+        for part in (module.encoder, module.decoder)
+    ) and all(hasattr(p, "add_derivative") for p in module.penalties.values())
+
+
+@dataclass
+class _Layer:
+    """What a layer needs in both directions.
+
+    `weight` maps inputs to outputs from the right, shape (..., in, out);
+    `weight_gradient` receives its gradient in the same shape, and adds to it if
+    another layer that shares the weight has written before.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    weight_gradient: Tensor
+    bias_gradient: Tensor
+    activation: Activation
+    adds: bool
+
+
+def _layer_of(layer: DenseLayer | TransposedLayer, shared: set[int]) -> _Layer:
+    if isinstance(layer, TransposedLayer):
+        owner = layer.mirrored
+        weight, gradient = owner.weight.detach(), owner.weight.grad
+    else:
+        owner = layer
+        weight, gradient = owner.weight.detach().mT, owner.weight.grad.mT
+    return _Layer(
+        weight,
+        layer.bias.detach(),
+        gradient,
+        layer.bias.grad,
+        ACTIVATIONS[layer.activation],
+        adds=owner is layer and id(owner) in shared,
+    )
+
+
+class DenseGradient:
+    """Writes the gradient of the objective into the parameters' `grad`.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+        One that `supports` accepts, whose parameters have a `grad` to write into. With
+        a leading model axis on every parameter it is a stack of models.
+    """
+
+    def __init__(self, module: AutoencoderModule) -> None:
+        self.module = module
+        layers = [*module.encoder, *module.decoder]
+        shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
+        self.layers = [_layer_of(layer, shared) for layer in layers]
+        self.stacked = self.layers[0].weight.ndim == 3
+        self.affine = torch.baddbmm if self.stacked else torch.addmm
+        self.product = torch.bmm if self.stacked else torch.mm
+        self.reconstruction = module.reconstruction
+        self.unit = module.unit
+        self.penalties = dict(module.penalties.items())
+        for layer in self.layers:
+            if self.stacked:
+                layer.bias = layer.bias.unsqueeze(1)
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """Write the gradient for standardised rows; answer the objective's terms.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_models, n_rows, n_features)
+        """
+        n_rows = x.shape[-2]
+        inputs, arguments, h = [], [], x
+        for layer in self.layers:
+            inputs.append(h)
+            a = self.affine(layer.bias, h, layer.weight)
+            arguments.append(a)
+            h = layer.activation.function(a)
+        cost, delta = self.reconstruction.with_derivative(h, x, 1.0 / n_rows)
+        self._backward(delta, inputs, arguments)
+        terms = {"reconstruction": cost.mean(-1)}
+        for name, penalty in self.penalties.items():
+            term = penalty.add_derivative(self.module, 1.0 / self.unit)
+            terms[name] = term / self.unit
+        return terms
+
+    def _backward(
+        self, delta: Tensor, inputs: list[Tensor], arguments: list[Tensor]
+    ) -> None:
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer, h = self.layers[i], inputs[i]
+            if layer.adds:
+                layer.weight_gradient += self.product(h.mT, delta)
+            else:
+                self.product(h.mT, delta, out=layer.weight_gradient)
+            torch.sum(delta, -2, out=layer.bias_gradient)
+            if i:
+                delta = self.product(delta, layer.weight.mT)
+                delta = self.layers[i - 1].activation.derivative(
+                    delta, arguments[i - 1], h
+                )

@@ -1,0 +1,71 @@
+"""Docstrings of classes that inherit their parameters: each class writes its own only.
+
+A class documents the parameters and attributes it declares, in numpydoc sections. Here
+those of its bases are merged in, so that the finished docstring is complete.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+
+_SECTION = re.compile(r"^(\w[\w ]*)\n-+\n", re.MULTILINE)
+_ENTRY = re.compile(r"^(?=\S)", re.MULTILINE)
+_MERGED = ("Parameters", "Attributes")
+
+
+def split_sections(docstring: str) -> dict[str, str]:
+    """Split a numpydoc docstring into its sections; the summary's name is ""."""
+    pieces = _SECTION.split(inspect.cleandoc(docstring))
+    sections = {"": pieces[0].strip()}
+    for name, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        sections[name] = text.strip()
+    return sections
+
+
+def split_entries(section: str) -> dict[str, str]:
+    """Split a Parameters or Attributes section by the names that it documents."""
+    entries = (entry.rstrip() for entry in _ENTRY.split(section) if entry.strip())
+    return {re.split(r"\s*:", entry, maxsplit=1)[0]: entry for entry in entries}
+
+
+def merge_docstrings(
+    docstrings: Iterable[str | None], parameters: Iterable[str], removed: Iterable[str]
+) -> str:
+    """Merge the docstrings of a class and its bases.
+
+    Parameters
+    ----------
+    docstrings : iterable of str
+        From the class to its most distant base; the first keeps all of its sections.
+    parameters : iterable of str
+        The names in the constructor's signature, in order.
+    removed : iterable of str
+        Attributes of the bases that this class does not have.
+
+    Returns
+    -------
+    str
+    """
+    documented = [split_sections(text) for text in docstrings if text]
+    sections = dict(documented[0]) if documented else {"": ""}
+    merged = {}
+    for name in _MERGED:
+        merged[name] = {}
+        for other in reversed(documented):
+            merged[name].update(split_entries(other.get(name, "")))
+    absent = set(removed)
+    wanted = {
+        "Parameters": [name for name in parameters if name in merged["Parameters"]],
+        "Attributes": sorted(set(merged["Attributes"]) - absent),
+    }
+    for name in _MERGED:
+        sections[name] = "\n".join(merged[name][entry] for entry in wanted[name])
+    order = ["", *_MERGED, *(s for s in sections if s and s not in _MERGED)]
+    texts = [
+        f"{name}\n{'-' * len(name)}\n{sections[name]}" if name else sections[""]
+        for name in order
+        if sections[name]
+    ]
+    return "\n\n".join(texts) + "\n"

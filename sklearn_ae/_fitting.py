@@ -1,0 +1,233 @@
+"""One training run: from an estimator's parameters and rows to a trained model."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_ae._input import Array, RowSource, moments
+from sklearn_ae._model import Model
+from sklearn_ae._modules import AutoencoderModule, set_precision
+from sklearn_ae._torch import draw_seed, make_generator, resolve_device
+from sklearn_ae._training.callbacks import ProgressBar, TaskCallbacks
+from sklearn_ae._training.net import AutoencoderNet
+
+_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
+
+
+@dataclass
+class Outcome:
+    """What a training run leaves behind.
+
+    Attributes
+    ----------
+    model : Model
+    history : list of dict
+        A record per epoch; empty where an interrupt came before the first step.
+    interrupt : KeyboardInterrupt or None
+        What ended the run early.
+    """
+
+    model: Model
+    history: list[dict[str, Any]]
+    interrupt: KeyboardInterrupt | None
+
+
+def train(
+    estimator: Any,
+    X: Array,
+    previous: Model | None,
+    *,
+    one_pass: bool = False,
+    task: tuple[Any, dict[str, Any], dict[str, Any]] | None = None,
+) -> Outcome:
+    """Train a new module, or on from a previous model, which stays as it is.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        With valid parameters.
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    previous : Model or None
+    one_pass : bool, default=False
+        Whether to go once through the rows, in their order (`partial_fit`).
+    task : tuple, default=None
+        The context of scikit-learn's callbacks, the data they are shown, and the
+        attributes that a fitted estimator has besides its model.
+    """
+    device = resolve_device(estimator.device)
+    seed = draw_seed(estimator.random_state) if previous is None else previous.seed
+    found = moments(X) if previous is None else previous.moments
+    n_epochs = 0 if previous is None else previous.n_epochs
+    estimator._check_range(X, found if previous is None else None)
+    uses_all_rows = estimator.optimizer == "lbfgs"
+    # The line search compares objectives that differ by less than float32 can show.
+    dtype = torch.float64 if uses_all_rows else torch.float32
+    module = estimator._build_module(X.shape[1], found, seed)
+    if previous is not None:
+        _load_weights(module, previous.module)
+    set_precision(module, dtype).to(device)
+    source = RowSource(X, found.mean, found.scale, dtype, device)
+    validation = None
+    if estimator.early_stopping:
+        source, validation = _split(source, estimator.validation_fraction, seed)
+    net = _build_net(estimator, module, len(source), validation, one_pass)
+    net.seed, net.epochs_before = None if one_pass else seed, n_epochs
+    net.initialize()
+    if previous is not None and previous.optimizer_state is not None:
+        _restore(net, previous.optimizer_state)
+    model = Model(
+        module, device, found, estimator.n_components, seed, n_epochs
+    )
+    if task is not None:
+        context, data, attributes = task
+        net.callbacks_.append(
+            (
+                "task",
+                TaskCallbacks(context, estimator, data, _snapshot(model, attributes)),
+            )
+        )
+    interrupt = None
+    try:
+        net.partial_fit(source)
+    except KeyboardInterrupt as caught:
+        interrupt = caught
+    model.n_epochs += len(net.history)
+    if (one_pass or estimator.warm_start) and not uses_all_rows:
+        model.optimizer_state = {
+            "optimizer": estimator.optimizer,
+            "state": copy.deepcopy(net.optimizer_.state_dict()),
+        }
+    net.flat_.release()
+    set_precision(module, torch.float32).eval()
+    return Outcome(model, [dict(row) for row in net.history], interrupt)
+
+
+def _build_net(
+    estimator: Any,
+    module: AutoencoderModule,
+    n_rows: int,
+    validation: RowSource | None,
+    one_pass: bool,
+) -> AutoencoderNet:
+    callbacks = [_copy(callback) for callback in estimator.callbacks or []]
+    max_epochs = 1 if one_pass else estimator.max_epochs
+    if estimator.verbose:
+        callbacks.append(ProgressBar(max_epochs, type(estimator).__name__))
+    return AutoencoderNet(
+        module,
+        validation=validation,
+        optimizer=estimator.optimizer,
+        lr=estimator.learning_rate,
+        schedule=None if one_pass else estimator.learning_rate_schedule,
+        max_epochs=max_epochs,
+        batch_size=_batch_size(estimator.batch_size, n_rows),
+        tol=estimator.tol,
+        n_iter_no_change=estimator.n_iter_no_change,
+        callbacks=callbacks,
+    )
+
+
+def _batch_size(batch_size: int | str, n_rows: int) -> int:
+    if batch_size != "auto":
+        return batch_size
+    power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
+    return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+def _copy(callback: Any) -> Any:
+    """Copy a callback, or its pair of name and callback: what it sets stays inside."""
+    if isinstance(callback, tuple):
+        name, callback = callback
+        return name, copy.copy(callback)
+    return copy.copy(callback)
+
+
+def _split(
+    source: RowSource, fraction: float, seed: int
+) -> tuple[RowSource, RowSource]:
+    n_rows = len(source)
+    n_held_out = math.ceil(fraction * n_rows)
+    if n_rows - n_held_out < 2:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} leaves "
+            f"{n_rows - n_held_out} of {n_rows} rows to train on; it needs at least 2."
+        )
+    generator = make_generator(seed, "validation split")
+    order = torch.randperm(n_rows, generator=generator).numpy()
+    held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+    return source.subset(kept), source.subset(held_out)
+
+
+def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None:
+    weights = dict(trained.named_parameters())
+    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    if shapes != {name: tuple(p.shape) for name, p in weights.items()}:
+        raise ValueError(
+            "The shape of the net has changed since the last fit, so training cannot "
+            "continue from it; set warm_start=False or fit a clone."
+        )
+    for name, parameter in module.named_parameters():
+        parameter.data.copy_(weights[name].data)
+
+
+def _restore(net: AutoencoderNet, kept: dict[str, Any]) -> None:
+    """Continue with the moments of an earlier optimizer of the same kind."""
+    if kept["optimizer"] != net.optimizer:
+        return
+    net.optimizer_.load_state_dict(kept["state"])
+    for group in net.optimizer_.param_groups:
+        group["lr"] = net.lr
+
+
+def _snapshot(model: Model, attributes: dict[str, Any]):
+    """Answer what makes a fitted estimator of the weights at the time of the call."""
+
+    def answer() -> dict[str, Any]:
+        module = set_precision(copy.deepcopy(model.module), torch.float32).eval()
+        for parameter in module.parameters():
+            parameter.grad = None
+        return {
+            **attributes,
+            "_model": replace(model, module=module, _twins={}),
+        }
+
+    return answer
+
+
+def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
+    """Answer the public attributes that tell of the training.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    earlier : estimator or None
+        The estimator whose earlier epochs the run has continued.
+    """
+    rows = outcome.history
+    history = [*(earlier.history_ if earlier is not None else []), *rows]
+    with_validation = "valid_loss" in rows[-1]
+    kept = rows[-1]
+    if with_validation:
+        kept = min(rows, key=lambda row: row["valid_loss"])
+    return {
+        "_model": outcome.model,
+        "history_": history,
+        "n_iter_": outcome.model.n_epochs,
+        "loss_": kept["train_loss"],
+        "loss_curve_": [row["train_loss"] for row in history],
+        "loss_terms_": {
+            name: [row["terms"].get(name, 0.0) for row in history]
+            for name in rows[-1]["terms"]
+        },
+        "validation_scores_": (
+            [-row["valid_loss"] for row in history if "valid_loss" in row]
+            if with_validation
+            else None
+        ),
+    }

@@ -1,0 +1,155 @@
+"""Activations and losses as pure functions, each with its derivative beside it.
+
+A derivative is a vector-Jacobian product: it takes the gradient of the objective with
+respect to the result and answers the gradient with respect to the argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_aten = torch.ops.aten
+
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+LEAKY_SLOPE = 0.01
+
+
+class Residual(NamedTuple):
+    """A loss of residuals, entry by entry, and its derivative."""
+
+    function: Callable[..., Tensor]
+    derivative: Callable[..., Tensor]
+
+
+class Activation(NamedTuple):
+    """A function of pre-activations `a`, its derivative, and the weights it likes.
+
+    `derivative(gradient, a, h)` has both the argument `a` and the result `h` at hand.
+    `gain` is the variance of the weights times the number of inputs that keeps the
+    variance of the signal; None stands for Glorot's rule.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
+    gain: float | None
+
+
+def binary(a: Tensor) -> Tensor:
+    """Step from 0 to 1 at 0; gradients pass as if it were the logistic function."""
+    soft = torch.sigmoid(a)
+    return (a > 0).to(a.dtype) + (soft - soft.detach())
+
+
+def _identity(a: Tensor) -> Tensor:
+    return a
+
+
+def _selu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
+    return _aten.elu_backward(gradient, SELU_ALPHA, SELU_SCALE, 1.0, True, h)
+
+
+def _elu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
+    return _aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, h)
+
+
+def _leaky_relu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
+    return _aten.leaky_relu_backward(gradient, a, LEAKY_SLOPE, False)
+
+
+ACTIVATIONS = {
+    "identity": Activation(_identity, lambda gradient, a, h: gradient, None),
+    "relu": Activation(
+        torch.relu,
+        lambda gradient, a, h: _aten.threshold_backward(gradient, h, 0),
+        2.0,
+    ),
+    "logistic": Activation(
+        torch.sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
+    ),
+    "tanh": Activation(
+        torch.tanh, lambda gradient, a, h: _aten.tanh_backward(gradient, h), None
+    ),
+    "selu": Activation(torch.selu, _selu_derivative, 1.0),
+    "elu": Activation(F.elu, _elu_derivative, 1.0),
+    "gelu": Activation(
+        F.gelu, lambda gradient, a, h: _aten.gelu_backward(gradient, a), 2.0
+    ),
+    "silu": Activation(
+        F.silu, lambda gradient, a, h: _aten.silu_backward(gradient, a), 2.0
+    ),
+    "leaky_relu": Activation(
+        F.leaky_relu, _leaky_relu_derivative, 2.0 / (1 + LEAKY_SLOPE**2)
+    ),
+    "binary": Activation(
+        binary,
+        lambda gradient, a, h: _aten.sigmoid_backward(gradient, torch.sigmoid(a)),
+        None,
+    ),
+}
+
+
+def weight_deviation(activation: str, n_inputs: int, n_outputs: int) -> float:
+    """Answer the standard deviation of initial weights before an activation.
+
+    He et al. (2015) for rectifiers, LeCun et al. (1998) for SELU and ELU (Klambauer
+    et al. 2017), Glorot and Bengio (2010) for saturating and linear units.
+    """
+    gain = ACTIVATIONS[activation].gain
+    if gain is None:
+        return math.sqrt(2.0 / (n_inputs + n_outputs))
+    return math.sqrt(gain / n_inputs)
+
+
+def squared_error(residual: Tensor) -> Tensor:
+    """Answer r^2."""
+    return residual.square()
+
+
+def squared_error_derivative(residual: Tensor) -> Tensor:
+    """Answer 2 r."""
+    return 2 * residual
+
+
+def absolute_error(residual: Tensor) -> Tensor:
+    """Answer |r|."""
+    return residual.abs()
+
+
+def absolute_error_derivative(residual: Tensor) -> Tensor:
+    """Answer the sign of r."""
+    return residual.sign()
+
+
+def huber(residual: Tensor, delta: float | Tensor) -> Tensor:
+    """r^2 / 2 up to |r| = delta, delta (|r| - delta / 2) beyond (Huber 1964)."""
+    clipped = torch.clamp(residual, -delta, delta)
+    return clipped * (residual - clipped / 2)
+
+
+def huber_derivative(residual: Tensor, delta: float | Tensor) -> Tensor:
+    """Cut r at plus and minus delta."""
+    return torch.clamp(residual, -delta, delta)
+
+
+RESIDUAL_LOSSES = {
+    "squared_error": Residual(squared_error, squared_error_derivative),
+    "absolute_error": Residual(absolute_error, absolute_error_derivative),
+    "huber": Residual(huber, huber_derivative),
+}
+
+
+def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """-x log p - (1 - x) log(1 - p), p the logistic of the logits, in nats."""
+    return F.softplus(logits) - logits * target
+
+
+def binary_cross_entropy_derivative(logits: Tensor, target: Tensor) -> Tensor:
+    """Answer p - x, for `binary_cross_entropy`."""
+    return torch.sigmoid(logits) - target

@@ -1,0 +1,248 @@
+"""From anything array-like to a checked array, and from that to batches of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
+
+# Entries read at a time: large enough for the matrix products, small enough for caches.
+_SLICE_ENTRIES = 2**20
+# scikit-learn's words for it.
+_TOO_LARGE = "Input X contains infinity or a value too large for dtype('{}')."
+# A file mapped into memory is read batch by batch from this size on.
+_MAPPED_BYTES = 2**28
+
+
+def check_rows(
+    estimator: BaseEstimator, X: object, *, reset: bool, accept_sparse: bool
+) -> Array:
+    """Check X as scikit-learn does, keeping its dtype: rows are cast as they are read.
+
+    Returns
+    -------
+    ndarray or CSR array of shape (n_samples, n_features)
+    """
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse=("csr", "csc") if accept_sparse else False,
+        dtype="numeric",
+    )
+    return X.tocsr() if scipy.sparse.issparse(X) else X
+
+
+def check_codes(Z: object, n_components: int) -> np.ndarray:
+    """Check codes for `inverse_transform`: a 2-D numeric array of the right width."""
+    Z = check_array(Z, accept_sparse=("csr", "csc"), dtype="numeric")
+    if Z.shape[1] != n_components:
+        raise ValueError(
+            f"X has {Z.shape[1]} components, but {n_components} are expected: codes, "
+            "as transform answers them."
+        )
+    return Z.toarray() if scipy.sparse.issparse(Z) else Z
+
+
+def compute_dtype(X: Array) -> np.dtype:
+    """Answer float32 for float32 rows, float64 for everything else."""
+    is_single = X.dtype.kind == "f" and X.dtype.itemsize == 4
+    return np.dtype(np.float32 if is_single else np.float64)
+
+
+def read_rows(X: Array, rows: slice | np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Answer some rows as a dense, native, C-contiguous array of their own."""
+    part = X[rows]
+    if scipy.sparse.issparse(part):
+        part = part.toarray()
+    return np.array(part, dtype=dtype, order="C", copy=True)
+
+
+def row_slices(n_rows: int, n_features: int) -> Iterator[slice]:
+    """Yield slices of consecutive rows of about a million entries each."""
+    step = max(1, _SLICE_ENTRIES // max(1, n_features))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What one pass over the training rows tells, in float64.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    variance : float
+        Mean squared distance of the rows from their mean; 0 where it is rounding.
+    low, high : float
+        The smallest and the largest value.
+    """
+
+    mean: np.ndarray
+    variance: float
+    low: float
+    high: float
+
+    @property
+    def scale(self) -> float:
+        """Root mean square deviation per entry, 1 where the rows do not differ."""
+        return math.sqrt(self.variance / len(self.mean)) if self.variance else 1.0
+
+
+def moments(X: Array) -> Moments:
+    """Pass once over the rows.
+
+    The update is that of Chan, Golub and LeVeque (1983), which does not cancel for data
+    far from zero.
+
+    Raises
+    ------
+    ValueError
+        If X holds values that float32 cannot.
+    """
+    n_seen, mean, spread = 0, np.zeros(X.shape[1]), 0.0
+    low, high = math.inf, -math.inf
+    for rows in row_slices(*X.shape):
+        part = read_rows(X, rows, np.dtype(np.float64))
+        low, high = min(low, float(part.min())), max(high, float(part.max()))
+        if max(high, -low) > np.finfo(np.float32).max:
+            raise ValueError(_TOO_LARGE.format("float32"))
+        part_mean = part.mean(axis=0)
+        part -= part_mean
+        n_part, gap = len(part), part_mean - mean
+        total = n_seen + n_part
+        spread += float(np.vdot(part, part))
+        spread += float(gap @ gap) * n_seen * n_part / total
+        mean += gap * (n_part / total)
+        n_seen = total
+    variance = spread / n_seen
+    rounding = 8 * np.finfo(np.float64).eps * max(high, -low)
+    if variance <= X.shape[1] * rounding**2:
+        variance = 0.0
+    return Moments(mean, variance, low, high)
+
+
+def value_range(X: Array) -> tuple[float, float]:
+    """Answer the smallest and the largest value."""
+    ends = np.array(
+        [
+            (part.min(), part.max())
+            for part in (read_rows(X, rows, X.dtype) for rows in row_slices(*X.shape))
+        ]
+    )
+    return float(ends[:, 0].min()), float(ends[:, 1].max())
+
+
+def check_finite(values: Tensor) -> Tensor:
+    """Answer the values if all are finite.
+
+    Raises
+    ------
+    ValueError
+        If some are not: finite rows went in, so one was too large to compute with.
+    """
+    if not bool(torch.isfinite(values).all()):
+        raise ValueError(_TOO_LARGE.format(str(values.dtype).removeprefix("torch.")))
+    return values
+
+
+def _is_large_map(X: Array) -> bool:
+    owner = X
+    while owner is not None and not isinstance(owner, np.memmap):
+        owner = getattr(owner, "base", None)
+    return owner is not None and X.nbytes > _MAPPED_BYTES
+
+
+class RowSource:
+    """Rows of X, standardised, as tensors on a device.
+
+    X becomes one tensor on the device when it fits; rows of sparse matrices and of
+    large files mapped into memory are read as they are asked for.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    shift : ndarray of shape (n_features,)
+        Subtracted in float64, before the cast.
+    scale : float
+    dtype : torch.dtype
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        X: Array,
+        shift: np.ndarray,
+        scale: float,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.n_features = X.shape[1]
+        self._X, self._shift, self._scale = X, shift, scale
+        self._dtype, self._device = dtype, device
+        self._index: np.ndarray | None = None
+        self.resident: Tensor | None = None
+        if self._fits():
+            self.resident = torch.empty(X.shape, dtype=dtype, device=device)
+            for rows in row_slices(*X.shape):
+                self.resident[rows] = self._read(rows)
+
+    def _fits(self) -> bool:
+        if scipy.sparse.issparse(self._X) or _is_large_map(self._X):
+            return False
+        if self._device.type != "cuda":
+            return True
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return self._X.size * self._dtype.itemsize < free / 2
+
+    def _read(self, rows: slice | np.ndarray) -> Tensor:
+        part = read_rows(self._X, rows, np.dtype(np.float64))
+        part -= self._shift
+        part /= self._scale
+        return torch.from_numpy(part).to(self._device, self._dtype)
+
+    def __len__(self) -> int:
+        source = self.resident if self.resident is not None else self._index
+        return self._X.shape[0] if source is None else len(source)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Answer all rows in data units, for callbacks that look at the data."""
+        rows = self[0 : len(self)].double().cpu().numpy()
+        return (rows * self._scale + self._shift).astype(dtype or np.float64)
+
+    def like(self, X: Array) -> RowSource:
+        """Answer a source of other rows, standardised in the same way."""
+        return RowSource(X, self._shift, self._scale, self._dtype, self._device)
+
+    def subset(self, index: np.ndarray) -> RowSource:
+        """Answer a source of the rows of an index array."""
+        part = object.__new__(RowSource)
+        part.__dict__.update(self.__dict__)
+        if self.resident is not None:
+            part.resident = self.resident[torch.from_numpy(index).to(self._device)]
+        else:
+            part._index = index if self._index is None else self._index[index]
+        return part
+
+    def take(self, order: Tensor) -> Tensor:
+        """Answer the rows of a tensor of indices."""
+        if self.resident is not None:
+            return self.resident.index_select(0, order)
+        rows = order.cpu().numpy()
+        return self._read(rows if self._index is None else self._index[rows])
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Answer consecutive rows."""
+        if self.resident is not None:
+            return self.resident[rows]
+        return self._read(rows if self._index is None else self._index[rows])

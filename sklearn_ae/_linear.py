@@ -1,0 +1,117 @@
+"""The linear autoencoder, whose decoder spans the subspace of PCA."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+
+from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._input import Array, read_rows, row_slices
+from sklearn_ae._model import Model
+
+
+class LinearAutoencoder(BaseAutoencoder):
+    r"""Linear autoencoder: PCA's subspace, found by gradient descent.
+
+    .. math:: \min_{W_1, W_2, b_1, b_2} \frac{1}{n}
+              \sum_x \|x - W_2 (W_1 x + b_1) - b_2\|^2
+
+    Every local minimum is global and its decoder spans the first principal components
+    (Bourlard and Kamp 1988, Baldi and Hornik 1989); the minimum is the sum of the other
+    eigenvalues of the covariance. The net finds the subspace, not its axes: order,
+    signs and variances of `components_` come from the covariance of the training rows
+    projected on it. `transform` is the net's own code.
+
+    Parameters
+    ----------
+    optimizer : str or callable, default="lbfgs"
+        As in :class:`Autoencoder`.
+    max_epochs : int, default=200
+        Passes over the rows at most; with "lbfgs", steps of at most 20 iterations.
+    tol : float, default=1e-7
+        Training ends when `n_iter_no_change` epochs have not improved the objective by
+        `tol` times its absolute value in the first epoch.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (min(n_components, n_features), n_features)
+        Orthonormal axes of the decoder's span, by decreasing variance, with the signs
+        of PCA.
+    explained_variance_ : ndarray of shape (min(n_components, n_features),)
+        Variance of the training rows along each, with n - 1 degrees of freedom.
+    explained_variance_ratio_ : ndarray of shape (min(n_components, n_features),)
+        The same as a share of the total variance.
+    mean_ : ndarray of shape (n_features,)
+        Training mean per feature.
+
+    See Also
+    --------
+    Autoencoder : The same with hidden layers.
+
+    References
+    ----------
+    H. Bourlard and Y. Kamp. Auto-association by multilayer perceptrons and singular
+    value decomposition. Biological Cybernetics 59 (1988).
+
+    P. Baldi and K. Hornik. Neural networks and principal component analysis: learning
+    from examples without local minima. Neural Networks 2 (1989).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae import LinearAutoencoder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> linear = LinearAutoencoder(2, random_state=0).fit(X)
+    >>> pca = PCA(2).fit(X)
+    >>> bool(abs(linear.components_ - pca.components_).max() < 1e-3)
+    True
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = field(default=(), init=False)
+    activation: str = field(default="identity", init=False)
+    code_activation: str = field(default="identity", init=False)
+    output_activation: str = field(default="auto", init=False)
+    architecture: str = field(default="dense", init=False)
+    loss: str = field(default="squared_error", init=False)
+    optimizer: Any = "lbfgs"
+    tol: float = 1e-7
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        """Find the principal axes within the span of the decoder."""
+        attributes = super()._derived_attributes(model, X)
+        # One code per component, and the origin: the decoder's columns and its bias.
+        codes = np.vstack([np.eye(model.n_components), np.zeros(model.n_components)])
+        rows = model.decode(codes)
+        basis, _ = np.linalg.qr((rows[:-1] - rows[-1]).T)
+        mean = model.moments.mean
+        covariance, total = _projected_covariance(X, mean, basis)
+        variances, axes = np.linalg.eigh(covariance)
+        components = (basis @ axes[:, ::-1]).T
+        # PCA's convention: the largest entry of each axis is positive.
+        largest = np.abs(components).argmax(axis=1)
+        signs = np.sign(components[np.arange(len(components)), largest])
+        variances = np.maximum(variances[::-1], 0.0)
+        return attributes | {
+            "components_": components * signs[:, np.newaxis],
+            "explained_variance_": variances,
+            "explained_variance_ratio_": variances / total if total else variances,
+            "mean_": mean.copy(),
+        }
+
+
+def _projected_covariance(
+    X: Array, mean: np.ndarray, basis: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Covariance of the rows projected on a basis, and the rows' total variance."""
+    n_samples, rank = X.shape[0], basis.shape[1]
+    scatter, total = np.zeros((rank, rank)), 0.0
+    for rows in row_slices(*X.shape):
+        centred = read_rows(X, rows, np.dtype(np.float64)) - mean
+        projected = centred @ basis
+        scatter += projected.T @ projected
+        total += float(np.vdot(centred, centred))
+    degrees = max(1, n_samples - 1)
+    return scatter / degrees, total / degrees

@@ -1,0 +1,168 @@
+"""A trained module and what it is evaluated with: rows in, arrays out, in slices."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_ae._input import (
+    Array,
+    Moments,
+    check_finite,
+    compute_dtype,
+    read_rows,
+    row_slices,
+)
+from sklearn_ae._modules import AutoencoderModule, in_precision
+from sklearn_ae._torch import available_devices, evaluation, limited_threads
+
+_TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
+
+
+@dataclass
+class Model:
+    """What a fit leaves behind.
+
+    Attributes
+    ----------
+    module : AutoencoderModule
+        In float32, on `device`.
+    device : torch.device
+    moments : Moments
+        Mean and variance of the (first) training rows.
+    n_components : int
+        Width of the code.
+    seed : int
+        Where the fit's streams of random numbers start.
+    n_epochs : int
+        Epochs trained, which is also how far those streams have been used.
+    residual_variance : ndarray of shape (n_features,) or None
+        Of the training rows, where a latent density makes use of it.
+    optimizer_state : dict or None
+        Of a fit that may continue; in memory only.
+    """
+
+    module: AutoencoderModule
+    device: torch.device
+    moments: Moments
+    n_components: int
+    seed: int
+    n_epochs: int
+    residual_variance: np.ndarray | None = None
+    optimizer_state: dict[str, Any] | None = None
+    _twins: dict[torch.dtype, AutoencoderModule] = field(default_factory=dict)
+
+    def encode(self, X: Array) -> np.ndarray:
+        """Codes of rows, shape (n_samples, n_components)."""
+        return self._map(X, lambda module, x: module.encode(x))
+
+    def decode(self, Z: np.ndarray) -> np.ndarray:
+        """Rows of codes, shape (n_samples, n_features)."""
+        return self._map(Z, lambda module, z: module.decode(z))
+
+    def reconstruct(self, X: Array) -> np.ndarray:
+        """Rows encoded and decoded, shape (n_samples, n_features)."""
+        return self._map(X, lambda module, x: module(x))
+
+    def squared_error(self, X: Array) -> np.ndarray:
+        """Squared error of each row, summed over features, in float64."""
+        return self._map(X, _squared_error)
+
+    def squared_residuals(self, X: Array) -> np.ndarray:
+        """Mean squared residual of each feature over the rows."""
+        total = np.zeros(X.shape[1])
+        for rows in row_slices(*X.shape):
+            part = read_rows(X, rows, np.dtype(np.float64))
+            total += np.square(part - self.reconstruct(part)).sum(axis=0)
+        return total / X.shape[0]
+
+    def sample(
+        self, Z: np.ndarray, generator: torch.Generator, observation_noise: bool
+    ) -> np.ndarray:
+        """Rows drawn around the decoded codes, or the decoded codes themselves."""
+        x_hat = self.decode(Z)
+        if not observation_noise:
+            return x_hat
+        deviation = torch.from_numpy(np.sqrt(self.residual_variance))
+        reconstruction = self.module.reconstruction
+        return reconstruction.draw(
+            torch.from_numpy(x_hat), deviation, generator
+        ).numpy()
+
+    def _map(
+        self, X: Array, function: Callable[[AutoencoderModule, Tensor], Tensor]
+    ) -> np.ndarray:
+        dtype = compute_dtype(X)
+        module = self._in_precision(_TORCH_DTYPES[dtype])
+        weights = sum(parameter.numel() for parameter in module.parameters())
+        slices = list(row_slices(X.shape[0], self._width(module)))
+        work = float(weights) * (slices[0].stop - slices[0].start)
+        answer = None
+        with evaluation(self.device), limited_threads(work):
+            for rows in slices:
+                x = torch.from_numpy(read_rows(X, rows, dtype)).to(self.device)
+                part = check_finite(function(module, x)).cpu().numpy()
+                if answer is None:
+                    answer = np.empty((X.shape[0], *part.shape[1:]), part.dtype)
+                answer[rows] = part
+        return answer
+
+    def _width(self, module: AutoencoderModule) -> int:
+        widths = [max(parameter.shape) for parameter in module.parameters()]
+        return max(len(self.moments.mean), *widths)
+
+    def _in_precision(self, dtype: torch.dtype) -> AutoencoderModule:
+        if dtype not in self._twins:
+            self._twins[dtype] = in_precision(self.module, dtype).eval()
+        return self._twins[dtype]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep weights as numpy arrays: they load without CUDA, and nothing else does.
+
+        The optimizer's state and the copies in other precisions stay behind.
+        """
+        module = copy.deepcopy(self.module).cpu()
+        arrays = {
+            name: tensor.detach().numpy() for name, tensor in named_tensors(module)
+        }
+        return {
+            **vars(self),
+            "module": (module.to("meta"), arrays),
+            "device": str(self.device),
+            "optimizer_state": None,
+            "_twins": {},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the module on its device, or on the CPU where there is none."""
+        skeleton, arrays = state["module"]
+        device = torch.device(state["device"])
+        if str(device) not in available_devices() and not (
+            device == torch.device("cuda") and torch.cuda.is_available()
+        ):
+            warnings.warn(
+                f"This model was trained on device={str(device)!r}, which is not "
+                "available here: it is evaluated on the CPU.",
+                stacklevel=2,
+            )
+            device = torch.device("cpu")
+        module = skeleton.to_empty(device="cpu")
+        for name, tensor in named_tensors(module):
+            tensor.data.copy_(torch.from_numpy(np.array(arrays[name])))
+        self.__dict__.update(state, module=module.to(device), device=device)
+
+
+def named_tensors(module: torch.nn.Module) -> list[tuple[str, Tensor]]:
+    """List all parameters and buffers of a module by name."""
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def _squared_error(module: AutoencoderModule, x: Tensor) -> Tensor:
+    return (x - module(x)).double().square().sum(-1)

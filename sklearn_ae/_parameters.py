@@ -1,0 +1,214 @@
+"""The parameters that every estimator has: fields, constraints and documentation.
+
+Each is declared here once. A subclass is a dataclass by inheritance: it declares and
+documents only what is its own, and `Parameters` completes signature, constraints and
+docstring.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from sklearn_ae._documentation import merge_docstrings
+from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._losses import LOSSES, Loss
+from sklearn_ae.architectures import ARCHITECTURES
+from sklearn_ae.architectures._base import Architecture
+
+# Parameters whose value may be a spec; a name stands for one at its defaults.
+SPECS: dict[str, dict[str, type]] = {"architecture": ARCHITECTURES, "loss": LOSSES}
+
+_POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
+_ACTIVATION = StrOptions(set(ACTIVATIONS))
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Parameters:
+    """Parameters of every estimator.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components of the code.
+    hidden_layer_sizes : tuple of int, default=(256, 64)
+        Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
+        shallow net.
+    activation : str, default="relu"
+        Activation of the hidden layers: "identity", "relu", "logistic", "tanh",
+        "selu", "elu", "gelu", "silu", "leaky_relu" or "binary" (a step from 0 to 1
+        whose gradient is the logistic function's).
+    code_activation : str, default="identity"
+        Activation of the code, one of the same.
+    output_activation : str, default="auto"
+        Activation of the reconstruction, one of the same; it maps to data units.
+        "auto" follows the loss: logistic for binary cross-entropy, identity otherwise.
+    architecture : "dense" or spec, default="dense"
+        What the encoder and the decoder are made of, see
+        :mod:`sklearn_ae.architectures`.
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed.
+    loss : str or spec, default="squared_error"
+        Cost of a reconstruction, summed over features: "squared_error",
+        "absolute_error", "huber" (or `Huber(delta)`) or "binary_cross_entropy" (in
+        nats, for X in [0, 1]).
+    initialization : "auto" or float, default="auto"
+        Standard deviation of the initial weights; "auto" chooses it for each layer by
+        its activation and width.
+    optimizer : str or callable, default="adam"
+        "adam", "sgd" (Nesterov momentum 0.9), "rmsprop", "lbfgs" (strong Wolfe line
+        search on all rows, in float64; learning rate, schedule and batch size are
+        ignored, and an epoch is at most 20 iterations), a torch optimizer class or a
+        `functools.partial` of one.
+    learning_rate : float, default=1e-3
+        First step size of the optimizer.
+    learning_rate_schedule : str or callable, default=None
+        "cosine" (to 0 at `max_epochs`), "exponential" (to a hundredth at
+        `max_epochs`), "plateau", or a `functools.partial` of a torch scheduler; one
+        step an epoch.
+    weight_decay : float, default=0.0
+        The objective contains `weight_decay` times the sum of all squared weights
+        (biases are left out). It means the same for every optimizer.
+    batch_size : int or "auto", default="auto"
+        Rows in a batch; the last batch of an epoch may be smaller. "auto" is a power
+        of two near a fortieth of the rows, from 32 to 256.
+    max_epochs : int, default=200
+        Passes over the rows at most.
+    tol : float, default=1e-4
+        Training ends when `n_iter_no_change` epochs have not improved the objective by
+        `tol` times its absolute value in the first epoch.
+    n_iter_no_change : int, default=10
+        See `tol`.
+    early_stopping : bool, default=False
+        Whether to watch the objective on held-out rows instead of the training rows,
+        and to keep the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Share of the rows, drawn at random, that early stopping holds out.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit.
+    callbacks : list of skorch callbacks, default=None
+        Passed through to the training loop, each as a copy.
+    latent_density : scikit-learn density, default=None
+        Fitted on the codes, for example `GaussianMixture` or `KernelDensity`: it gives
+        the estimator `sample`.
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:1" and so on; "auto" is cuda where there is one, else cpu.
+    random_state : int, RandomState instance or None, default=None
+        An int makes the fit repeatable.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, where `fit` saw names.
+    history_ : list of dict
+        One record per epoch of the training loop, with times in seconds.
+    latent_density_ : object
+        The fitted `latent_density`, where there is one.
+    loss_ : float
+        Objective on the training rows in the last epoch, or in the epoch whose
+        weights early stopping has kept. It is a mean over rows of sums over features,
+        in the units of the loss.
+    loss_curve_ : list of float
+        Objective on the training rows in each epoch.
+    loss_terms_ : dict of str to list of float
+        The terms that `loss_curve_` is the sum of, by name.
+    n_features_in_ : int
+        Number of columns of X.
+    n_iter_ : int
+        Number of epochs trained.
+    validation_scores_ : list of float or None
+        Negative objective on the held-out rows after each epoch, with early stopping.
+    """
+
+    _parameter_constraints = {
+        "n_components": [_POSITIVE_INTEGER],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [_ACTIVATION],
+        "code_activation": [_ACTIVATION],
+        "output_activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "architecture": [StrOptions(set(ARCHITECTURES)), Architecture],
+        "tied_weights": ["boolean"],
+        "loss": [StrOptions(set(LOSSES)), Loss],
+        "initialization": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "optimizer": [StrOptions({"adam", "sgd", "rmsprop", "lbfgs"}), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [
+            StrOptions({"cosine", "exponential", "plateau"}),
+            callable,
+            None,
+        ],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), _POSITIVE_INTEGER],
+        "max_epochs": [_POSITIVE_INTEGER],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [_POSITIVE_INTEGER],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "latent_density": [HasMethods(["fit", "sample"]), None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    n_components: int = field(default=2, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = (256, 64)
+    activation: str = "relu"
+    code_activation: str = "identity"
+    output_activation: str = "auto"
+    architecture: str | Architecture = "dense"
+    tied_weights: bool = False
+    loss: str | Loss = "squared_error"
+    initialization: str | float = "auto"
+    optimizer: str | Callable[..., Any] = "adam"
+    learning_rate: float = 1e-3
+    learning_rate_schedule: str | Callable[..., Any] | None = None
+    weight_decay: float = 0.0
+    batch_size: int | str = "auto"
+    max_epochs: int = 200
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    warm_start: bool = False
+    callbacks: list[Any] | None = None
+    latent_density: Any = None
+    device: str = "cpu"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "n_components" in cls.__dict__.get("__annotations__", {}):
+            # A new default must not make the only positional parameter keyword-only.
+            cls.n_components = field(default=cls.n_components, kw_only=False)
+        dataclass(cls, eq=False, repr=False, kw_only=True)
+        names = [f.name for f in dataclasses.fields(cls) if f.init]
+        constraints: dict[str, list[Any]] = {}
+        for base in reversed(cls.__mro__):
+            constraints |= base.__dict__.get("_parameter_constraints", {})
+        cls._parameter_constraints = {name: constraints[name] for name in names}
+        fixed = [f.name for f in dataclasses.fields(cls) if not f.init]
+        cls.__doc__ = merge_docstrings(
+            [base.__doc__ for base in cls.__mro__ if issubclass(base, Parameters)],
+            names,
+            # What describes a parameter's fitted twin goes with the parameter.
+            removed=[f"{name}_" for name in fixed],
+        )
+
+
+def resolve_spec(name: str, value: Any) -> Any:
+    """Answer the spec that a parameter stands for: itself, or one at its defaults."""
+    return SPECS[name][value]() if isinstance(value, str) else value

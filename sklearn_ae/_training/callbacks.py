@@ -1,0 +1,75 @@
+"""Callbacks of skorch that watch a fit: the progress bar, and scikit-learn's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skorch.callbacks import Callback
+from tqdm import tqdm
+
+
+class TrainingStop(Exception):
+    """Raised by a callback to end training after this epoch; nothing has failed."""
+
+
+class ProgressBar(Callback):
+    """One bar over the epochs, with the objective and the time left."""
+
+    def __init__(self, total: int, description: str) -> None:
+        self.total = total
+        self.description = description
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(total=self.total, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """Show the objective of the epoch that has ended."""
+        self.bar_.set_postfix(loss=f"{net.history[-1]['train_loss']:.4g}")
+        self.bar_.update()
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Close the bar, also when training fails."""
+        self.bar_.close()
+
+
+class TaskCallbacks(Callback):
+    """Tell the callbacks that scikit-learn's `set_callbacks` sets of every epoch.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext
+        That of the whole fit.
+    estimator : estimator
+    data : dict
+        The X and y that the estimator's `fit` was given.
+    attributes : callable
+        Answers the fitted attributes that the estimator would have now.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        estimator: Any,
+        data: dict[str, Any],
+        attributes: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.context = context
+        self.estimator = estimator
+        self.data = data
+        self.attributes = attributes
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the epoch's task."""
+        self.task_ = self.context.subcontext(task_name="epoch")
+        self.task_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close the epoch's task; a callback may ask to stop."""
+        if self.task_.call_on_fit_task_end(
+            estimator=self.estimator,
+            **self.data,
+            reconstruction_attributes=self.attributes,
+        ):
+            raise TrainingStop

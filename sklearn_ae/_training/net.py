@@ -1,0 +1,365 @@
+"""The skorch net: whole batches from one tensor, one look at the loss per epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from torch import Tensor, nn
+
+from sklearn_ae import _dense_gradient
+from sklearn_ae._input import RowSource
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._torch import limited_threads
+from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.callbacks import TrainingStop
+from sklearn_ae._training.optimizers import (
+    LBFGS_ITERATIONS,
+    PLANNED_SCHEDULES,
+    FlatParameters,
+    make_optimizer,
+    make_schedule,
+    step_schedule,
+)
+from sklearn_ae.exceptions import DivergenceError
+
+# Entries of X that are read at a time where no batch size says so.
+_SLICE_ENTRIES = 2**18
+
+
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class TermSums:
+    """Sums of the objective's terms over the rows of an epoch, kept on the device."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, terms: dict[str, Tensor], n_rows: int) -> None:
+        """Add the terms of a batch, which are means over its rows."""
+        for name, term in terms.items():
+            if name in self._sums:
+                self._sums[name].add_(term, alpha=n_rows)
+            else:
+                self._sums[name] = term.detach().double() * n_rows
+        self.n_rows += n_rows
+
+    def means(self, unit: float) -> dict[str, float]:
+        """Answer the means over the rows, in data units."""
+        values = torch.stack(list(self._sums.values())).tolist()
+        means = [value * unit / self.n_rows for value in values]
+        return dict(zip(self._sums, means, strict=True))
+
+
+class AutoencoderNet(NeuralNet):
+    """Trains an `AutoencoderModule` on a `RowSource`.
+
+    It departs from `skorch.NeuralNet` where that costs time or hides a failure: it
+    slices batches instead of fetching rows, keeps sums of the terms on the device and
+    reads them once an epoch, lets Ctrl-C through, and raises when training diverges.
+    History, `notify` and the order of events are skorch's, so callbacks work.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+    validation : RowSource or None
+        Held-out rows. With them training stops early and the best weights are kept.
+    seed : int or None
+        Where the order of the rows comes from; None takes them as they come.
+    epochs_before : int
+        Epochs that this seed has served in earlier fits of the same model.
+    optimizer, lr, schedule, max_epochs, batch_size, tol, n_iter_no_change, callbacks
+        The estimator's parameters.
+    """
+
+    def __init__(
+        self,
+        module: AutoencoderModule,
+        *,
+        validation: RowSource | None = None,
+        seed: int | None = None,
+        epochs_before: int = 0,
+        schedule: Any = None,
+        tol: float = 0.0,
+        n_iter_no_change: int = 10,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            module, criterion=nn.Identity, train_split=None, verbose=0, **options
+        )
+        self.use_caching = False
+        self.validation = validation
+        self.seed = seed
+        self.epochs_before = epochs_before
+        self.schedule = schedule
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+
+    @property
+    def _default_callbacks(self) -> list[Any]:
+        return []
+
+    def initialize_module(self) -> AutoencoderNet:
+        """Take the module as it is, its parameters moved into one vector."""
+        self.module_ = self.module
+        self.flat_ = FlatParameters(self.module_)
+        return self
+
+    def initialize_optimizer(self, triggered_directly: Any = None) -> AutoencoderNet:
+        """Build the optimizer and the function that writes gradients."""
+        self.optimizer_ = make_optimizer(
+            self.optimizer, self.flat_, self.module_.parameters(), self.lr
+        )
+        self.gradient_ = (
+            _dense_gradient.DenseGradient(self.module_)
+            if _dense_gradient.supports(self.module_)
+            else self._autograd
+        )
+        return self
+
+    def _autograd(self, x: Tensor) -> dict[str, Tensor]:
+        self.flat_.vector.grad.zero_()
+        terms = self.module_.objective(x)
+        sum(terms.values()).backward()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def get_dataset(self, X: Any, y: Any = None) -> RowSource:
+        """Answer the rows as a source; an array is standardised like training rows."""
+        return X if isinstance(X, RowSource) else self.source_.like(X)
+
+    def get_iterator(self, dataset: RowSource, training: bool = False) -> Batches:
+        """Answer the batches of a source, in random order for training."""
+        if not training or self._sums_all_rows:
+            return self._slices(dataset)
+        return Batches(dataset, self.batch_size, self.seed, self.epochs_before)
+
+    def _slices(self, dataset: RowSource) -> Batches:
+        size = max(1, _SLICE_ENTRIES // dataset.n_features)
+        return Batches(dataset, size, seed=None)
+
+    @property
+    def _sums_all_rows(self) -> bool:
+        return isinstance(self.optimizer_, torch.optim.LBFGS)
+
+    def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
+        """Reconstruct standardised rows, in data units."""
+        return self.module_.decode(self.module_.encoder(x))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Answer the negative objective, for `EpochScoring(None)`."""
+        return -self._mean_objective(self.get_dataset(X))
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; skorch's early stopping asks by an interrupt."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        stop = False
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except TrainingStop:
+                stop = True
+            except KeyboardInterrupt:
+                if not isinstance(callback, EarlyStopping):
+                    raise
+                stop = True
+        if stop:
+            raise TrainingStop
+
+    def _listens(self, *events: str) -> bool:
+        return any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in events
+        )
+
+    def partial_fit(
+        self, X: RowSource, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> AutoencoderNet:
+        """Train on, and let an interrupt through, unlike skorch."""
+        if not self.initialized_:
+            self.initialize()
+        self.source_ = X
+        self.best_, self.best_weights_, self.waited_ = float("inf"), None, 0
+        self.exhausted_ = False
+        self.history.clear()
+        n_rows = min(len(X), self.get_iterator(X, training=True).batch_size)
+        try:
+            with limited_threads(3.0 * n_rows * self.flat_.vector.numel()):
+                self.notify("on_train_begin", X=X, y=y)
+                self.fit_loop(X, y)
+        finally:
+            self.notify("on_train_end", X=X, y=y)
+            if self.best_weights_ is not None:
+                self.flat_.vector.data.copy_(self.best_weights_)
+            self.source_ = self.validation = self.best_weights_ = None
+        return self
+
+    def fit_loop(
+        self, X: RowSource, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> AutoencoderNet:
+        """Train for `max_epochs`, or until nothing improves any more."""
+        batches = self.get_iterator(X, training=True)
+        schedule = make_schedule(
+            self.schedule, self.optimizer_, self.max_epochs, self.n_iter_no_change
+        )
+        datasets = {"dataset_train": X, "dataset_valid": self.validation}
+        for _ in range(self.max_epochs):
+            began = time.perf_counter()
+            self.notify("on_epoch_begin", **datasets)
+            self._run_epoch(batches)
+            self._validate()
+            self.history.record("dur", time.perf_counter() - began)
+            try:
+                self.notify("on_epoch_end", **datasets)
+            except TrainingStop:
+                return self
+            step_schedule(schedule, self._monitored())
+            if self._has_converged():
+                return self
+        if self.validation is not None:
+            warnings.warn(
+                f"Early stopping did not stop within max_epochs={self.max_epochs}; "
+                "the best weights so far are kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _run_epoch(self, batches: Batches) -> None:
+        sums = TermSums()
+        run = self._lbfgs_epoch if self._sums_all_rows else self._batched_epoch
+        try:
+            run(batches, sums)
+        finally:
+            # Also when interrupted: the rows so far are what this epoch has seen.
+            self._record(sums)
+        self.history.record("train_batch_count", len(batches))
+        if not (
+            math.isfinite(self.history[-1]["train_loss"])
+            and torch.isfinite(self.flat_.vector).all()
+        ):
+            self._raise_divergence()
+
+    def _batched_epoch(self, batches: Batches, sums: TermSums) -> None:
+        update: Callable[[], Any] = getattr(
+            self.optimizer_, "update", self.optimizer_.step
+        )
+        gradient, add = self.gradient_, sums.add
+        watched = self._listens(*_BATCH_EVENTS)
+        self.module_.train()
+        for batch in batches:
+            x = batch[0]
+            if watched:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            terms = gradient(x)
+            if watched:
+                self._notify_gradient(batch)
+            update()
+            add(terms, x.shape[0])
+            if watched:
+                self.history.record_batch("train_batch_size", x.shape[0])
+                self.notify("on_batch_end", batch=batch, training=True, y_pred=None)
+
+    def _notify_gradient(self, batch: tuple[Tensor]) -> None:
+        self.notify(
+            "on_grad_computed",
+            named_parameters=list(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
+
+    def _lbfgs_epoch(self, batches: Batches, sums: TermSums) -> None:
+        """One step of L-BFGS: at most 20 iterations on the objective of all rows."""
+        vector = self.flat_.vector
+        n_rows = len(batches.source)
+
+        def closure() -> Tensor:
+            total, loss = torch.zeros_like(vector), 0.0
+            for (x,) in batches:
+                share = x.shape[0] / n_rows
+                loss = loss + share * sum(self.gradient_(x).values())
+                total.add_(vector.grad, alpha=share)
+            vector.grad.copy_(total)
+            return loss
+
+        self.module_.train()
+        before = vector.detach().clone()
+        n_before = self.optimizer_.state[vector].get("n_iter", 0)
+        try:
+            self.optimizer_.step(closure)
+        except KeyboardInterrupt:
+            # The line search may have been at a point that it would have left.
+            vector.data.copy_(before)
+            raise
+        n_iterations = self.optimizer_.state[vector]["n_iter"] - n_before
+        self.exhausted_ = n_iterations < LBFGS_ITERATIONS
+        self._sum_terms(batches, sums)
+
+    def _sum_terms(self, batches: Batches, sums: TermSums) -> None:
+        with torch.no_grad():
+            for (x,) in batches:
+                sums.add(self.module_.objective(x), x.shape[0])
+
+    def _record(self, sums: TermSums) -> None:
+        """Read the epoch's sums, once, and write their means into the history."""
+        if not sums.n_rows:
+            self.history.pop()
+            return
+        terms = sums.means(self.module_.unit)
+        self.history.record("terms", terms)
+        self._record_loss("train_loss", sum(terms.values()))
+
+    def _record_loss(self, name: str, loss: float) -> None:
+        best = min((row[name] for row in self.history[:-1]), default=math.inf)
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < best)
+
+    def _mean_objective(self, source: RowSource) -> float:
+        self.module_.eval()
+        sums = TermSums()
+        self._sum_terms(self._slices(source), sums)
+        return sum(sums.means(self.module_.unit).values())
+
+    def _validate(self) -> None:
+        if self.validation is None:
+            return
+        self._record_loss("valid_loss", self._mean_objective(self.validation))
+        if self.history[-1]["valid_loss_best"]:
+            self.best_weights_ = self.flat_.vector.detach().clone()
+
+    def _monitored(self, epoch: int = -1) -> float:
+        row = self.history[epoch]
+        return row["train_loss" if self.validation is None else "valid_loss"]
+
+    def _has_converged(self) -> bool:
+        """Whether `n_iter_no_change` epochs brought less than `tol` of the first.
+
+        A schedule that is planned over `max_epochs` is not cut short by the training
+        objective: that it stands still at a high learning rate says nothing.
+        """
+        if self.exhausted_:
+            return True
+        if self.validation is None and self.schedule in PLANNED_SCHEDULES:
+            return False
+        if self._monitored() < self.best_ - self.tol * abs(self._monitored(0)):
+            self.best_, self.waited_ = self._monitored(), 0
+        else:
+            self.waited_ += 1
+        return self.waited_ >= self.n_iter_no_change
+
+    def _raise_divergence(self) -> None:
+        raise DivergenceError(
+            f"Training diverged in epoch {len(self.history)} with "
+            f"learning_rate={self.lr:g}: the objective is "
+            f"{self.history[-1]['train_loss']}. Lower learning_rate, or look for "
+            "extreme values in X."
+        )

@@ -1,0 +1,155 @@
+"""Optimizers and learning-rate schedules by name, on flat parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+)
+
+# Iterations of L-BFGS that make an epoch.
+LBFGS_ITERATIONS = 20
+# Schedules whose steps depend on the number of epochs.
+PLANNED_SCHEDULES = ("cosine", "exponential")
+# An exponential schedule ends at this share of the first learning rate.
+_FINAL_SHARE = 0.01
+
+
+class FlatParameters:
+    """All parameters of a module as views of one vector, their gradients of another.
+
+    One vector makes an optimizer step one call, whatever the number of layers.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._parameters = list(module.parameters())
+        pieces = [p.detach().reshape(-1) for p in self._parameters]
+        self.vector = nn.Parameter(torch.cat(pieces))
+        self.vector.grad = torch.zeros_like(self.vector)
+        start = 0
+        for parameter in self._parameters:
+            stop = start + parameter.numel()
+            parameter.data = self.vector.data[start:stop].view_as(parameter)
+            parameter.grad = self.vector.grad[start:stop].view_as(parameter)
+            start = stop
+
+    def release(self) -> None:
+        """Give each parameter memory of its own again, and drop the gradients."""
+        for parameter in self._parameters:
+            parameter.data = parameter.data.clone()
+            parameter.grad = None
+
+
+class FlatAdam(torch.optim.Adam):
+    """Adam (Kingma and Ba 2015) on one vector, with a step that is one call.
+
+    `step` of torch spends most of a small net's time on grouping and hooks; `update`
+    calls the same fused kernel on the same state.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, lr=lr, fused=True)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Do what `step` does."""
+        group = self.param_groups[0]
+        vector = group["params"][0]
+        state = self.state[vector]
+        if not state:
+            self.step()
+            return
+        beta1, beta2 = group["betas"]
+        # Schedulers warn unless they saw a step.
+        self._opt_called = True
+        torch._fused_adam_(
+            [vector],
+            [vector.grad],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"]],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=0.0,
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": FlatAdam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+    "lbfgs": partial(
+        torch.optim.LBFGS,
+        max_iter=LBFGS_ITERATIONS,
+        # The iterations end a step, not the line search's calls within them.
+        max_eval=25 * LBFGS_ITERATIONS,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-8,
+        tolerance_change=1e-10,
+    ),
+}
+
+
+def make_optimizer(
+    optimizer: str | Callable[..., torch.optim.Optimizer],
+    flat: FlatParameters,
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float,
+) -> torch.optim.Optimizer:
+    """Build an optimizer from a name, a torch class, or a partial of one.
+
+    The named ones work entry by entry, so one vector serves them; a class of the user
+    may look at the shape of each parameter and gets them as they are.
+    """
+    if isinstance(optimizer, str):
+        learning_rate = 1.0 if optimizer == "lbfgs" else learning_rate
+        return OPTIMIZERS[optimizer]([flat.vector], lr=learning_rate)
+    chosen: dict[str, Any] = {"lr": learning_rate}
+    if isinstance(optimizer, partial):
+        chosen |= optimizer.keywords
+    if "weight_decay" in inspect.signature(optimizer).parameters:
+        # The objective has the decay already; a second one would not be reported.
+        chosen["weight_decay"] = 0.0
+    return optimizer(list(parameters), **chosen)
+
+
+def make_schedule(
+    schedule: str | Callable[..., LRScheduler] | None,
+    optimizer: torch.optim.Optimizer,
+    max_epochs: int,
+    patience: int,
+) -> LRScheduler | None:
+    """Build a learning-rate schedule that is stepped once an epoch."""
+    if schedule is None:
+        return None
+    if callable(schedule):
+        return schedule(optimizer)
+    if schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=max_epochs)
+    if schedule == "exponential":
+        return ExponentialLR(optimizer, gamma=_FINAL_SHARE ** (1 / max_epochs))
+    return ReduceLROnPlateau(optimizer, patience=max(1, patience // 2))
+
+
+def step_schedule(schedule: LRScheduler | None, monitored: float) -> None:
+    """Move a schedule on by one epoch."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.step(monitored)
+    elif schedule is not None:
+        schedule.step()
+

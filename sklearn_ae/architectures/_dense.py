@@ -1,0 +1,121 @@
+"""Dense layers: h = s(W h' + b), mirrored in the decoder."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sklearn_ae._functional import ACTIVATIONS, weight_deviation
+from sklearn_ae._torch import make_generator
+from sklearn_ae.architectures._base import Architecture
+
+
+class DenseLayer(nn.Module):
+    """An affine map and its activation, h = s(W h' + b), with W of shape (out, in)."""
+
+    def __init__(self, n_inputs: int, n_outputs: int, activation: str) -> None:
+        super().__init__()
+        self.activation = activation
+        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs))
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Apply the layer to rows of shape (n_rows, n_inputs)."""
+        a = F.linear(h, self.weight, self.bias)
+        return ACTIVATIONS[self.activation].function(a)
+
+
+class TransposedLayer(nn.Module):
+    """A decoder layer that uses the weights of an encoder layer, h = s(W' h' + b)."""
+
+    def __init__(self, mirrored: DenseLayer, activation: str) -> None:
+        super().__init__()
+        self.activation = activation
+        self.bias = nn.Parameter(torch.zeros(mirrored.weight.shape[1]))
+        # Out of torch's registry: the weights are the encoder's and counted there.
+        object.__setattr__(self, "mirrored", mirrored)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Apply the layer to rows of shape (n_rows, n_inputs)."""
+        a = F.linear(h, self.mirrored.weight.t(), self.bias)
+        return ACTIVATIONS[self.activation].function(a)
+
+
+def _initialize(
+    layer: DenseLayer, initialization: str | float, seed: int, part: str, index: int
+) -> None:
+    """Draw the weights of the layer `index` steps from the data, and of no other."""
+    n_outputs, n_inputs = layer.weight.shape
+    deviation = (
+        weight_deviation(layer.activation, n_inputs, n_outputs)
+        if initialization == "auto"
+        else float(initialization)
+    )
+    generator = make_generator(seed, f"initialization of the {part}", index)
+    with torch.no_grad():
+        layer.weight.normal_(0.0, deviation, generator=generator)
+
+
+@dataclass(eq=False, repr=False)
+class Dense(Architecture):
+    """Dense layers in the encoder, their mirror image in the decoder.
+
+    .. math:: h_l = s(W_l h_{l-1} + b_l)
+
+    Its widths and activations are the estimator's `hidden_layer_sizes`, `activation`
+    and `code_activation`.
+
+    Examples
+    --------
+    >>> from sklearn_ae import Autoencoder
+    >>> from sklearn_ae.architectures import Dense
+    >>> Autoencoder(architecture=Dense())
+    Autoencoder(architecture=Dense())
+    """
+
+    supports_sparse = True
+    supports_tied_weights = True
+    stackable = True
+
+    def build(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        hidden_layer_sizes: tuple[int, ...],
+        activation: str,
+        code_activation: str,
+        tied_weights: bool,
+        initialization: str | float,
+        seed: int,
+    ) -> tuple[nn.Sequential, nn.Sequential]:
+        """Build an initialised encoder and decoder."""
+        widths = [n_features, *hidden_layer_sizes, n_components]
+        depth = len(widths) - 1
+        sizes = list(itertools.pairwise(widths))
+        names = [activation] * (depth - 1) + [code_activation]
+        encoder = [
+            DenseLayer(n_inputs, n_outputs, name)
+            for (n_inputs, n_outputs), name in zip(sizes, names, strict=True)
+        ]
+        # From the data inwards, so that index i of both lists is the same distance.
+        names = ["identity"] + [activation] * (depth - 1)
+        if tied_weights:
+            decoder = [
+                TransposedLayer(layer, name)
+                for layer, name in zip(encoder, names, strict=True)
+            ]
+        else:
+            decoder = [
+                DenseLayer(n_inputs, n_outputs, name)
+                for (n_outputs, n_inputs), name in zip(sizes, names, strict=True)
+            ]
+        for part, layers in (("encoder", encoder), ("decoder", decoder)):
+            for index, layer in enumerate(layers):
+                if isinstance(layer, DenseLayer):
+                    _initialize(layer, initialization, seed, part, index)
+        return nn.Sequential(*encoder), nn.Sequential(*reversed(decoder))

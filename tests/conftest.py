@@ -1,0 +1,51 @@
+"""Options of the test run, and where real data sets are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seeds", type=int, default=3, help="seeds per theory check, default 3"
+    )
+    parser.addoption(
+        "--stubs",
+        action="store_true",
+        help="also show that trivial stubs fail the theory checks",
+    )
+    parser.addoption(
+        "--data-home",
+        type=Path,
+        default=os.environ.get("SKLEARN_AE_DATA"),
+        help="folder of real data sets, NAME/NAME.npz (default: $SKLEARN_AE_DATA)",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device")
+    for item in items:
+        if "cuda" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def load_real(request):
+    """Answer a loader of real data sets, which skips where they are absent."""
+    home = request.config.getoption("--data-home")
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        path = Path(home or "absent") / name / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"{name} is not in --data-home")
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    return load
