@@ -14,7 +14,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
-    clone,
 )
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.metaestimators import available_if
@@ -72,7 +71,7 @@ class BaseAutoencoder(
         encoder, decoder = architecture.build(
             n_features,
             self.n_components,
-            hidden_layer_sizes=self._hidden_layer_sizes(),
+            hidden_layer_sizes=self._checked_hidden_layer_sizes(),
             activation=self.activation,
             code_activation=self.code_activation,
             tied_weights=self.tied_weights,
@@ -185,7 +184,8 @@ class BaseAutoencoder(
         # On a stand-in: a refused X must not change the names that self has seen.
         stand_in = object.__new__(type(self))
         stand_in.__dict__.update(vars(self))
-        X = self._check_rows(X, estimator=stand_in, reset=reset)
+        accepts_sparse = self._accepts_sparse()
+        X = check_rows(stand_in, X, reset=reset, accept_sparse=accepts_sparse)
         names = ("n_features_in_", "feature_names_in_")
         return X, {name: v for name, v in vars(stand_in).items() if name in names}
 
@@ -217,7 +217,8 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_components)
             Codes; float32 for float32 rows, else float64.
         """
-        return self._fitted_model().encode(self._check_rows(X))
+        model, X = self._fitted_rows(X)
+        return model.encode(X)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes.
@@ -246,7 +247,8 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples, n_features)
         """
-        return self._fitted_model().reconstruct(self._check_rows(X))
+        model, X = self._fitted_rows(X)
+        return model.reconstruct(X)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         r"""Squared error of each row's reconstruction, a mean over features.
@@ -262,8 +264,8 @@ class BaseAutoencoder(
         ndarray of shape (n_samples,)
             In squared units of X.
         """
-        X = self._check_rows(X, fitted=True)
-        return self._model.squared_error(X) / X.shape[1]
+        model, X = self._fitted_rows(X)
+        return model.squared_error(X) / X.shape[1]
 
     def score_samples(self, X: Any) -> np.ndarray:
         r"""Score each row by how well it is reconstructed.
@@ -282,10 +284,9 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples,)
         """
-        X = self._check_rows(X, fitted=True)
+        model, X = self._fitted_rows(X)
         self._check_range(X)
-        variance = self._model.moments.variance or 1.0
-        return 1.0 - self._model.squared_error(X) / variance
+        return 1.0 - model.squared_error(X) / (model.moments.variance or 1.0)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Average of `score_samples`: higher is better, penalties are left out.
@@ -349,28 +350,6 @@ class BaseAutoencoder(
 
     # What scikit-learn asks.
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of specs, as in `loss__delta=2`.
-
-        A name is replaced by a spec of its own where a parameter of the spec is set.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : estimator
-        """
-        super().set_params(**{k: v for k, v in params.items() if "__" not in k})
-        nested = {k: v for k, v in params.items() if "__" in k}
-        for name in {key.partition("__")[0] for key in nested} & set(SPECS):
-            value = getattr(self, name, None)
-            is_name = isinstance(value, str) and value in SPECS[name]
-            spec = resolve_spec(name, value) if is_name else clone(value, safe=False)
-            setattr(self, name, spec)
-        return super().set_params(**nested)
-
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is a trained model."""
         return hasattr(self, "_model")
@@ -391,31 +370,14 @@ class BaseAutoencoder(
         spec = SPECS["architecture"].get(self.architecture, self.architecture)
         return getattr(spec, "supports_sparse", False)
 
-    def _hidden_layer_sizes(self) -> tuple[int, ...]:
-        sizes = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1, got "
-                f"{self.hidden_layer_sizes!r}."
-            )
-        return sizes
-
     def _fitted_model(self) -> Model:
         check_is_fitted(self)
         return self._model
 
-    def _check_rows(
-        self,
-        X: Any,
-        *,
-        estimator: BaseEstimator | None = None,
-        reset: bool = False,
-        fitted: bool = False,
-    ) -> Array:
-        if fitted:
-            check_is_fitted(self)
-        return check_rows(
-            estimator or self, X, reset=reset, accept_sparse=self._accepts_sparse()
+    def _fitted_rows(self, X: Any) -> tuple[Model, Array]:
+        model = self._fitted_model()
+        return model, check_rows(
+            self, X, reset=False, accept_sparse=self._accepts_sparse()
         )
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, Activation
-from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
-def supports(module: AutoencoderModule) -> bool:
+def supports(module: nn.Module) -> bool:
     """Whether the gradient of this module is written out below."""
     return all(
         isinstance(part, nn.Sequential)
@@ -65,12 +64,12 @@ class DenseGradient:
 
     Parameters
     ----------
-    module : AutoencoderModule
-        One that `supports` accepts, whose parameters have a `grad` to write into. With
-        a leading model axis on every parameter it is a stack of models.
+    module : nn.Module
+        An `AutoencoderModule` that `supports` accepts, whose parameters have a `grad`
+        to write into. With a leading model axis on every parameter it is a stack.
     """
 
-    def __init__(self, module: AutoencoderModule) -> None:
+    def __init__(self, module: nn.Module) -> None:
         self.module = module
         layers = [*module.encoder, *module.decoder]
         shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
@@ -80,6 +79,9 @@ class DenseGradient:
         self.product = torch.bmm if self.stacked else torch.mm
         self.reconstruction = module.reconstruction
         self.unit = module.unit
+        owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
+        self.weights = [owner.weight.detach() for owner in owners]
+        self.weight_gradients = [owner.weight.grad for owner in owners]
         self.penalties = dict(module.penalties.items())
         for layer in self.layers:
             if self.stacked:
@@ -103,8 +105,9 @@ class DenseGradient:
         self._backward(delta, inputs, arguments)
         terms = {"reconstruction": cost.mean(-1)}
         for name, penalty in self.penalties.items():
-            term = penalty.add_derivative(self.module, 1.0 / self.unit)
-            terms[name] = term / self.unit
+            terms[name] = penalty.add_derivative(
+                self.weights, self.weight_gradients, 1.0 / self.unit
+            )
         return terms
 
     def _backward(

@@ -14,7 +14,11 @@ from sklearn_ae._input import Array, RowSource, moments
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, set_precision
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
-from sklearn_ae._training.callbacks import ProgressBar, TaskCallbacks
+from sklearn_ae._training.callbacks import (
+    ProgressBar,
+    TaskCallbacks,
+    copy_callbacks,
+)
 from sklearn_ae._training.net import AutoencoderNet
 
 _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
@@ -115,7 +119,7 @@ def _build_net(
     validation: RowSource | None,
     one_pass: bool,
 ) -> AutoencoderNet:
-    callbacks = [_copy(callback) for callback in estimator.callbacks or []]
+    callbacks = copy_callbacks(estimator.callbacks)
     max_epochs = 1 if one_pass else estimator.max_epochs
     if estimator.verbose:
         callbacks.append(ProgressBar(max_epochs, type(estimator).__name__))
@@ -138,14 +142,6 @@ def _batch_size(batch_size: int | str, n_rows: int) -> int:
         return batch_size
     power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
     return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)
-
-
-def _copy(callback: Any) -> Any:
-    """Copy a callback, or its pair of name and callback: what it sets stays inside."""
-    if isinstance(callback, tuple):
-        name, callback = callback
-        return name, copy.copy(callback)
-    return copy.copy(callback)
 
 
 def _split(

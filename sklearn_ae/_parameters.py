@@ -11,10 +11,16 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.base import clone
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
 
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
@@ -207,6 +213,45 @@ class Parameters:
             # What describes a parameter's fitted twin goes with the parameter.
             removed=[f"{name}_" for name in fixed],
         )
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of specs, as in `loss__delta=2`.
+
+        A name is replaced by a spec of its own where a parameter of the spec is set.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : estimator
+        """
+        super().set_params(**{k: v for k, v in params.items() if "__" not in k})
+        nested = {k: v for k, v in params.items() if "__" in k}
+        for name in {key.partition("__")[0] for key in nested} & set(SPECS):
+            value = getattr(self, name, None)
+            is_name = isinstance(value, str) and value in SPECS[name]
+            spec = resolve_spec(name, value) if is_name else clone(value, safe=False)
+            setattr(self, name, spec)
+        return super().set_params(**nested)
+
+    def _checked_hidden_layer_sizes(self) -> tuple[int, ...]:
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
+        if not all(is_positive_integer(size) for size in sizes):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
+                "a sequence of integers of at least 1. Got "
+                f"{self.hidden_layer_sizes!r} instead."
+            )
+        return tuple(int(size) for size in sizes)
+
+
+def is_positive_integer(value: Any) -> bool:
+    """Whether a value is an integer of at least 1 (a bool is not)."""
+    return (
+        isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    )
 
 
 def resolve_spec(name: str, value: Any) -> Any:

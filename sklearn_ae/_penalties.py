@@ -20,14 +20,33 @@ class WeightDecay(nn.Module):
 
     def forward(self, net: nn.Module) -> Tensor:
         """Answer the penalty of the weights of `net`."""
-        return self.weight * sum(w.square().sum() for w in weights_of(net))
+        return self.weight * sum(_squared_norm(w) for w in weights_of(net))
 
-    def add_derivative(self, net: nn.Module, factor: float) -> Tensor:
-        """Add `factor` times the derivative to the weights' `grad`; answer the term."""
-        for w in weights_of(net):
-            w.grad.add_(2 * factor * self.weight * w.detach())
-        with torch.no_grad():
-            return self(net)
+    def add_derivative(
+        self, weights: list[Tensor], gradients: list[Tensor], factor: float
+    ) -> Tensor:
+        """Add `factor` times the derivative to the weights' gradients.
+
+        Parameters
+        ----------
+        weights, gradients : list of Tensor of shape (..., n_outputs, n_inputs)
+            A leading axis counts models.
+        factor : float
+
+        Returns
+        -------
+        Tensor of shape (...)
+            The penalty, times `factor`.
+        """
+        strength = factor * self.weight
+        for w, gradient in zip(weights, gradients, strict=True):
+            gradient.add_(w * (2 * strength)[..., None, None])
+        return strength * sum(_squared_norm(w) for w in weights)
+
+
+def _squared_norm(w: Tensor) -> Tensor:
+    # In two steps: a single sum over all entries would depend on the thread count.
+    return w.square().sum(-1).sum(-1)
 
 
 def weights_of(net: nn.Module) -> list[nn.Parameter]:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from sklearn.utils._param_validation import InvalidParameterError
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
 
 class TrainingStop(Exception):
     """Raised by a callback to end training after this epoch; nothing has failed."""
+
+
+def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
+    """Copy callbacks, or pairs of a name and one: what they set stays in the fit.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one of them is no instance of skorch's `Callback`.
+    """
+    copies = []
+    for item in callbacks or []:
+        *name, callback = item if isinstance(item, tuple) else (item,)
+        if not isinstance(callback, Callback):
+            raise InvalidParameterError(
+                "The 'callbacks' parameter must be a list of instances of "
+                f"skorch.callbacks.Callback. Got {item!r} among them."
+            )
+        copies.append((*name, copy.copy(callback)) if name else copy.copy(callback))
+    return copies
 
 
 class ProgressBar(Callback):

@@ -191,7 +191,8 @@ class AutoencoderNet(NeuralNet):
         self.best_, self.best_weights_, self.waited_ = float("inf"), None, 0
         self.exhausted_ = False
         self.history.clear()
-        n_rows = min(len(X), self.get_iterator(X, training=True).batch_size)
+        # Long inner products, as in L-BFGS, depend on the number of threads.
+        n_rows = 0 if self._sums_all_rows else min(len(X), self.batch_size)
         try:
             with limited_threads(3.0 * n_rows * self.flat_.vector.numel()):
                 self.notify("on_train_begin", X=X, y=y)

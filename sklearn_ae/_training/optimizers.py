@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -119,6 +120,12 @@ def make_optimizer(
     if isinstance(optimizer, str):
         learning_rate = 1.0 if optimizer == "lbfgs" else learning_rate
         return OPTIMIZERS[optimizer]([flat.vector], lr=learning_rate)
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+        raise InvalidParameterError(
+            "The 'optimizer' parameter must be a name, a torch optimizer class or a "
+            f"functools.partial of one. Got {optimizer!r} instead."
+        )
     chosen: dict[str, Any] = {"lr": learning_rate}
     if isinstance(optimizer, partial):
         chosen |= optimizer.keywords
@@ -138,6 +145,12 @@ def make_schedule(
     if schedule is None:
         return None
     if callable(schedule):
+        kind = schedule.func if isinstance(schedule, partial) else schedule
+        if not (isinstance(kind, type) and issubclass(kind, LRScheduler)):
+            raise InvalidParameterError(
+                "The 'learning_rate_schedule' parameter must be None, a name, or a "
+                f"functools.partial of a torch scheduler. Got {schedule!r} instead."
+            )
         return schedule(optimizer)
     if schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=max_epochs)
