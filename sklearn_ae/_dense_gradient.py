@@ -94,14 +94,14 @@ class DenseGradient:
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_models, n_rows, n_features)
         """
-        n_rows = x.shape[-2]
+        share = x.new_tensor(1.0 / x.shape[-2])
         inputs, arguments, h = [], [], x
         for layer in self.layers:
             inputs.append(h)
             a = self.affine(layer.bias, h, layer.weight)
             arguments.append(a)
             h = layer.activation.function(a)
-        cost, delta = self.reconstruction.with_derivative(h, x, 1.0 / n_rows)
+        cost, delta = self.reconstruction.with_derivative(h, x, share)
         self._backward(delta, inputs, arguments)
         terms = {"reconstruction": cost.mean(-1)}
         for name, penalty in self.penalties.items():

@@ -24,8 +24,8 @@ LEAKY_SLOPE = 0.01
 SMALL_GAIN = 1 / 3
 
 
-class Residual(NamedTuple):
-    """A loss of residuals, entry by entry, and its derivative."""
+class ResidualLoss(NamedTuple):
+    """A loss of (x_hat, x), entry by entry, and its derivative by x_hat."""
 
     function: Callable[..., Tensor]
     derivative: Callable[..., Tensor]
@@ -108,41 +108,44 @@ def weight_deviation(activation: str, n_inputs: int, n_outputs: int) -> float:
     return math.sqrt(gain / n_inputs)
 
 
-def squared_error(residual: Tensor) -> Tensor:
-    """Answer r^2."""
-    return residual.square()
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Answer r^2 for the residual r = x_hat - x."""
+    return F.mse_loss(x_hat, x, reduction="none")
 
 
-def squared_error_derivative(residual: Tensor) -> Tensor:
-    """Answer 2 r."""
-    return 2 * residual
+def squared_error_derivative(gradient: Tensor, x_hat: Tensor, x: Tensor) -> Tensor:
+    """Answer the gradient times 2 r."""
+    return _aten.mse_loss_backward(gradient, x_hat, x, 0)
 
 
-def absolute_error(residual: Tensor) -> Tensor:
+def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer |r|."""
-    return residual.abs()
+    return F.l1_loss(x_hat, x, reduction="none")
 
 
-def absolute_error_derivative(residual: Tensor) -> Tensor:
-    """Answer the sign of r."""
-    return residual.sign()
+def absolute_error_derivative(gradient: Tensor, x_hat: Tensor, x: Tensor) -> Tensor:
+    """Answer the gradient times the sign of r."""
+    return (x_hat - x).sign_().mul_(gradient)
 
 
-def huber(residual: Tensor, delta: float | Tensor) -> Tensor:
-    """r^2 / 2 up to |r| = delta, delta (|r| - delta / 2) beyond (Huber 1964)."""
+def huber(x_hat: Tensor, x: Tensor, delta: Tensor) -> Tensor:
+    """Answer r^2 / 2 up to |r| = delta, delta (|r| - delta / 2) beyond (Huber 1964)."""
+    residual = x_hat - x
     clipped = torch.clamp(residual, -delta, delta)
     return clipped * (residual - clipped / 2)
 
 
-def huber_derivative(residual: Tensor, delta: float | Tensor) -> Tensor:
-    """Cut r at plus and minus delta."""
-    return torch.clamp(residual, -delta, delta)
+def huber_derivative(
+    gradient: Tensor, x_hat: Tensor, x: Tensor, delta: Tensor
+) -> Tensor:
+    """Answer the gradient times r cut at plus and minus delta."""
+    return torch.clamp(x_hat - x, -delta, delta).mul_(gradient)
 
 
 RESIDUAL_LOSSES = {
-    "squared_error": Residual(squared_error, squared_error_derivative),
-    "absolute_error": Residual(absolute_error, absolute_error_derivative),
-    "huber": Residual(huber, huber_derivative),
+    "squared_error": ResidualLoss(squared_error, squared_error_derivative),
+    "absolute_error": ResidualLoss(absolute_error, absolute_error_derivative),
+    "huber": ResidualLoss(huber, huber_derivative),
 }
 
 
@@ -151,6 +154,8 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.softplus(logits) - logits * target
 
 
-def binary_cross_entropy_derivative(logits: Tensor, target: Tensor) -> Tensor:
-    """Answer p - x, for `binary_cross_entropy`."""
-    return torch.sigmoid(logits) - target
+def binary_cross_entropy_derivative(
+    gradient: Tensor, logits: Tensor, target: Tensor
+) -> Tensor:
+    """Answer the gradient times p - x."""
+    return (torch.sigmoid(logits) - target).mul_(gradient)

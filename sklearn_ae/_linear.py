@@ -26,6 +26,9 @@ class LinearAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
+    initialization : "auto" or float, default=1e-3
+        Standard deviation of the initial weights. Small ones let gradient descent find
+        the components one after the other, largest first (Saxe et al. 2014).
     optimizer : str or callable, default="lbfgs"
         As in :class:`Autoencoder`.
     max_epochs : int, default=200
@@ -58,6 +61,9 @@ class LinearAutoencoder(BaseAutoencoder):
     P. Baldi and K. Hornik. Neural networks and principal component analysis: learning
     from examples without local minima. Neural Networks 2 (1989).
 
+    A. M. Saxe, J. L. McClelland and S. Ganguli. Exact solutions to the nonlinear
+    dynamics of learning in deep linear neural networks. ICLR (2014).
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -76,6 +82,7 @@ class LinearAutoencoder(BaseAutoencoder):
     output_activation: str = field(default="auto", init=False)
     architecture: str = field(default="dense", init=False)
     loss: str = field(default="squared_error", init=False)
+    initialization: str | float = 1e-3
     optimizer: Any = "lbfgs"
     tol: float = 1e-7
 

@@ -66,9 +66,12 @@ class Reconstruction(nn.Module, ABC):
 
     @abstractmethod
     def with_derivative(
-        self, a: Tensor, x: Tensor, factor: float
+        self, a: Tensor, x: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Cost of each row, and `factor` times its derivative with respect to `a`."""
+        """Cost of each row, and its derivative by `a`, times the row's share.
+
+        `share` has shape () or (..., n_rows, 1).
+        """
 
 
 class ResidualReconstruction(Reconstruction):
@@ -85,7 +88,7 @@ class ResidualReconstruction(Reconstruction):
             # A length in data units becomes one in units of scale.
             self.register_buffer(name, value / scale)
         function = RESIDUAL_LOSSES[self.name].function
-        one = function(torch.ones_like(scale), *self._lengths())
+        one = function(torch.ones_like(scale), 0 * scale, *self._lengths())
         self.magnitude = float(one) * shift.shape[-1]
         self.unit = float(scale) ** loss.degree * self.magnitude
 
@@ -95,23 +98,23 @@ class ResidualReconstruction(Reconstruction):
     def mean(self, a: Tensor) -> Tensor:
         return ACTIVATIONS[self.output_activation].function(self.to_data_units(a))
 
-    def _residual(self, a: Tensor, x: Tensor) -> Tensor:
+    def _standardized_mean(self, a: Tensor) -> Tensor:
         if self.output_activation == "identity":
-            return a - x
-        return (self.mean(a) - self.shift.to(a.dtype)) / self.scale - x
+            return a
+        return (self.mean(a) - self.shift.to(a.dtype)) / self.scale
 
     def forward(self, a: Tensor, x: Tensor) -> Tensor:
         function = RESIDUAL_LOSSES[self.name].function
-        cost = function(self._residual(a, x), *self._lengths())
+        cost = function(self._standardized_mean(a), x, *self._lengths())
         return cost.sum(-1) / self.magnitude
 
     def with_derivative(
-        self, a: Tensor, x: Tensor, factor: float
+        self, a: Tensor, x: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
         function, derivative = RESIDUAL_LOSSES[self.name]
-        residual, lengths = self._residual(a, x), self._lengths()
-        cost = function(residual, *lengths).sum(-1).div_(self.magnitude)
-        gradient = derivative(residual, *lengths).mul_(factor / self.magnitude)
+        x_hat, lengths = self._standardized_mean(a), self._lengths()
+        cost = function(x_hat, x, *lengths).sum(-1).div_(self.magnitude)
+        gradient = derivative(share / self.magnitude, x_hat, x, *lengths)
         if self.output_activation != "identity":
             activation = ACTIVATIONS[self.output_activation]
             argument = self.to_data_units(a)
@@ -142,10 +145,11 @@ class BernoulliReconstruction(Reconstruction):
         return cost.sum(-1) / self.magnitude
 
     def with_derivative(
-        self, a: Tensor, x: Tensor, factor: float
+        self, a: Tensor, x: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
-        gradient = binary_cross_entropy_derivative(a, self.to_data_units(x))
-        return self(a, x), gradient.mul_(factor / self.magnitude)
+        return self(a, x), binary_cross_entropy_derivative(
+            share / self.magnitude, a, self.to_data_units(x)
+        )
 
 
 class Loss(BaseEstimator):

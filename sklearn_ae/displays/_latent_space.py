@@ -1,0 +1,320 @@
+"""Scatter plots of codes and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from sklearn_ae.displays._drawing import (
+    COLORS,
+    MARKERS,
+    MISSING_COLOR,
+    dense,
+    pyplot_for,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def _read_target(y: ArrayLike) -> tuple[np.ndarray, list[str] | None]:
+    """Return class numbers and names (missing: one more), or floats (NaN), None."""
+    from pandas import isna
+
+    y = np.asarray(y)
+    missing = isna(y)
+    present = y[~missing]
+    if present.dtype == object:
+        present = np.array(present.tolist())
+    is_number = present.dtype.kind in "iuf"
+    classes, index = np.unique(present, return_inverse=True)
+    n_styles = len(COLORS) * len(MARKERS)
+    if is_number and (len(classes) > n_styles or np.any(classes != np.round(classes))):
+        values = np.full(len(y), np.nan)
+        values[~missing] = present
+        return values, None
+    if len(classes) > n_styles:
+        raise ValueError(
+            f"y has {len(classes)} classes, more than the {n_styles} that colours and "
+            "markers can tell apart: group them, or pass numbers."
+        )
+    values = np.full(len(y), len(classes))
+    values[~missing] = index
+    return values, [str(int(name) if is_number else name) for name in classes]
+
+
+def _check_components(components: int | Sequence[int] | None, width: int) -> list[int]:
+    if components is None:
+        return list(range(min(width, 2)))
+    chosen = [components] if isinstance(components, Integral) else list(components)
+    if len(chosen) not in (1, 2) or not all(isinstance(c, Integral) for c in chosen):
+        raise ValueError(f"components must be one or two integers, got {components!r}.")
+    if min(chosen) < 0 or max(chosen) >= width:
+        raise ValueError(
+            f"components={components!r} asks for a column that the code has not: "
+            f"it has {width} component(s), counted from 0."
+        )
+    return chosen
+
+
+@dataclass(eq=False, repr=False)
+class LatentSpaceDisplay:
+    """Scatter plot of two components of a code, coloured by a target.
+
+    Up to 20 classes (text, booleans, whole numbers) have a colour, a marker and a
+    legend; other numbers have a colorbar; rows whose target is missing are grey. One
+    component alone is drawn as a histogram, as a strip for each class, or against the
+    numbers of the target.
+
+    Parameters
+    ----------
+    Z : {ndarray, sparse matrix} of shape (n_samples, n_components)
+        Codes, in the units of the estimator that made them.
+    y : array-like of shape (n_samples,), default=None
+        A class or a number for each row.
+    component_names : sequence of n_components str, default=None
+        Axis labels; None is "component 1", "component 2" and so on.
+    target_name : str, default=None
+        Title of the legend, or label of the colorbar.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    scatters_ : list of matplotlib PathCollection
+        The points, one artist a class; rows without a target are the last.
+    colorbar_ : matplotlib Colorbar or None
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae.displays import LatentSpaceDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> display = LatentSpaceDisplay(PCA(2).fit_transform(X), y).plot()
+    >>> len(display.scatters_), display.ax_.get_xlabel()
+    (10, 'component 1')
+    >>> plt.close(display.figure_)
+    """
+
+    Z: Any
+    y: ArrayLike | None = None
+    _: KW_ONLY
+    component_names: Sequence[str] | None = None
+    target_name: str | None = None
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike | None = None, **plot_kw: Any
+    ) -> Self:
+        """Draw the codes of X.
+
+        Raises AttributeError if the estimator has no `transform`, and ValueError as
+        `from_codes` does.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted, with `transform`. Its `get_feature_names_out` labels the axes.
+        X : array-like of shape (n_samples, n_features)
+            What `transform` takes.
+        y : array-like of shape (n_samples,), default=None
+            A class or a number for each row. The name of a Series is shown.
+        **plot_kw
+            `ax`, `components` and `scatter_kw` of `plot`.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.decomposition import PCA
+        >>> from sklearn_ae.displays import LatentSpaceDisplay
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> display = LatentSpaceDisplay.from_estimator(PCA(3).fit(X), X, y)
+        >>> display.ax_.get_ylabel(), display.target_name
+        ('pca1', 'target')
+        >>> plt.close(display.figure_)
+        """
+        pyplot_for(f"{cls.__name__}.from_estimator")
+        if not hasattr(estimator, "transform"):
+            raise AttributeError(
+                f"{type(estimator).__name__} has no `transform`: pass its embedding "
+                f"to {cls.__name__}.from_codes."
+            )
+        Z, names = estimator.transform(X), None
+        if not hasattr(Z, "columns"):
+            # A Pipeline has this method even where one of its steps has not.
+            try:
+                names = list(estimator.get_feature_names_out())
+            except (AttributeError, ValueError):
+                names = None
+        return cls.from_codes(Z, y, component_names=names, **plot_kw)
+
+    @classmethod
+    def from_codes(
+        cls,
+        Z: Any,
+        y: ArrayLike | None = None,
+        *,
+        component_names: Sequence[str] | None = None,
+        **plot_kw: Any,
+    ) -> Self:
+        """Draw codes, or an embedding, that were computed before.
+
+        Raises ValueError if Z is not a finite 2-D array, if y has another length or is
+        infinite, if there is not one name a component, and as `plot` does.
+
+        Parameters
+        ----------
+        Z : {array-like, sparse matrix} of shape (n_samples, n_components)
+            Codes. The columns of a frame label the axes.
+        y : array-like of shape (n_samples,), default=None
+            A class or a number for each row. The name of a Series is shown.
+        component_names : sequence of n_components str, default=None
+            Axis labels.
+        **plot_kw
+            `ax`, `components` and `scatter_kw` of `plot`.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn_ae.displays import LatentSpaceDisplay
+        >>> Z = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+        >>> display = LatentSpaceDisplay.from_codes(Z, ["cat", "dog", "cat"])
+        >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        ['cat', 'dog']
+        >>> plt.close(display.figure_)
+        """
+        pyplot_for(f"{cls.__name__}.from_codes")
+        if component_names is None and hasattr(Z, "columns"):
+            component_names = [str(column) for column in Z.columns]
+        Z = check_array(Z, accept_sparse="csc", input_name="Z")
+        if component_names is not None and len(component_names) != Z.shape[1]:
+            raise ValueError(
+                f"Z has {Z.shape[1]} component(s), but there are "
+                f"{len(component_names)} component_names."
+            )
+        target_name = None
+        if y is not None:
+            named = hasattr(y, "columns")
+            target_name = y.columns[0] if named else getattr(y, "name", None)
+            y = column_or_1d(y)
+            check_consistent_length(Z, y)
+            assert_all_finite(y, allow_nan=True, input_name="y")
+        display = cls(Z, y, component_names=component_names, target_name=target_name)
+        return display.plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        components: int | Sequence[int] | None = None,
+        scatter_kw: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Draw one component, or two.
+
+        Raises ValueError if Z has no such components or y has more than 20 classes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None is a new figure.
+        components : int or sequence of one or two int, default=None
+            Columns of Z, counted from 0; None is the first two, or the only one.
+        scatter_kw : mapping, default=None
+            Keywords of `ax.scatter`, such as `s`, `alpha` and `cmap`.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> import numpy as np
+        >>> from sklearn_ae.displays import LatentSpaceDisplay
+        >>> display = LatentSpaceDisplay(np.eye(4)).plot(components=(2, 3))
+        >>> display.ax_.get_xlabel(), display.ax_.get_ylabel()
+        ('component 3', 'component 4')
+        >>> plt.close(display.figure_)
+        """
+        pyplot = pyplot_for(f"{type(self).__name__}.plot")
+        columns = _check_components(components, self.Z.shape[1])
+        values, classes = (None, None) if self.y is None else _read_target(self.y)
+        self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
+        self.figure_, self.scatters_, self.colorbar_ = self.ax_.figure, [], None
+        names = self.component_names
+        if names is None:
+            names = [f"component {column + 1}" for column in range(self.Z.shape[1])]
+        self.ax_.set_xlabel(names[columns[0]])
+        x, *second = [dense(self.Z[:, [column]]).ravel() for column in columns]
+        if second:
+            self.ax_.set_ylabel(names[columns[1]])
+            self._scatter(x, second[0], values, classes, scatter_kw)
+            self._add_legend(values, classes)
+        elif values is None:
+            self.ax_.hist(x, bins=int(np.clip(len(x) ** 0.5, 5, 50)), color=COLORS[0])
+            self.ax_.set_ylabel("number of rows")
+        else:
+            heights = self._strip(values, classes)
+            self._scatter(x, heights, values, classes, scatter_kw)
+        return self
+
+    def _scatter(self, x, heights, values, classes, scatter_kw):
+        size = np.clip(30_000 / len(x), 2, 36)
+        common = {"s": size, "alpha": 0.8, "edgecolors": "none"}
+        if classes is None:
+            style = {"color": COLORS[0]}
+            if values is not None:
+                style = {"c": values, "cmap": "viridis", "plotnonfinite": True}
+            style = common | style | dict(scatter_kw or {})
+            self.scatters_.append(self.ax_.scatter(x, heights, **style))
+            if values is not None:
+                colormap = self.scatters_[0].get_cmap()
+                self.scatters_[0].set_cmap(colormap.with_extremes(bad=MISSING_COLOR))
+            return
+        for number in np.unique(values):
+            # Neighbours differ in marker too, for those who see little colour.
+            repeat, color = divmod(number, len(COLORS))
+            marker = MARKERS[(color + repeat) % len(MARKERS)]
+            style = {"color": COLORS[color], "marker": marker}
+            if number == len(classes):
+                style = {"color": MISSING_COLOR, "zorder": 0.5}
+            style["label"] = [*classes, "missing"][number]
+            rows = values == number
+            style = common | style | dict(scatter_kw or {})
+            self.scatters_.append(self.ax_.scatter(x[rows], heights[rows], **style))
+
+    def _strip(self, values, classes):
+        self.ax_.set_ylabel(self.target_name or "target")
+        if classes is None:
+            return values
+        ticks = np.unique(values)
+        self.ax_.set_yticks(ticks, [[*classes, "missing"][tick] for tick in ticks])
+        # A fixed seed: the jitter only spreads the points, and the picture repeats.
+        return values + np.random.RandomState(0).uniform(-0.3, 0.3, len(values))
+
+    def _add_legend(self, values, classes):
+        if values is None:
+            return
+        if classes is None:
+            self.colorbar_ = self.figure_.colorbar(
+                self.scatters_[0], ax=self.ax_, label=self.target_name or "target"
+            )
+            return
+        # Beside the points, but only where a layout engine makes the room.
+        place = {"loc": "upper right"}
+        if self.figure_.get_layout_engine() is not None:
+            place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        legend = self.ax_.legend(
+            handles=self.scatters_, title=self.target_name, **place
+        )
+        for handle in legend.legend_handles:
+            handle.set(sizes=[36], alpha=1)
