@@ -64,57 +64,59 @@ def train(
         The context of scikit-learn's callbacks, the data they are shown, and the
         attributes that a fitted estimator has besides its model.
     """
-    device = resolve_device(estimator.device)
-    seed = draw_seed(estimator.random_state) if previous is None else previous.seed
-    found = moments(X) if previous is None else previous.moments
-    n_epochs = 0 if previous is None else previous.n_epochs
-    estimator._check_range(X, found if previous is None else None)
-    uses_all_rows = estimator.optimizer == "lbfgs"
-    # The line search compares objectives that differ by less than float32 can show.
-    dtype = torch.float64 if uses_all_rows else torch.float32
-    module = estimator._build_module(X.shape[1], found, seed)
-    if previous is not None:
-        _load_weights(module, previous.module)
-    set_precision(module, dtype).to(device)
-    source = RowSource(X, found.mean, found.scale, dtype, device)
+    model = _start_model(estimator, X, previous)
+    source = RowSource(
+        X,
+        model.moments.mean,
+        model.moments.scale,
+        next(model.module.parameters()).dtype,
+        model.device,
+    )
     validation = None
     if estimator.early_stopping:
-        source, validation = _split(source, estimator.validation_fraction, seed)
-    net = _build_net(estimator, module, len(source), validation, one_pass)
-    net.seed, net.epochs_before = None if one_pass else seed, n_epochs
+        source, validation = _split(source, estimator.validation_fraction, model.seed)
+    net = _build_net(estimator, model, len(source), validation, one_pass)
     net.initialize()
-    if previous is not None and previous.optimizer_state is not None:
-        _restore(net, previous.optimizer_state)
-    model = Model(
-        module, device, found, estimator.n_components, seed, n_epochs
-    )
+    if previous is not None:
+        _restore_optimizer(net, previous.optimizer_state)
     if task is not None:
         context, data, attributes = task
-        net.callbacks_.append(
-            (
-                "task",
-                TaskCallbacks(context, estimator, data, _snapshot(model, attributes)),
-            )
-        )
+        watcher = TaskCallbacks(context, estimator, data, _snapshot(model, attributes))
+        net.callbacks_.append(("task", watcher))
     interrupt = None
     try:
         net.partial_fit(source)
     except KeyboardInterrupt as caught:
         interrupt = caught
     model.n_epochs += len(net.history)
-    if (one_pass or estimator.warm_start) and not uses_all_rows:
-        model.optimizer_state = {
-            "optimizer": estimator.optimizer,
-            "state": copy.deepcopy(net.optimizer_.state_dict()),
-        }
+    if one_pass or estimator.warm_start:
+        model.optimizer_state = _keep_optimizer(net)
     net.flat_.release()
-    set_precision(module, torch.float32).eval()
+    set_precision(model.module, torch.float32).eval()
     return Outcome(model, [dict(row) for row in net.history], interrupt)
+
+
+def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
+    """Build the module that is to be trained, with the weights to start from."""
+    device = resolve_device(estimator.device)
+    found = moments(X)
+    estimator._check_range(X, found)
+    if previous is None:
+        seed, n_epochs = draw_seed(estimator.random_state), 0
+    else:
+        found, seed, n_epochs = previous.moments, previous.seed, previous.n_epochs
+    module = estimator._build_module(X.shape[1], found, seed)
+    if previous is not None:
+        _load_weights(module, previous.module)
+    # The line search compares objectives that differ by less than float32 can show.
+    dtype = torch.float64 if estimator.optimizer == "lbfgs" else torch.float32
+    set_precision(module, dtype).to(device)
+    return Model(module, device, found, estimator.n_components, seed, n_epochs)
 
 
 def _build_net(
     estimator: Any,
-    module: AutoencoderModule,
+    model: Model,
     n_rows: int,
     validation: RowSource | None,
     one_pass: bool,
@@ -124,8 +126,10 @@ def _build_net(
     if estimator.verbose:
         callbacks.append(ProgressBar(max_epochs, type(estimator).__name__))
     return AutoencoderNet(
-        module,
+        model.module,
         validation=validation,
+        seed=None if one_pass else model.seed,
+        epochs_before=model.n_epochs,
         optimizer=estimator.optimizer,
         lr=estimator.learning_rate,
         schedule=None if one_pass else estimator.learning_rate_schedule,
@@ -172,9 +176,16 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
         parameter.data.copy_(weights[name].data)
 
 
-def _restore(net: AutoencoderNet, kept: dict[str, Any]) -> None:
-    """Continue with the moments of an earlier optimizer of the same kind."""
-    if kept["optimizer"] != net.optimizer:
+def _keep_optimizer(net: AutoencoderNet) -> dict[str, Any] | None:
+    """Copy the optimizer's state, so that a later run continues without a jump."""
+    if net.optimizer == "lbfgs":
+        return None
+    state = copy.deepcopy(net.optimizer_.state_dict())
+    return {"optimizer": net.optimizer, "state": state}
+
+
+def _restore_optimizer(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
+    if kept is None or kept["optimizer"] != net.optimizer:
         return
     net.optimizer_.load_state_dict(kept["state"])
     for group in net.optimizer_.param_groups:

@@ -19,9 +19,9 @@ _aten = torch.ops.aten
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
 LEAKY_SLOPE = 0.01
-# A third of LeCun's variance, torch's own default for dense layers: less of the signal
-# arrives than with He's, and nets that start from there reconstruct new rows better.
-SMALL_GAIN = 1 / 3
+# Of code and output: with a third of LeCun's variance, torch's own default for dense
+# layers, nets reconstruct new rows better than with his.
+LINEAR_GAIN = 1 / 3
 
 
 class ResidualLoss(NamedTuple):
@@ -67,11 +67,11 @@ def _leaky_relu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
 
 
 ACTIVATIONS = {
-    "identity": Activation(_identity, lambda gradient, a, h: gradient, SMALL_GAIN),
+    "identity": Activation(_identity, lambda gradient, a, h: gradient, LINEAR_GAIN),
     "relu": Activation(
         torch.relu,
         lambda gradient, a, h: _aten.threshold_backward(gradient, h, 0),
-        SMALL_GAIN,
+        1.0,
     ),
     "logistic": Activation(
         torch.sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
@@ -82,12 +82,12 @@ ACTIVATIONS = {
     "selu": Activation(torch.selu, _selu_derivative, 1.0),
     "elu": Activation(F.elu, _elu_derivative, 1.0),
     "gelu": Activation(
-        F.gelu, lambda gradient, a, h: _aten.gelu_backward(gradient, a), SMALL_GAIN
+        F.gelu, lambda gradient, a, h: _aten.gelu_backward(gradient, a), 1.0
     ),
     "silu": Activation(
-        F.silu, lambda gradient, a, h: _aten.silu_backward(gradient, a), SMALL_GAIN
+        F.silu, lambda gradient, a, h: _aten.silu_backward(gradient, a), 1.0
     ),
-    "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, SMALL_GAIN),
+    "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, 1.0),
     "binary": Activation(
         binary,
         lambda gradient, a, h: _aten.sigmoid_backward(gradient, torch.sigmoid(a)),
@@ -99,8 +99,8 @@ ACTIVATIONS = {
 def weight_deviation(activation: str, n_inputs: int, n_outputs: int) -> float:
     """Answer the standard deviation of initial weights before an activation.
 
-    A third of LeCun's variance for linear units and rectifiers, LeCun's (1998) for SELU
-    and ELU (Klambauer et al. 2017), Glorot and Bengio's (2010) for saturating units.
+    LeCun's rule (1998) for rectifiers, SELU and ELU (Klambauer et al. 2017), a third of
+    its variance for linear units, Glorot and Bengio's (2010) for saturating units.
     """
     gain = ACTIVATIONS[activation].gain
     if gain is None:

@@ -18,6 +18,7 @@ Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
 
 # Entries read at a time: large enough for the matrix products, small enough for caches.
 _SLICE_ENTRIES = 2**20
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 # scikit-learn's words for it.
 _TOO_LARGE = "Input X contains infinity or a value too large for dtype('{}')."
 # A file mapped into memory is read batch by batch from this size on.
@@ -115,7 +116,7 @@ def moments(X: Array) -> Moments:
     for rows in row_slices(*X.shape):
         part = read_rows(X, rows, np.dtype(np.float64))
         low, high = min(low, float(part.min())), max(high, float(part.max()))
-        if max(high, -low) > np.finfo(np.float32).max:
+        if max(high, -low) > _FLOAT32_MAX:
             raise ValueError(_TOO_LARGE.format("float32"))
         part_mean = part.mean(axis=0)
         part -= part_mean

@@ -84,6 +84,7 @@ class LinearAutoencoder(BaseAutoencoder):
     loss: str = field(default="squared_error", init=False)
     initialization: str | float = 1e-3
     optimizer: Any = "lbfgs"
+    max_epochs: int = 200
     tol: float = 1e-7
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:

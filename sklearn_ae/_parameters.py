@@ -43,7 +43,7 @@ class Parameters:
     ----------
     n_components : int, default=2
         Number of components of the code.
-    hidden_layer_sizes : tuple of int, default=(256, 64)
+    hidden_layer_sizes : tuple of int, default=(256, 128, 128)
         Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
         shallow net.
     activation : str, default="relu"
@@ -84,7 +84,7 @@ class Parameters:
     batch_size : int or "auto", default="auto"
         Rows in a batch; the last batch of an epoch may be smaller. "auto" is a power
         of two near a fortieth of the rows, from 32 to 256.
-    max_epochs : int, default=200
+    max_epochs : int, default=80
         Passes over the rows at most.
     tol : float, default=1e-4
         Training ends when `n_iter_no_change` epochs have not improved the objective by
@@ -170,7 +170,7 @@ class Parameters:
     }
 
     n_components: int = field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (256, 64)
+    hidden_layer_sizes: tuple[int, ...] = (256, 128, 128)
     activation: str = "relu"
     code_activation: str = "identity"
     output_activation: str = "auto"
@@ -183,7 +183,7 @@ class Parameters:
     learning_rate_schedule: str | Callable[..., Any] | None = None
     weight_decay: float = 0.0
     batch_size: int | str = "auto"
-    max_epochs: int = 200
+    max_epochs: int = 80
     tol: float = 1e-4
     n_iter_no_change: int = 10
     early_stopping: bool = False

@@ -1,0 +1,247 @@
+"""What the public metrics compute: rows in slices, noise, probes, neighbours."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array, check_consistent_length, gen_batches
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+_SLICE_ENTRIES = 2**22  # numbers made dense at a time: 32 MiB of float64
+_BLOCK_MIB = 32  # of distances at a time, in each of the two spaces
+_NOISE_LIMITS = {"gaussian": math.inf, "masking": 1, "salt_and_pepper": 1}
+
+
+def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
+    """Yield rows of X as they came (frames keep their names), a few MiB at a time."""
+    if issparse(X):
+        X = X.tocsr()
+    elif not hasattr(X, "shape"):
+        X = check_array(X, allow_nd=True)
+    step = max(1, _SLICE_ENTRIES // max(1, math.prod(X.shape[1:])))
+    for part in gen_batches(max(1, X.shape[0]), step):
+        yield part, getattr(X, "iloc", X)[part]
+
+
+def dense(rows: Any, name: str = "X") -> np.ndarray:
+    rows = rows.toarray() if issparse(rows) else rows
+    rows = check_array(rows, dtype=np.float64, allow_nd=True, input_name=name)
+    return rows.reshape(len(rows), -1)
+
+
+def check_width(what: str, values: np.ndarray, rows: np.ndarray) -> None:
+    width, expected = values.shape[1], rows.shape[1]
+    if width != expected:
+        raise ValueError(f"{what} gives rows of {width} features, X has {expected}.")
+
+
+def squared_deviations(X: ArrayLike) -> float:
+    """Return sum ||x - mean(X)||^2 in one pass: Welford's update, slice by slice."""
+    total, seen, center = 0.0, 0, 0.0
+    for _, part in row_slices(X):
+        rows = dense(part)
+        # Beginning at a row, not at 0, leaves a constant X exactly without variance.
+        center = center if seen else rows[0]
+        seen += len(rows)
+        before = rows - center
+        center = center + before.sum(axis=0) / seen
+        total += float(np.vdot(before, rows - center))
+    return total
+
+
+def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
+    residual = 0.0
+    for part, rows in row_slices(X):
+        clean = dense(rows)
+        seen = rows if corrupt is None else in_kind_of(rows, corrupt(clean, part))
+        rebuilt = estimator.inverse_transform(estimator.transform(seen))
+        rebuilt = dense(rebuilt, "the reconstruction")
+        check_width("The reconstruction", rebuilt, clean)
+        error = clean - rebuilt
+        residual += float(np.vdot(error, error))
+    total = squared_deviations(X)
+    return 1 - residual / total if total else float(residual == 0)
+
+
+def in_kind_of(rows: Any, values: np.ndarray) -> Any:
+    """Return values as the estimator knows its input: named columns, float32."""
+    if hasattr(rows, "columns"):
+        # A dict suits pandas and polars alike, and spares importing either.
+        return type(rows)({name: values[:, j] for j, name in enumerate(rows.columns)})
+    values = values.reshape(rows.shape)
+    return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def denoising_r2(
+    estimator: Any, X: ArrayLike, y: Any = None, *, noise, noise_level, random_state
+) -> float:
+    random = np.random.RandomState(random_state)
+    if callable(noise):
+        clean = dense(X)
+        noisy = dense(noise(clean.copy(), random), "the noisy X")
+        check_consistent_length(noisy, clean)
+        check_width("The noise", noisy, clean)
+        return r2(estimator, X, lambda rows, part: noisy[part])
+    return r2(estimator, X, named_noise(X, noise, noise_level, random))
+
+
+def check_noise(noise: Any, level: float) -> None:
+    if callable(noise):
+        return
+    if noise not in _NOISE_LIMITS:
+        kinds = list(_NOISE_LIMITS)
+        raise ValueError(f"noise must be a callable or in {kinds}, got {noise!r}.")
+    limit = _NOISE_LIMITS[noise]
+    if not 0 <= level <= limit:
+        raise ValueError(
+            f"noise_level of {noise!r} must be in [0, {limit}], got {level}."
+        )
+
+
+def named_noise(X: ArrayLike, noise: str, level: float, random) -> Callable:
+    """Return corrupt(rows, part): one draw an entry, so slices change no noise."""
+    if noise == "gaussian":
+        deviation = level * math.sqrt(squared_deviations(X) / math.prod(np.shape(X)))
+        return lambda rows, part: rows + deviation * random.standard_normal(rows.shape)
+    low = high = 0.0
+    if noise == "salt_and_pepper":
+        low = np.min([dense(rows).min(axis=0) for _, rows in row_slices(X)], axis=0)
+        high = np.max([dense(rows).max(axis=0) for _, rows in row_slices(X)], axis=0)
+
+    def replace(rows, part):
+        draw = random.random_sample(rows.shape)
+        return np.where(draw < level, np.where(draw < level / 2, low, high), rows)
+
+    return replace
+
+
+def probe_accuracy(
+    estimator: Any, X: ArrayLike, y: Any = None, *, classifier, n_labels, random_state
+) -> float:
+    if y is None:
+        raise ValueError("A probe needs the class labels y, got None.")
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    n_classes = len(np.unique(y))
+    if n_classes < 2:
+        raise ValueError("A probe needs at least two classes in y, got one.")
+    if not n_classes <= n_labels <= len(y) - n_classes:
+        raise ValueError(
+            f"n_labels={n_labels} of {len(y)} rows with {n_classes} classes: it must "
+            f"be at least {n_classes} and leave at least {n_classes} rows to score on."
+        )
+    train, rest = train_test_split(
+        np.arange(len(y)), train_size=n_labels, stratify=y, random_state=random_state
+    )
+    codes = dense(estimator.transform(X), "the code")
+    if classifier is None:
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probe = clone(classifier).fit(codes[train], y[train])
+    return float(np.mean(probe.predict(codes[rest]) == y[rest]))
+
+
+def simplest_within_error(cv_results: dict, *, metric, parameter) -> int:
+    def names(prefix):
+        return [key[len(prefix) :] for key in cv_results if key.startswith(prefix)]
+
+    metrics, parameters = names("mean_test_"), names("param_")
+    if metric not in metrics:
+        raise ValueError(f"metric={metric!r} is not in cv_results_; it has {metrics}.")
+    if parameter is None and len(parameters) == 1:
+        (parameter,) = parameters
+    if parameter not in parameters:
+        raise ValueError(
+            f"parameter={parameter!r} does not name a searched parameter; the search "
+            f"has {parameters}."
+        )
+    means = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
+    means = np.where(np.isfinite(means), means, -np.inf)
+    best = int(np.argmax(means))
+    if means[best] == -np.inf:
+        raise ValueError(f"No candidate has a finite mean_test_{metric}.")
+    split = re.compile(rf"split\d+_test_{re.escape(metric)}")
+    n_splits = sum(split.fullmatch(key) is not None for key in cv_results)
+    error = cv_results[f"std_test_{metric}"][best] / math.sqrt(n_splits)
+    values = np.ma.asarray(cv_results[f"param_{parameter}"])
+    present = np.flatnonzero(~np.ma.getmaskarray(values))
+    if not all(isinstance(values[i], Real) for i in present):
+        raise ValueError(f"parameter={parameter!r} has values that are not numbers.")
+    within = [i for i in present if means[i] >= means[best] - error]
+    return int(max(within, key=lambda i: (values[i], means[i]), default=best))
+
+
+def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
+    """Return rows that span what the decoder reaches."""
+    if hasattr(estimator, "components_"):
+        return np.asarray(estimator.components_, dtype=np.float64)
+    codes = dense(estimator.transform(X), "the code")
+    # One step for all units, on the scale of the codes: a dead unit has none of its own
+    step = math.sqrt(codes.var(axis=0).mean()) or 1.0
+    corners = codes.mean(axis=0) + step * np.eye(codes.shape[1] + 1, codes.shape[1], -1)
+    decoded = dense(estimator.inverse_transform(corners), "the decoder's output")
+    return decoded[1:] - decoded[0]
+
+
+def check_pair(X, X_embedded, metric, n_neighbors, divisor):
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    sparse = False if precomputed else "csr"
+    # One memory order, so that a frame's ties are rounded as an array's are.
+    X = check_array(X, dtype=[np.float64, np.bool_], order="C", accept_sparse=sparse)
+    X_embedded = check_array(
+        X_embedded, dtype=np.float64, order="C", input_name="X_embedded"
+    )
+    check_consistent_length(X, X_embedded)
+    if precomputed and X.shape[0] != X.shape[1]:
+        raise ValueError(f"Precomputed distances must be square, got shape {X.shape}.")
+    limit = len(X_embedded) / divisor
+    if not (isinstance(n_neighbors, Integral) and 1 <= n_neighbors < limit):
+        raise ValueError(
+            f"n_neighbors must be an integer, at least 1 and less than {limit:g} for "
+            f"{len(X_embedded)} rows; got {n_neighbors!r}."
+        )
+    return X, X_embedded
+
+
+def distance_blocks(X, X_embedded, metric) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the same rows of both distance matrices, a row's own place at infinity."""
+    options = {"working_memory": _BLOCK_MIB}
+    originals = pairwise_distances_chunked(X, metric=metric, **options)
+    start = 0
+    for embedded in pairwise_distances_chunked(X_embedded, **options):
+        rows = np.arange(len(embedded))
+        # scikit-learn does not cut precomputed distances into blocks.
+        original = X[start + rows] if metric == "precomputed" else next(originals)
+        original[rows, start + rows] = embedded[rows, start + rows] = np.inf
+        start += len(embedded)
+        yield original, embedded
+
+
+def nearest(distances: np.ndarray, k: int) -> np.ndarray:
+    """Return a mask of the k nearest in each row, exactly k: ties by row number."""
+    kth = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+    nearest = distances <= kth
+    for row in np.flatnonzero(nearest.sum(axis=1) > k):
+        tied = np.flatnonzero(distances[row] == kth[row])
+        surplus = nearest[row].sum() - k
+        nearest[row, tied[-surplus:]] = False
+    return nearest
+
+
+def rank(distances: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the place (from 1) of one target per row among its distances."""
+    reach = distances[np.arange(len(target)), target][:, None]
+    earlier = np.arange(distances.shape[1]) < target[:, None]
+    return ((distances < reach) | ((distances == reach) & earlier)).sum(axis=1) + 1
