@@ -20,7 +20,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_ae._fitting import fitted_attributes, train
 from sklearn_ae._input import Array, Moments, check_codes, check_rows, value_range
 from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
@@ -192,6 +191,9 @@ class BaseAutoencoder(
     def _train(
         self, X: Array, seen: dict[str, Any], continues: bool, **options: Any
     ) -> None:
+        # Here, since skorch takes longer to import than everything else together.
+        from sklearn_ae._fitting import fitted_attributes, train
+
         outcome = train(self, X, self._model if continues else None, **options)
         if outcome.history:
             derived = self._derived_attributes(outcome.model, X)

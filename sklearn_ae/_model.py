@@ -19,11 +19,21 @@ from sklearn_ae._input import (
     compute_dtype,
     read_rows,
     row_slices,
+    view_rows,
 )
 from sklearn_ae._modules import AutoencoderModule, in_precision
 from sklearn_ae._torch import available_devices, evaluation, limited_threads
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
+
+
+@dataclass(frozen=True)
+class _Twin:
+    """The module in one precision, its widest layer and the number of its weights."""
+
+    module: AutoencoderModule
+    width: int
+    n_weights: int
 
 
 @dataclass
@@ -57,7 +67,7 @@ class Model:
     n_epochs: int
     residual_variance: np.ndarray | None = None
     optimizer_state: dict[str, Any] | None = None
-    _twins: dict[torch.dtype, AutoencoderModule] = field(default_factory=dict)
+    _twins: dict[torch.dtype, _Twin] = field(default_factory=dict)
 
     def encode(self, X: Array) -> np.ndarray:
         """Codes of rows, shape (n_samples, n_components)."""
@@ -100,27 +110,33 @@ class Model:
         self, X: Array, function: Callable[[AutoencoderModule, Tensor], Tensor]
     ) -> np.ndarray:
         dtype = compute_dtype(X)
-        module = self._in_precision(_TORCH_DTYPES[dtype])
-        weights = sum(parameter.numel() for parameter in module.parameters())
-        slices = list(row_slices(X.shape[0], self._width(module)))
-        work = float(weights) * (slices[0].stop - slices[0].start)
+        twin = self._twin(_TORCH_DTYPES[dtype])
+        n_rows = X.shape[0]
+        slices = list(row_slices(n_rows, twin.width))
         answer = None
-        with evaluation(self.device), limited_threads(work):
+        with (
+            evaluation(self.device),
+            limited_threads(float(twin.n_weights) * slices[0].stop),
+        ):
             for rows in slices:
-                x = torch.from_numpy(read_rows(X, rows, dtype)).to(self.device)
-                part = check_finite(function(module, x)).cpu().numpy()
+                x = torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)
+                part = check_finite(function(twin.module, x)).cpu().numpy()
+                if len(slices) == 1:
+                    return part
                 if answer is None:
-                    answer = np.empty((X.shape[0], *part.shape[1:]), part.dtype)
+                    answer = np.empty((n_rows, *part.shape[1:]), part.dtype)
                 answer[rows] = part
         return answer
 
-    def _width(self, module: AutoencoderModule) -> int:
-        widths = [max(parameter.shape) for parameter in module.parameters()]
-        return max(len(self.moments.mean), *widths)
-
-    def _in_precision(self, dtype: torch.dtype) -> AutoencoderModule:
+    def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
-            self._twins[dtype] = in_precision(self.module, dtype).eval()
+            module = in_precision(self.module, dtype).eval()
+            shapes = [parameter.shape for parameter in module.parameters()]
+            self._twins[dtype] = _Twin(
+                module,
+                width=max(len(self.moments.mean), *(max(shape) for shape in shapes)),
+                n_weights=sum(shape.numel() for shape in shapes),
+            )
         return self._twins[dtype]
 
     def __getstate__(self) -> dict[str, Any]:
