@@ -88,12 +88,14 @@ def train(
         net.partial_fit(source)
     except KeyboardInterrupt as caught:
         interrupt = caught
-    model.n_epochs += len(net.history)
+    # An interrupt may leave a last record without a loss.
+    history = [dict(row) for row in net.history if "train_loss" in row]
+    model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
         model.optimizer_state = _keep_optimizer(net)
     net.flat_.release()
     set_precision(model.module, torch.float32).eval()
-    return Outcome(model, [dict(row) for row in net.history], interrupt)
+    return Outcome(model, history, interrupt)
 
 
 def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
@@ -218,10 +220,12 @@ def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
     """
     rows = outcome.history
     history = [*(earlier.history_ if earlier is not None else []), *rows]
-    with_validation = "valid_loss" in rows[-1]
-    kept = rows[-1]
-    if with_validation:
-        kept = min(rows, key=lambda row: row["valid_loss"])
+    validated = [row for row in history if "valid_loss" in row]
+    kept = min(
+        (row for row in rows if "valid_loss" in row),
+        key=lambda row: row["valid_loss"],
+        default=rows[-1],
+    )
     return {
         "_model": outcome.model,
         "history_": history,
@@ -232,9 +236,5 @@ def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
             name: [row["terms"].get(name, 0.0) for row in history]
             for name in rows[-1]["terms"]
         },
-        "validation_scores_": (
-            [-row["valid_loss"] for row in history if "valid_loss" in row]
-            if with_validation
-            else None
-        ),
+        "validation_scores_": [-row["valid_loss"] for row in validated] or None,
     }

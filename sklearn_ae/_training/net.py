@@ -313,7 +313,6 @@ class AutoencoderNet(NeuralNet):
     def _record(self, sums: TermSums) -> None:
         """Read the epoch's sums, once, and write their means into the history."""
         if not sums.n_rows:
-            self.history.pop()
             return
         terms = sums.means(self.module_.unit)
         self.history.record("terms", terms)
