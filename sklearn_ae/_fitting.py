@@ -88,8 +88,12 @@ def train(
         net.partial_fit(source)
     except KeyboardInterrupt as caught:
         interrupt = caught
-    # An interrupt may leave a last record without a loss.
-    history = [dict(row) for row in net.history if "train_loss" in row]
+    history = [
+        {name: value for name, value in row.items() if name != "batches"}
+        for row in net.history
+        # An interrupt may leave a last record without a loss.
+        if "train_loss" in row
+    ]
     model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
         model.optimizer_state = _keep_optimizer(net)

@@ -71,10 +71,9 @@ def read_rows(X: Array, rows: slice | np.ndarray, dtype: np.dtype) -> np.ndarray
 
 def view_rows(X: Array, rows: slice, dtype: np.dtype) -> np.ndarray:
     """Answer some rows as `read_rows` does, without a copy where torch can share."""
-    if isinstance(X, np.ndarray) and X.dtype == dtype and X.flags.writeable:
-        part = X[rows]
-        if min(part.strides) >= 0 and part.dtype.isnative:
-            return part
+    # Another memory order would be summed in another order: only C order is shared.
+    if isinstance(X, np.ndarray) and X.dtype == dtype and X.flags.carray:
+        return X[rows]
     return read_rows(X, rows, dtype)
 
 
