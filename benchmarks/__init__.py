@@ -1,0 +1,1 @@
+"""Benchmarks: one question per file, run as ``python -m benchmarks``."""

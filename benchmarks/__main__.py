@@ -1,0 +1,50 @@
+"""The command line: ``python -m benchmarks [compare|overhead|scaling|defaults]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks import compare, defaults, overhead, scaling
+from benchmarks.common import BenchmarkError, say
+
+COMMANDS = {
+    "compare": compare,
+    "overhead": overhead,
+    "scaling": scaling,
+    "defaults": defaults,
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser, with one subcommand for each question."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Benchmarks of sklearn_ae. Without a command, compare is run.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.__doc__.splitlines()[0]
+        )
+        module.add_arguments(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark; return 2 for a request that cannot be met."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] not in (*COMMANDS, "-h", "--help"):
+        words.insert(0, "compare")
+    arguments = make_parser().parse_args(words)
+    try:
+        COMMANDS[arguments.command].run(arguments)
+    except BenchmarkError as error:
+        say(f"error: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

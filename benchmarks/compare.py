@@ -1,0 +1,229 @@
+"""Compare autoencoders with PCA, t-SNE and UMAP on the same rows.
+
+Each seed draws a split and fits every method on the same training rows, one after the
+other, so that a change in the machine's load reaches all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from benchmarks.common import (
+    BenchmarkError,
+    Column,
+    Table,
+    add_output,
+    environment,
+    median_of,
+    positive,
+    progress_bar,
+    write_rows,
+)
+from benchmarks.datasets import (
+    Split,
+    add_dataset_options,
+    load_from_options,
+)
+from benchmarks.methods import METHODS, Method, check_device, choose, warm_up
+from benchmarks.pictures import draw_pictures
+from benchmarks.quality import MAX_PAIRED_ROWS, N_NEIGHBORS, measure
+
+HELP = "compare autoencoders with PCA, t-SNE, UMAP on one data set"
+ROWS_OF_PROFILE = {"fast": (3000, 1000), "full": (None, None)}
+
+NEW_ROWS = [
+    Column("label", "method"),
+    Column("n_components", "k", "d"),
+    Column("fit_seconds", "fit\n(s)", ".2f"),
+    Column("embed_ms", "embed\n(ms)", ".1f"),
+    Column("r2", "R2", ".3f"),
+    Column("trustworthiness", "trust-\nworthiness", ".3f"),
+    Column("continuity", "conti-\nnuity", ".3f"),
+    Column("knn", "k-NN\naccuracy", ".3f"),
+    Column("angle", "angle to\nPCA (deg)", ".2f"),
+]
+TRAINING_ROWS = [
+    Column("label", "method"),
+    Column("n_components", "k", "d"),
+    Column("train_trustworthiness", "trust-\nworthiness", ".3f"),
+    Column("train_continuity", "conti-\nnuity", ".3f"),
+    Column("train_knn", "k-NN\naccuracy", ".3f"),
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    add_dataset_options(parser, default="digits")
+    add = parser.add_argument
+    add(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        metavar="METHOD",
+        help=f"some of {', '.join(METHODS)} (default: all that are installed)",
+    )
+    add(
+        "--components",
+        type=positive,
+        nargs="+",
+        default=[2, 16],
+        metavar="K",
+        help="sizes of the code (default: 2 16)",
+    )
+    add(
+        "--seeds",
+        type=positive,
+        default=3,
+        metavar="N",
+        help="repetitions, each with its own split (default: %(default)s)",
+    )
+    add("--device", default="cpu", help="of the autoencoders (default: %(default)s)")
+    add(
+        "--profile",
+        choices=ROWS_OF_PROFILE,
+        default="fast",
+        help="fast takes at most 3,000 training and 1,000 test rows, full takes all "
+        "(default: %(default)s)",
+    )
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit, measure, print the tables, write them and the pictures."""
+    check_device(arguments.device)
+    dataset = load_from_options(arguments)
+    methods, absent = choose(arguments.methods)
+    max_train, max_test = ROWS_OF_PROFILE[arguments.profile]
+    shown = dataset.split(0, max_train=max_train, max_test=max_test)
+    jobs = _jobs(methods, arguments.components, min(shown.X_train.shape))
+    runs: list[dict[str, Any]] = []
+    with progress_bar() as progress:
+        task = progress.add_task(dataset.name, total=len(jobs) * arguments.seeds)
+        for key in dict(jobs):
+            progress.update(task, description=f"warming up {key}")
+            warm_up(methods[key], shown.X_train, arguments.device)
+        for seed in range(arguments.seeds):
+            split = dataset.split(seed, max_train=max_train, max_test=max_test)
+            runs += _run_seed(jobs, methods, split, seed, arguments.device, progress)
+    folder = arguments.output / dataset.name
+    notes = _circumstances(shown, arguments.seeds, absent)
+    for stem, table in make_tables(medians(runs), dataset.name, notes).items():
+        table.show()
+        table.write(folder, stem)
+    keys = [key for key in runs[0] if not key.startswith("_")]
+    write_rows(folder / "runs.csv", keys, runs)
+    first = [run for run in runs if run["seed"] == 0]
+    draw_pictures(first, dataset.image_shape, shown, folder)
+    _tell(folder)
+
+
+def _jobs(
+    methods: dict[str, Method], components: list[int], limit: int
+) -> list[tuple[str, int]]:
+    """Pair methods with the code sizes that they and the data allow."""
+    jobs = [
+        (key, k)
+        for k in components
+        for key, method in methods.items()
+        if k <= min(limit, method.max_components or limit)
+    ]
+    if not jobs:
+        raise BenchmarkError(
+            f"no method makes {' or '.join(map(str, components))} components of these "
+            f"rows: {limit} are possible, 3 with t-SNE and UMAP"
+        )
+    return jobs
+
+
+def _run_seed(
+    jobs: list[tuple[str, int]],
+    methods: dict[str, Method],
+    split: Split,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Measure every method on one split."""
+    runs = []
+    for key, k in jobs:
+        method = methods[key]
+        name = f"{method.label}, {k}, seed {seed}"
+        progress.update(progress.task_ids[0], description=name)
+        result = measure(method.make(k, seed, device), split)
+        runs.append(
+            {"method": key, "label": method.label, "n_components": k, "seed": seed}
+            | result
+        )
+        progress.advance(progress.task_ids[0])
+    return runs
+
+
+def medians(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each method and code size: the medians over the seeds."""
+    measured = [column.key for column in NEW_ROWS + TRAINING_ROWS]
+    rows = []
+    for method, k in dict.fromkeys((r["method"], r["n_components"]) for r in runs):
+        same = [r for r in runs if (r["method"], r["n_components"]) == (method, k)]
+        row = {"method": method, "label": same[0]["label"], "n_components": k}
+        row |= {key: median_of(same, key) for key in measured if key not in row}
+        rows.append(row)
+    return rows
+
+
+def make_tables(
+    rows: list[dict[str, Any]], name: str, notes: list[str]
+) -> dict[str, Table]:
+    """Return the tables by the stem of their files."""
+    starred = [
+        row if row["embed_ms"] is not None else row | {"label": f"{row['label']} *"}
+        for row in rows
+    ]
+    notes = [
+        f"Neighbourhoods of {N_NEIGHBORS}; R2 is 1 for perfect reconstruction, 0 for "
+        "the mean; embed is the time to embed all test rows.",
+        "angle: the largest principal angle between a linear model and PCA.",
+        *notes,
+    ]
+    if any(row["embed_ms"] is None for row in rows):
+        notes.append(
+            "* cannot embed new rows: its quality is that of the training map, with "
+            "leave-one-out k-NN; see the second table for all methods on those rows."
+        )
+    training_notes = [
+        "k-NN accuracy is leave-one-out; trustworthiness and continuity are measured "
+        f"on at most {MAX_PAIRED_ROWS:,} of the rows."
+    ]
+    return {
+        "table": Table(f"{name}: new rows", NEW_ROWS, starred, notes),
+        "training_rows": Table(
+            f"{name}: maps of the training rows, like for like",
+            TRAINING_ROWS,
+            rows,
+            training_notes,
+        ),
+    }
+
+
+def _circumstances(split: Split, n_seeds: int, absent: list[str]) -> list[str]:
+    """Say what the figures were measured on."""
+    size = (
+        f"{len(split.X_train):,} training and {len(split.X_test):,} test rows of "
+        f"{split.X_train.shape[1]} features"
+    )
+    lines = [
+        f"{size}; medians over {n_seeds} seed(s), each with its own split and fit."
+    ]
+    if absent:
+        lines.append(f"Not installed, so without a row: {', '.join(absent)}.")
+    return [*lines, f"{environment()}."]
+
+
+def _tell(folder: Path) -> None:
+    """Print what was written."""
+    print(f"\nwritten to {folder}:")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path.name}")

@@ -1,0 +1,139 @@
+"""The methods that are compared, each as an estimator made from the same options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from benchmarks.common import BenchmarkError
+
+Maker = Callable[[int, int, str], Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: its name in tables, and how to make it."""
+
+    label: str
+    make: Maker
+    max_components: int | None = None
+    module: str | None = None
+    package: str | None = None
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package that the method needs is there."""
+        return self.module is None or find_spec(self.module) is not None
+
+
+class OpenTSNE(BaseEstimator):
+    """openTSNE behind the two methods that the comparison calls."""
+
+    def __init__(self, n_components: int, random_state: int) -> None:
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: None = None) -> OpenTSNE:
+        """Embed the rows of X."""
+        from openTSNE import TSNE as Embedder
+
+        embedder = Embedder(
+            n_components=self.n_components,
+            random_state=self.random_state,
+            n_jobs=-1,
+        )
+        self.embedding_ = embedder.fit(X)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Place new rows among the embedded ones."""
+        return np.asarray(self.embedding_.transform(X))
+
+
+def _pca(n_components: int, seed: int, device: str) -> PCA:
+    return PCA(n_components, random_state=seed)
+
+
+def _tsne(n_components: int, seed: int, device: str) -> TSNE:
+    return TSNE(n_components, random_state=seed, n_jobs=-1)
+
+
+def _opentsne(n_components: int, seed: int, device: str) -> OpenTSNE:
+    return OpenTSNE(n_components, seed)
+
+
+def _umap(n_components: int, seed: int, device: str) -> Any:
+    from umap import UMAP
+
+    # UMAP runs on one thread when seeded, and warns unless told so.
+    return UMAP(n_components=n_components, random_state=seed, n_jobs=1)
+
+
+def _linear(n_components: int, seed: int, device: str) -> Any:
+    from sklearn_ae import LinearAutoencoder
+
+    return LinearAutoencoder(n_components, random_state=seed, device=device)
+
+
+def _deep(n_components: int, seed: int, device: str) -> Any:
+    from sklearn_ae import Autoencoder
+
+    return Autoencoder(n_components, random_state=seed, device=device)
+
+
+METHODS = {
+    "pca": Method("PCA", _pca),
+    "linear": Method("linear autoencoder", _linear),
+    "deep": Method("deep autoencoder", _deep),
+    "tsne": Method("t-SNE", _tsne, max_components=3),
+    # Its inverse triangulates the codes, which more dimensions would not survive.
+    "umap": Method(
+        "UMAP", _umap, max_components=3, module="umap", package="umap-learn"
+    ),
+    "opentsne": Method(
+        "openTSNE", _opentsne, max_components=2, module="openTSNE", package="openTSNE"
+    ),
+}
+
+
+def choose(names: Sequence[str] | None) -> tuple[dict[str, Method], list[str]]:
+    """Return the methods asked for, and the packages that others would need.
+
+    Without names, every method that is installed is chosen; a method that is named
+    must be there.
+    """
+    if names is None:
+        chosen = {key: method for key, method in METHODS.items() if method.installed}
+        absent = [m.package for m in METHODS.values() if not m.installed and m.package]
+        return chosen, absent
+    for name in names:
+        if not METHODS[name].installed:
+            raise BenchmarkError(
+                f"{name} needs a package: pip install {METHODS[name].package}"
+            )
+    return {name: METHODS[name] for name in names}, []
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there before anything is measured."""
+    from sklearn_ae._torch import resolve_device
+
+    try:
+        resolve_device(device)
+    except ValueError as error:
+        raise BenchmarkError(str(error)) from error
+
+
+def warm_up(method: Method, X: np.ndarray, device: str) -> None:
+    """Fit a few rows once, so that no clock sees imports, thread pools, compilers."""
+    estimator = method.make(2, 0, device)
+    if "max_epochs" in estimator.get_params():
+        estimator.set_params(max_epochs=1)
+    estimator.fit(X[:100])

@@ -1,0 +1,1 @@
+"""The contract: what every public estimator promises, checked from one table."""

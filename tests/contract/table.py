@@ -1,0 +1,198 @@
+"""The one table of the contract: every public estimator, and what it accepts.
+
+A new estimator gets one row here, and every test of the contract runs on it. A public
+class that is in none of the lists below fails `test_completeness.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from sklearn.base import BaseEstimator
+
+import sklearn_ae
+from sklearn_ae import Autoencoder, Huber, LinearAutoencoder
+from sklearn_ae.architectures import Dense
+
+N_ROWS, N_FEATURES = 60, 6
+
+
+@dataclass(frozen=True)
+class Row:
+    """An estimator and how the contract handles it.
+
+    Attributes
+    ----------
+    cls : type
+    fast : dict
+        Constructor arguments with which a fit takes some milliseconds.
+    variants : dict of str to dict
+        Further arguments, by name, that lead the fit along other paths.
+    by_batch : dict
+        Arguments with which a fit takes batches of 16 rows, for 4 epochs.
+    learns : dict
+        Arguments with which a fit learns something real in less than a second.
+    diverges : dict
+        Arguments with which a fit diverges in its first epochs.
+    wide : dict
+        Arguments of a net large enough for several threads.
+    sparse : bool
+        Whether sparse rows are accepted.
+    shift_scale : bool
+        Whether a shift and a scale of X leave the score as it is.
+    stopping_early : dict
+        Arguments with which early stopping ends the fit before `max_epochs`.
+    """
+
+    cls: type[BaseEstimator]
+    fast: dict[str, Any]
+    variants: dict[str, dict[str, Any]]
+    by_batch: dict[str, Any]
+    learns: dict[str, Any]
+    diverges: dict[str, Any]
+    wide: dict[str, Any]
+    sparse: bool
+    shift_scale: bool
+    stopping_early: dict[str, Any] = field(
+        default_factory=lambda: {
+            "early_stopping": True,
+            "max_epochs": 50,
+            "n_iter_no_change": 2,
+            "tol": 1.0,
+        }
+    )
+
+    @property
+    def name(self) -> str:
+        return self.cls.__name__
+
+    def make(self, *n_components: int, **params: Any) -> Any:
+        """Answer an unfitted estimator that is fast to fit."""
+        return self.cls(*n_components, **{"random_state": 0, **self.fast, **params})
+
+
+ROWS = [
+    Row(
+        Autoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "cross_entropy": {"loss": "binary_cross_entropy"},
+            "tied": {"tied_weights": True, "weight_decay": 1e-3},
+            "lbfgs": {"optimizer": "lbfgs"},
+            "huber": {"loss": Huber(delta=0.1), "optimizer": "sgd", "batch_size": 7},
+            "absolute": {"loss": "absolute_error", "activation": "binary"},
+            "autograd": {"optimizer": partial(torch.optim.AdamW, amsgrad=True)},
+            "schedule": {"learning_rate_schedule": "cosine", "optimizer": "rmsprop"},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 15, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide={"hidden_layer_sizes": (600,), "batch_size": 256, "max_epochs": 2},
+        sparse=True,
+        shift_scale=True,
+    ),
+    Row(
+        LinearAutoencoder,
+        fast={"max_epochs": 2},
+        variants={
+            "adam": {"optimizer": "adam", "batch_size": 16},
+            "tied": {"tied_weights": True, "weight_decay": 1e-3},
+        },
+        by_batch={"optimizer": "adam", "batch_size": 16, "max_epochs": 4},
+        learns={"max_epochs": 10, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide={"n_components": 200, "max_epochs": 2},
+        sparse=True,
+        shift_scale=True,
+    ),
+]
+
+# Public classes that are no estimators: parts that are passed in, and errors.
+SPECS = [Huber, Dense]
+ERRORS = [sklearn_ae.DivergenceError]
+
+
+def _configurations(row: Row) -> dict[str, dict[str, Any]]:
+    """Answer a row's fast arguments alone, with early stopping, and each variant."""
+    named = {"early_stopping": row.stopping_early, **row.variants}
+    return {row.name: {}} | {f"{row.name}-{k}": params for k, params in named.items()}
+
+
+_NAMED = [(row, name, p) for row in ROWS for name, p in _configurations(row).items()]
+CASES = [(row, params) for row, _, params in _NAMED]
+
+every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+every_case = pytest.mark.parametrize(
+    ("row", "params"), CASES, ids=[name for _, name, _ in _NAMED]
+)
+# The same examples in every run, however slow the machine.
+examples = partial(
+    settings,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def structured_rows(
+    n_rows: int = N_ROWS, n_features: int = N_FEATURES, seed: int = 0
+) -> np.ndarray:
+    """Answer rows in [0, 1] near a plane, of float64."""
+    rng = np.random.default_rng(seed)
+    plane = rng.normal(size=(n_rows, 2)) @ rng.normal(size=(2, n_features))
+    X = plane + 0.1 * rng.normal(size=(n_rows, n_features))
+    return (X - X.min()) / np.ptp(X)
+
+
+def weights(estimator: Any) -> dict[str, np.ndarray]:
+    """Answer the trained weights by name."""
+    parameters = estimator.to_module().named_parameters()
+    return {name: p.detach().numpy() for name, p in parameters}
+
+
+def answers(estimator: Any, X: Any) -> dict[str, np.ndarray]:
+    """Answer what every method that looks at rows says of X."""
+    return {
+        "transform": estimator.transform(X),
+        "reconstruct": estimator.reconstruct(X),
+        "reconstruction_error": estimator.reconstruction_error(X),
+        "score_samples": estimator.score_samples(X),
+        "score": np.array(estimator.score(X)),
+    }
+
+
+def fitted_numbers(estimator: Any) -> dict[str, np.ndarray]:
+    """Answer the public fitted attributes that are numbers."""
+    found = {}
+    for name, value in vars(estimator).items():
+        is_public = name.endswith("_") and not name.startswith("_")
+        if is_public and isinstance(value, (int, float, list, np.ndarray)):
+            array = np.asarray(value) if name != "history_" else np.array([])
+            if array.dtype.kind in "if":
+                found[name] = array
+    return found
+
+
+def digest(estimator: Any, X: Any) -> str:
+    """Answer a hash of the weights, the loss curve and all answers to X."""
+    found = hashlib.sha256(repr(estimator.loss_curve_).encode())
+    for part in (weights(estimator), answers(estimator, X), fitted_numbers(estimator)):
+        for name, array in sorted(part.items()):
+            found.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def assert_same_model(one: Any, other: Any) -> None:
+    """Assert that the weights of two estimators are bit-equal."""
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)

@@ -1,0 +1,170 @@
+"""Promises 4 and 5: inside scikit-learn's other objects, and with frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from contract.table import answers, assert_same_model, every_case, every_class
+
+NAMES = list("abcdef")
+
+
+@pytest.fixture
+def y(X):
+    return (X[:, 0] > np.median(X[:, 0])).astype(int)
+
+
+@every_case
+def test_y_changes_nothing(row, params, X, y):
+    """4: whatever it is, in every method that takes one."""
+    expected = row.make(**params).fit(X)
+    for target in (y, y.astype(str), np.c_[y, y], pd.Series(y)):
+        assert_same_model(row.make(**params).fit(X, target), expected)
+    estimator = row.make(**params)
+    codes = estimator.fit_transform(X, y)
+    np.testing.assert_array_equal(codes, expected.transform(X))
+    assert estimator.score(X, y) == expected.score(X)
+    if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
+        one = row.make(**params).partial_fit(X)
+        assert_same_model(row.make(**params).partial_fit(X, y), one)
+
+
+@every_class
+def test_pipeline_with_memory(row, X, y, tmp_path):
+    """4: a cached step gives the codes of a fresh one."""
+    steps = [("scale", StandardScaler()), ("reduce", row.make())]
+    steps.append(("classify", LogisticRegression()))
+    plain = Pipeline(steps).fit(X, y)
+    cached = Pipeline(steps, memory=str(tmp_path)).fit(X, y)
+    n_files = len(list(tmp_path.rglob("*.pkl")))
+    again = Pipeline(steps, memory=str(tmp_path)).fit(X, y)
+    assert len(list(tmp_path.rglob("*.pkl"))) == n_files > 0
+    for pipeline in (cached, again):
+        assert_same_model(pipeline["reduce"], plain["reduce"])
+        np.testing.assert_array_equal(pipeline.predict_proba(X), plain.predict_proba(X))
+
+
+@every_class
+def test_pipeline_inverse_transform(row, X):
+    """4: back to the rows' own units, through the scaler."""
+    pipeline = make_pipeline(StandardScaler(), row.make()).fit(X)
+    scaled = pipeline[0].transform(X)
+    expected = pipeline[0].inverse_transform(pipeline[1].reconstruct(scaled))
+    back = pipeline.inverse_transform(pipeline.transform(X))
+    assert back.shape == X.shape
+    np.testing.assert_allclose(back, expected, rtol=1e-9)
+    assert isinstance(pipeline.score(X), float)
+
+
+@every_class
+def test_column_transformer_and_feature_union(row, X):
+    """4: prefixed names tell whose column is whose."""
+    frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
+    columns = ColumnTransformer(
+        [("left", row.make(), NAMES[:3]), ("right", row.make(3), NAMES[3:])]
+    ).set_output(transform="pandas")
+    codes = columns.fit_transform(frame)
+    prefix = row.name.lower()
+    expected = [f"left__{prefix}0", f"left__{prefix}1"]
+    expected += [f"right__{prefix}{i}" for i in range(3)]
+    assert list(codes.columns) == expected
+    assert codes.index.equals(frame.index)
+    left = row.make().fit(frame[NAMES[:3]]).transform(frame[NAMES[:3]])
+    np.testing.assert_array_equal(codes.iloc[:, :2], left)
+    union = FeatureUnion([("two", row.make()), ("three", row.make(3))])
+    np.testing.assert_array_equal(
+        union.fit_transform(X)[:, :2], row.make().fit_transform(X)
+    )
+    names = [f"two__{prefix}{i}" for i in range(2)]
+    names += [f"three__{prefix}{i}" for i in range(3)]
+    assert list(union.get_feature_names_out()) == names
+
+
+@every_class
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_grid_search(row, X, y, n_jobs):
+    """4: with a score of its own, and the same in workers."""
+    grid = {"n_components": [1, 3], "weight_decay": [0.0, 0.1]}
+    search = GridSearchCV(row.make(), grid, cv=3, n_jobs=n_jobs, error_score="raise")
+    search.fit(X, y)
+    expected = [
+        cross_val_score(row.make(**params), X, cv=search.cv).mean()
+        for params in search.cv_results_["params"]
+    ]
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], expected)
+    assert_same_model(search.best_estimator_, row.make(**search.best_params_).fit(X))
+    np.testing.assert_array_equal(
+        search.transform(X), search.best_estimator_.transform(X)
+    )
+
+
+@every_class
+def test_a_search_through_a_pipeline_that_ends_in_a_classifier(row, X, y):
+    """4."""
+    pipeline = Pipeline([("reduce", row.make()), ("classify", LogisticRegression())])
+    grid = {"reduce__n_components": [1, 4]}
+    search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, y)
+    assert search.best_score_ > 0.6
+    scores = cross_val_score(pipeline, X, y, cv=3, error_score="raise")
+    np.testing.assert_array_equal(
+        scores, cross_val_score(pipeline, X, y, cv=3, error_score="raise")
+    )
+
+
+@every_class
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_set_output(row, X, library):
+    """5: names and index; `inverse_transform` takes the frame."""
+    index = [f"row {i}" for i in range(len(X))]
+    if library == "pandas":
+        frame = pd.DataFrame(X, columns=NAMES, index=index)
+    else:
+        frame = pl.DataFrame(X, schema=NAMES)
+    plain = row.make().fit(frame)
+    estimator = row.make().set_output(transform=library)
+    codes = estimator.fit_transform(frame)
+    assert type(codes).__module__.startswith(library)
+    assert list(codes.columns) == list(estimator.get_feature_names_out())
+    assert list(codes.columns) == [f"{row.name.lower()}{i}" for i in range(2)]
+    if library == "pandas":
+        assert list(codes.index) == index
+        assert list(estimator.transform(frame[::-1]).index) == index[::-1]
+    np.testing.assert_array_equal(codes.to_numpy(), plain.transform(frame))
+    np.testing.assert_array_equal(estimator.feature_names_in_, NAMES)
+    back = estimator.inverse_transform(codes)
+    np.testing.assert_allclose(back, plain.reconstruct(frame), rtol=1e-9)
+    reordered = codes[list(codes.columns)[::-1]]
+    np.testing.assert_array_equal(
+        estimator.inverse_transform(reordered),
+        estimator.inverse_transform(reordered.to_numpy()),
+    )
+
+
+@every_class
+def test_global_set_output(row, X):
+    """5: the setting reaches `transform` and disturbs no other method."""
+    plain = row.make().fit(X)
+    with config_context(transform_output="pandas"):
+        estimator = row.make().fit(X)
+        assert isinstance(estimator.transform(X), pd.DataFrame)
+        found = answers(estimator, X)
+    for name, expected in answers(plain, X).items():
+        np.testing.assert_array_equal(found[name], expected)
+
+
+@every_class
+def test_feature_names_out(row, X):
+    """5: as many as components, whatever the input's names."""
+    estimator = row.make(4).fit(X)
+    names = [f"{row.name.lower()}{i}" for i in range(4)]
+    assert list(estimator.get_feature_names_out()) == names
+    assert list(estimator.get_feature_names_out(NAMES)) == names

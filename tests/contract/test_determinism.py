@@ -1,0 +1,215 @@
+"""Promises 19 and 21: one seed, one model, one sample, wherever it is computed."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from threadpoolctl import threadpool_limits
+
+from contract.subprocesses import run_python
+from contract.table import (
+    CASES,
+    assert_same_model,
+    digest,
+    every_case,
+    every_class,
+    structured_rows,
+    weights,
+)
+
+DENSITIES = {
+    "mixture": GaussianMixture(3, random_state=0),
+    "mixture without a seed": GaussianMixture(3),
+    "kernel": KernelDensity(bandwidth=0.1),
+}
+
+
+def all_digests():
+    """Answer a hash of every case of the table, fitted on the same rows."""
+    X = structured_rows()
+    return [digest(row.make(**params).fit(X), X) for row, params in CASES]
+
+
+@pytest.fixture(scope="module")
+def expected_digests():
+    return all_digests()
+
+
+def disturb():
+    """Move every global generator on."""
+    random.random()
+    np.random.rand(3)
+    torch.rand(3)
+
+
+def test_in_one_process(expected_digests):
+    """19: bit-equal, whatever was drawn in between."""
+    disturb()
+    assert all_digests() == expected_digests
+
+
+@pytest.mark.parametrize("n_threads", ["1", "2"])
+def test_in_another_process(expected_digests, n_threads):
+    """19: with other hashes of strings, and with one torch thread or two."""
+    code = """
+        from contract.test_determinism import all_digests, disturb
+        disturb()
+        print(*all_digests())
+    """
+    environment = {"OMP_NUM_THREADS": n_threads, "MKL_NUM_THREADS": n_threads}
+    printed = run_python(code, PYTHONHASHSEED=n_threads, **environment)
+    assert printed.split() == expected_digests
+
+
+def test_in_four_threads_at_once(expected_digests):
+    """19: fits share no generator, no lock and no thread setting."""
+    X = structured_rows()
+
+    def fit(case):
+        row, params = case
+        return digest(row.make(**params).fit(X), X)
+
+    n_threads = torch.get_num_threads()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(fit, [case for case in CASES for _ in range(2)]))
+    assert found == [d for d in expected_digests for _ in range(2)]
+    assert torch.get_num_threads() == n_threads
+
+
+def test_in_workers(expected_digests):
+    """19: n_jobs=2, which also limits the threads of each worker."""
+    found = Parallel(n_jobs=2)(delayed(all_digests)() for _ in range(2))
+    assert found == [expected_digests] * 2
+
+
+@contextmanager
+def torch_threads(n_threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@every_class
+@pytest.mark.parametrize("change", [{}, {"weight_decay": 0.1}, {"tied_weights": True}])
+def test_number_of_threads(row, change):
+    """19: of nets that are wide enough for several threads, codes and scores too."""
+    X = structured_rows(600, 300)
+    found = []
+    for n_threads in (1, 2, 3):
+        with torch_threads(n_threads):
+            found.append(digest(row.make(**row.wide, **change).fit(X), X))
+    with threadpool_limits(1):
+        found.append(digest(row.make(**row.wide, **change).fit(X), X))
+    assert len(set(found)) == 1
+
+
+@every_class
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "lbfgs"])
+def test_number_of_threads_and_optimizer(row, optimizer):
+    """19."""
+    X = structured_rows(600, 300)
+    found = []
+    for n_threads in (1, 2):
+        with torch_threads(n_threads):
+            params = {**row.wide, "optimizer": optimizer, "max_epochs": 1}
+            found.append(digest(row.make(**params).fit(X), X))
+    assert len(set(found)) == 1
+
+
+@every_case
+def test_seeds(row, params, X):
+    """19: other seeds differ, None varies, a RandomState is an int of its own."""
+    fitted = [row.make(**params, random_state=s).fit(X) for s in (0, 1, None, None)]
+    for i, one in enumerate(fitted):
+        for other in fitted[:i]:
+            for name, array in weights(one).items():
+                if array.ndim == 2:
+                    assert not np.array_equal(array, weights(other)[name]), name
+    states = [np.random.RandomState(3), np.random.RandomState(3)]
+    one, other = (row.make(**params, random_state=s).fit(X) for s in states)
+    assert_same_model(one, other)
+    again = row.make(**params, random_state=states[0]).fit(X)
+    assert not np.array_equal(again.transform(X), one.transform(X))
+
+
+@every_class
+def test_streams_do_not_disturb_each_other(row, X):
+    """19: an outer layer's first weights do not depend on the layers inside."""
+    if "hidden_layer_sizes" not in row.cls().get_params():
+        return
+    params = {"max_epochs": 1, "learning_rate": 1e-12, "optimizer": "sgd"}
+    shallow = weights(row.make(**params, hidden_layer_sizes=(8,)).fit(X))
+    deep = weights(row.make(**params, hidden_layer_sizes=(8, 5)).fit(X))
+    first = next(iter(shallow))
+    np.testing.assert_allclose(shallow[first], deep[first], rtol=1e-6)
+    other = row.make(**params, hidden_layer_sizes=(8,), n_components=4).fit(X)
+    np.testing.assert_allclose(shallow[first], weights(other)[first], rtol=1e-6)
+
+
+@every_class
+@pytest.mark.parametrize("density", DENSITIES)
+def test_samples_are_repeatable(row, density, X):
+    """21: whatever happened before, in any order, from a copy too."""
+    density = DENSITIES[density]
+    estimator = row.make(latent_density=density).fit(X)
+    other = row.make(latent_density=density).fit(X)
+    first = {s: estimator.sample(20, random_state=s) for s in (0, 1)}
+    assert first[0].shape == (20, X.shape[1])
+    assert len(np.unique(first[0], axis=0)) == 20
+    assert not np.array_equal(first[0], first[1])
+    disturb()
+    estimator.sample(3)
+    estimator.transform(X)
+    other.latent_density_.sample(5)
+    for seed in (1, 0):
+        np.testing.assert_array_equal(estimator.sample(20, seed), first[seed])
+        np.testing.assert_array_equal(other.sample(20, seed), first[seed])
+    assert not np.array_equal(estimator.sample(20), estimator.sample(20))
+    states = np.random.RandomState(5), np.random.RandomState(5)
+    one, same = (estimator.sample(4, state) for state in states)
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(estimator.sample(4, states[0]), one)
+    decoded = estimator.sample(20, random_state=0, observation_noise=False)
+    assert not np.array_equal(decoded, first[0])
+    np.testing.assert_array_equal(
+        decoded, other.sample(20, random_state=0, observation_noise=False)
+    )
+
+
+@every_class
+def test_samples_follow_the_rows(row):
+    """21: they are draws of the training distribution, not of the density's corner."""
+    X = structured_rows(400)
+    params = {**row.learns, "n_components": 2, "random_state": 0}
+    density = GaussianMixture(4)
+    estimator = row.cls(**params, latent_density=density).fit(X)
+    S = estimator.sample(2000, random_state=0)
+    deviation = X.std(axis=0)
+    assert (np.abs(S.mean(axis=0) - X.mean(axis=0)) < 0.25 * deviation).all()
+    assert (np.abs(S.std(axis=0) - deviation) < 0.3 * deviation).all()
+    # Rows come in random order, not by component of the mixture.
+    half = np.abs(S[:1000].mean(axis=0) - S[1000:].mean(axis=0))
+    assert (half < 0.2 * deviation).all()
+
+
+@every_class
+def test_sample_needs_a_density(row, X):
+    """21: the method is not there without one; a bad number of rows is refused."""
+    assert not hasattr(row.make().fit(X), "sample")
+    estimator = row.make(latent_density=GaussianMixture()).fit(X)
+    for n_samples in (0, -1):
+        with pytest.raises(ValueError, match="n_samples == "):
+            estimator.sample(n_samples)
+    with pytest.raises(TypeError, match="n_samples must be an instance of int"):
+        estimator.sample(1.5)

@@ -1,0 +1,242 @@
+"""Promise 10: the same numbers give the same answer, however they are stored."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from contract.table import (
+    ROWS,
+    answers,
+    assert_same_model,
+    every_case,
+    every_class,
+    examples,
+)
+
+NAMES = list("abcdef")
+
+
+def mapped(X, path):
+    np.save(path / "rows.npy", X)
+    return np.load(path / "rows.npy", mmap_mode="r")
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def at_odd_address(X):
+    """Answer X in memory that begins one number later than an array's own would."""
+    room = np.empty(X.size + 1, X.dtype)[1:]
+    room[:] = X.ravel()
+    return room.reshape(X.shape)
+
+
+def framed(X, dtype):
+    return pd.DataFrame(X, columns=NAMES).astype(dtype)
+
+
+# The numbers are whole, from 0 to 9, so that every type holds them.
+FORMS = {
+    "list": lambda X, _: X.tolist(),
+    "tuple of arrays": lambda X, _: tuple(X),
+    "tensor": lambda X, _: torch.from_numpy(X),
+    "integer tensor": lambda X, _: torch.from_numpy(X).long(),
+    "F-order": lambda X, _: np.asfortranarray(X),
+    "negative strides": lambda X, _: X[::-1, ::-1].copy()[::-1, ::-1],
+    "every second": lambda X, _: np.repeat(np.repeat(X, 2, 0), 2, 1)[::2, ::2],
+    "at an odd address": lambda X, _: at_odd_address(X),
+    "big-endian": lambda X, _: X.astype(">f8"),
+    "big-endian integers": lambda X, _: X.astype(">i2"),
+    "int8": lambda X, _: X.astype("i1"),
+    "uint64": lambda X, _: X.astype("u8"),
+    "float16": lambda X, _: X.astype("f2"),
+    "long double": lambda X, _: X.astype(np.longdouble),
+    "objects": lambda X, _: X.astype(object),
+    "read-only": lambda X, _: read_only(X),
+    "mapped": mapped,
+    "mapped integers": lambda X, path: mapped(X.astype("i4"), path),
+    "pandas": lambda X, _: framed(X, "f8"),
+    "pandas integers": lambda X, _: framed(X, "i8"),
+    "pandas nullable": lambda X, _: framed(X, "Int64"),
+    "pandas arrow": lambda X, _: framed(X, "float64[pyarrow]"),
+    "pandas mixed": lambda X, _: framed(X, {"a": "i8", "b": "f4", "c": "Float64"}),
+    "polars": lambda X, _: pl.DataFrame(X, schema=NAMES),
+    "polars integers": lambda X, _: pl.DataFrame(X.astype(int), schema=NAMES),
+}
+SINGLE_FORMS = {
+    "tensor": lambda X, _: torch.from_numpy(X),
+    "F-order": lambda X, _: np.asfortranarray(X),
+    "at an odd address": lambda X, _: at_odd_address(X),
+    "big-endian": lambda X, _: X.astype(">f4"),
+    "read-only": lambda X, _: read_only(X),
+    "mapped": mapped,
+    "pandas": lambda X, _: framed(X, "f4"),
+    "polars": lambda X, _: pl.DataFrame(X, schema=NAMES),
+}
+
+
+@pytest.fixture
+def whole():
+    return np.random.default_rng(0).integers(0, 10, size=(40, 6)).astype(float)
+
+
+def assert_same_answers(estimator, form, expected, X):
+    reference = answers(expected, X)
+    for name, found in answers(estimator, form).items():
+        np.testing.assert_array_equal(found, reference[name], err_msg=name)
+        assert found.dtype == reference[name].dtype, name
+
+
+@every_class
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_float64(row, form, whole, tmp_path):
+    """10: bit-equal, with no warning (warnings are errors here)."""
+    expected = row.make().fit(whole)
+    form = FORMS[form](whole, tmp_path)
+    estimator = row.make().fit(form)
+    assert_same_model(estimator, expected)
+    assert_same_answers(estimator, form, expected, whole)
+    if hasattr(row.make(**row.by_batch), "partial_fit"):
+        one = row.make(**row.by_batch).partial_fit(form).partial_fit(form)
+        other = row.make(**row.by_batch).partial_fit(whole).partial_fit(whole)
+        assert_same_model(one, other)
+
+
+@every_class
+@pytest.mark.parametrize("form", SINGLE_FORMS)
+def test_forms_of_float32(row, form, whole, tmp_path):
+    """10: float32 in, float32 out."""
+    single = whole.astype("f4") / 3
+    form = SINGLE_FORMS[form](single, tmp_path)
+    estimator, expected = row.make().fit(form), row.make().fit(single)
+    assert_same_model(estimator, expected)
+    assert_same_answers(estimator, form, expected, single)
+    assert estimator.transform(form).dtype == np.float32
+    codes = np.asfortranarray(estimator.transform(form))
+    assert estimator.inverse_transform(codes).dtype == np.float32
+
+
+@every_class
+def test_bool(row, whole):
+    """10."""
+    flags = whole > 4
+    for form in (flags, pd.DataFrame(flags), torch.from_numpy(flags), flags.tolist()):
+        expected = row.make().fit(flags.astype(float))
+        estimator = row.make().fit(form)
+        assert_same_model(estimator, expected)
+        assert_same_answers(estimator, form, expected, flags.astype(float))
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
+def row_and_reference(request):
+    X = np.random.default_rng(0).integers(0, 10, size=(40, 6)).astype(float)
+    return request.param, request.param.make().fit(X), X
+
+
+@given(st.data())
+@examples(max_examples=40)
+def test_any_layout_of_any_dtype(row_and_reference, data):
+    """10: any order, stride, byte order and type."""
+    _, estimator, whole = row_and_reference
+    kind = data.draw(st.sampled_from(["i1", "u1", "i2", "u4", "i8", "f2", "f4", "f8"]))
+    swap = data.draw(st.booleans())
+    X = whole.astype(np.dtype(kind).newbyteorder(">" if swap else "<"))
+    plain = X.astype("f4" if kind == "f4" else "f8")
+    order = data.draw(st.sampled_from("CF"))
+    padding = data.draw(arrays("i8", (2, 2), elements=st.integers(0, 3)))
+    room = np.zeros(np.add(X.shape, padding.sum(1)), X.dtype, order)
+    inside = tuple(
+        slice(before, before + n)
+        for (before, _), n in zip(padding, X.shape, strict=True)
+    )
+    room[inside] = X
+    view = room[inside]
+    if data.draw(st.booleans()):
+        view, plain = view[::-1], plain[::-1]
+    expected = answers(estimator, np.ascontiguousarray(plain))
+    for name, found in answers(estimator, view).items():
+        np.testing.assert_array_equal(found, expected[name], err_msg=name)
+
+
+@every_class
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_codes(row, form, whole, tmp_path):
+    """10: `inverse_transform` is as tolerant."""
+    estimator = row.make(6).fit(whole)
+    expected = estimator.inverse_transform(whole)
+    form = FORMS[form](whole, tmp_path)
+    np.testing.assert_array_equal(estimator.inverse_transform(form), expected)
+
+
+@every_case
+@pytest.mark.parametrize("kind", ["dense", "float32", "F-order", "csr", "csc"])
+def test_rows_are_never_modified(row, params, kind, X):
+    """10: not in training, not in any answer."""
+    make = {
+        "dense": np.copy,
+        "float32": lambda X: X.astype("f4"),
+        "F-order": np.asfortranarray,
+        "csr": scipy.sparse.csr_array,
+        "csc": scipy.sparse.csc_array,
+    }[kind]
+    form, expected = make(X), make(X)
+    estimator = row.make(**params).fit(form)
+    codes = estimator.fit_transform(form)
+    kept = codes.copy()
+    answers(estimator, form)
+    estimator.inverse_transform(codes)
+    np.testing.assert_array_equal(codes, kept)
+    if scipy.sparse.issparse(form):
+        for part in ("data", "indices", "indptr"):
+            np.testing.assert_array_equal(getattr(form, part), getattr(expected, part))
+    else:
+        np.testing.assert_array_equal(form, expected)
+        assert form.flags.writeable
+
+
+@every_case
+@pytest.mark.parametrize(
+    "make", [np.copy, scipy.sparse.csr_array, lambda X: pd.DataFrame(X.copy())]
+)
+def test_rows_are_never_kept(row, params, make, X):
+    """10: nothing holds X or its memory once the caller has let go."""
+    params = {**params, "warm_start": True}
+    form = make(X)
+    estimator = row.make(**params)
+    estimator.fit(form).fit(form)
+    if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
+        estimator.partial_fit(form)
+    answers(estimator, form)
+    reference = weakref.ref(form)
+    memory = weakref.ref(form.data) if scipy.sparse.issparse(form) else None
+    del form
+    gc.collect()
+    assert reference() is None
+    assert memory is None or memory() is None
+
+
+@every_class
+def test_answers_are_the_callers_own(row, X):
+    """10: writing into an answer changes no later one."""
+    estimator = row.make().fit(X)
+    expected = answers(estimator, X)
+    for name, found in answers(estimator, X).items():
+        assert found.flags.writeable
+        assert found.flags.owndata or not np.shares_memory(found, X), name
+        found[...] = -1
+    for name, found in answers(estimator, X).items():
+        np.testing.assert_array_equal(found, expected[name])

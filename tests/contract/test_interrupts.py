@@ -1,0 +1,206 @@
+"""Promise 17: Ctrl-C leaves the estimator fitted, with its best weights so far."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from contract.subprocesses import environment
+from contract.table import (
+    ROWS,
+    answers,
+    assert_same_model,
+    every_case,
+    every_class,
+    fitted_numbers,
+    weights,
+)
+from contract.watchers import interrupting
+
+EVENTS = ["on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end"]
+
+
+def assert_consistent(estimator, X):
+    for array in (
+        *answers(estimator, X).values(),
+        *fitted_numbers(estimator).values(),
+        *weights(estimator).values(),
+    ):
+        assert np.isfinite(array).all()
+    lengths = {len(term) for term in estimator.loss_terms_.values()}
+    lengths |= {len(estimator.loss_curve_), len(estimator.history_)}
+    assert lengths == {estimator.n_iter_}
+
+
+@every_case
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_interrupt_leaves_a_fitted_model(row, params, event, X):
+    """17: after the epochs that have ended, and the batches of the one that has not."""
+    to_the_end = {**params, "max_epochs": 8, "tol": 0.0, "n_iter_no_change": 100}
+    n = 2
+    if row.make(**params).optimizer == "lbfgs":
+        # All rows are one step, of which no batch is announced; it may be the last.
+        event, n = "on_epoch_end", 1
+    log = []
+    estimator = row.make(**to_the_end, callbacks=[interrupting(event, n, log)])
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert len(log) == n
+    assert_consistent(estimator, X)
+    assert estimator.n_iter_ == (n if event == "on_epoch_end" else 1)
+    # It can go on from there.
+    original = {**row.make(**params).get_params(), "warm_start": True}
+    assert_consistent(estimator.set_params(**original).fit(X), X)
+
+
+@every_class
+def test_an_interrupted_fit_is_the_shorter_fit(row, X):
+    """17: bit-equal to the one that was asked for no more epochs."""
+    params = {**row.by_batch, "tol": 0.0, "n_iter_no_change": 100}
+    shorter = row.make(**params).set_params(max_epochs=3).fit(X)
+    estimator = row.make(**params, callbacks=[interrupting("on_epoch_end", 3)])
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_params(max_epochs=9).fit(X)
+    assert_same_model(estimator, shorter)
+    assert estimator.loss_curve_ == shorter.loss_curve_
+    assert estimator.loss_ == shorter.loss_
+
+
+@every_class
+def test_the_best_weights_so_far_are_kept(row, X):
+    """17: with early stopping those that held-out rows liked best, not the last."""
+    params = {**row.by_batch, "early_stopping": True, "learning_rate": 0.2, "tol": 1e-4}
+    whole = row.make(**params).set_params(max_epochs=100).fit(X)
+    best = int(np.argmax(whole.validation_scores_))
+    assert best + 2 < whole.n_iter_
+    estimator = row.make(**params, callbacks=[interrupting("on_epoch_end", best + 3)])
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_params(max_epochs=100).fit(X)
+    assert estimator.n_iter_ == best + 3
+    assert_same_model(estimator, whole)
+    assert estimator.loss_ == whole.loss_
+
+
+@every_class
+def test_before_the_first_step_nothing_changes(row, X):
+    """17: no untrained model takes the place of an older one, or of none."""
+    estimator = row.make(**row.by_batch, callbacks=[interrupting("on_train_begin", 1)])
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+    older = row.make(**row.by_batch).fit(X)
+    expected = clone(older).fit(X)
+    older.set_params(callbacks=[interrupting("on_epoch_begin", 1)])
+    with pytest.raises(KeyboardInterrupt):
+        older.fit(X[:, :4])
+    assert_same_model(older, expected)
+    assert older.n_features_in_ == 6
+
+
+@every_class
+def test_a_search_is_interrupted(row, X):
+    """17: it does not go on to the next candidate."""
+    log = []
+    estimator = row.make(
+        **row.by_batch, callbacks=[interrupting("on_epoch_end", 2, log)]
+    )
+    grid = {f"{row.name.lower()}__n_components": [1, 2, 3]}
+    search = GridSearchCV(make_pipeline(estimator), grid, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X)
+    assert len(log) == 2
+    assert not hasattr(search, "best_estimator_")
+
+
+@every_class
+def test_an_interrupt_at_any_line(row, X):
+    """17: the estimator is fitted and consistent, or as it was before."""
+    params = {**row.by_batch, "max_epochs": 3}
+    n_lines = count_lines(lambda: row.make(**params).fit(X), None)
+    assert n_lines > 300
+    fitted = 0
+    for at in np.linspace(1, n_lines, 60, dtype=int):
+        estimator = row.make(**params)
+        with pytest.raises(KeyboardInterrupt):
+            count_lines(lambda estimator=estimator: estimator.fit(X), at)
+        if estimator.__sklearn_is_fitted__():
+            assert_consistent(estimator, X)
+            fitted += 1
+    assert fitted > 20
+
+
+def count_lines(function, interrupt_at):
+    """Count the lines of the package's own files that run; interrupt at one of them."""
+    n_lines = 0
+
+    def trace(frame, event, argument):
+        nonlocal n_lines
+        if "sklearn_ae" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            n_lines += 1
+            if n_lines == interrupt_at:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return n_lines
+
+
+ENDLESS = """
+    import sys
+    import numpy as np
+    from skorch.callbacks import Callback
+    from contract.table import ROWS, answers, structured_rows
+    class Say(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 3:
+                print("training", flush=True)
+    X = structured_rows()
+    for row in ROWS:
+        estimator = row.make(**row.by_batch, callbacks=[Say()])
+        estimator.set_params(max_epochs=10**9, tol=0.0, n_iter_no_change=10**9)
+        try:
+            estimator.fit(X)
+        except KeyboardInterrupt:
+            assert estimator.n_iter_ >= 2
+            assert all(np.isfinite(a).all() for a in answers(estimator, X).values())
+            print("interrupted", flush=True)
+"""
+
+
+def test_a_real_signal():
+    """17: SIGINT from another process, at whatever instruction it arrives."""
+    command = [sys.executable, "-c", textwrap.dedent(ENDLESS)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment(), **pipes) as process:
+        watchdog = threading.Timer(120, process.kill)
+        watchdog.start()
+        try:
+            for _ in ROWS:
+                said = process.stdout.readline()
+                assert said == "training\n", process.stderr.read()
+                process.send_signal(signal.SIGINT)
+                said = process.stdout.readline()
+                assert said == "interrupted\n", process.stderr.read()
+            assert process.wait() == 0
+        finally:
+            watchdog.cancel()
+            process.kill()

@@ -1,0 +1,216 @@
+"""Promise 9: what is no usable X is refused, in scikit-learn's own words."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+
+from contract.table import ROWS, answers, every_class, examples, structured_rows
+
+LEARNING = ("fit", "partial_fit", "fit_transform")
+LOOKING = ("transform", "reconstruct", "reconstruction_error", "score_samples", "score")
+
+
+def put(X, value):
+    X = X.astype(np.result_type(X, value))
+    X[3, 2] = value
+    return X
+
+
+# Name: (X made of a good one, the message, whether every method can tell).
+REFUSED = {
+    "nan": (lambda X: put(X, np.nan), r"Input X contains NaN"),
+    "infinity": (lambda X: put(X, np.inf), r"Input X contains infinity"),
+    "minus infinity": (lambda X: put(X, -np.inf), r"Input X contains infinity"),
+    "nan in float32": (
+        lambda X: put(X, np.nan).astype("f4"),
+        r"Input X contains NaN",
+    ),
+    "None": (lambda X: put(X.astype(object), None), r"contains NaN|not 'NoneType'"),
+    "missing in a frame": (
+        lambda X: pd.DataFrame(X).astype("Float64").mask(X > 0.9),
+        r"contains NaN",
+    ),
+    "complex": (lambda X: X + 1j, r"Complex data not supported"),
+    "strings": (lambda X: np.full(X.shape, "a"), r"bytes/strings|convert string"),
+    "string column": (
+        lambda X: pd.DataFrame(X).astype({0: object}).replace({0: {X[0, 0]: "b"}}),
+        r"could not convert string to float",
+    ),
+    "one row as 1-D": (lambda X: X[0], r"Expected 2D array, got 1D array instead"),
+    "scalar": (lambda X: 3.0, r"Expected 2D array, got scalar array instead"),
+    "3-D": (lambda X: X[None], r"Found array with dim 3"),
+    "no row": (lambda X: X[:0], r"Found array with 0 sample\(s\)"),
+    "no feature": (lambda X: X[:, :0], r"Found array with 0 feature\(s\)|has 0 feat"),
+    "sparse with nan": (
+        lambda X: scipy.sparse.csr_array(put(X, np.nan)),
+        r"Input X contains NaN",
+    ),
+    "ragged": (lambda X: [[1.0, 2.0], [3.0]], r"inhomogeneous|setting an array"),
+}
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
+def fitted(request):
+    X = structured_rows()
+    return request.param.make().fit(X), X
+
+
+@every_class
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("method", LEARNING)
+def test_refused_in_training(row, kind, method, X):
+    """9: and no fitted model comes of it."""
+    spoil, message = REFUSED[kind]
+    estimator = row.make(**row.by_batch)
+    with pytest.raises((ValueError, TypeError), match=message):
+        getattr(estimator, method)(spoil(X))
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+    assert not hasattr(estimator, "n_features_in_")
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("method", LOOKING)
+def test_refused_by_a_fitted_model(fitted, kind, method):
+    """9."""
+    estimator, X = fitted
+    spoil, message = REFUSED[kind]
+    with pytest.raises((ValueError, TypeError), match=message):
+        getattr(estimator, method)(spoil(X))
+
+
+@pytest.mark.parametrize("method", LOOKING)
+@pytest.mark.parametrize("width", [5, 7])
+def test_wrong_width(fitted, method, width):
+    """9."""
+    estimator, _ = fitted
+    expected = f"X has {width} features, but .* is expecting 6 features as input"
+    with pytest.raises(ValueError, match=expected):
+        getattr(estimator, method)(np.ones((3, width)))
+
+
+@every_class
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_renamed_columns(row, frame, X):
+    """9: renamed, reordered or missing names are refused."""
+    named = pd.DataFrame(X, columns=list("abcdef"))
+    estimator = row.make(**row.by_batch).fit(frame(named.to_dict("list")))
+    for wrong in (named.rename(columns={"a": "z"}), named[list("fedcba")]):
+        for method in (*LOOKING, "partial_fit"):
+            with pytest.raises(ValueError, match="The feature names should match"):
+                getattr(estimator, method)(frame(wrong.to_dict("list")))
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.ones((3, 3)), r"X has 3 components, but 2 are expected"),
+        (np.ones(2), r"Expected 2D array, got 1D array instead"),
+        (np.ones((0, 2)), r"Found array with 0 sample\(s\)"),
+        (np.full((2, 2), np.nan), r"Input contains NaN"),
+        (np.full((2, 2), np.inf), r"Input contains infinity"),
+        (np.ones((2, 2)) * 1j, r"Complex data not supported"),
+        (np.full((2, 2), "a"), r"bytes/strings|could not convert"),
+    ],
+)
+def test_codes_that_are_none(fitted, codes, message):
+    """9."""
+    estimator, _ = fitted
+    with pytest.raises((ValueError, TypeError), match=message):
+        estimator.inverse_transform(codes)
+
+
+@every_class
+@pytest.mark.parametrize("value", [1e39, -1e39, 1e300, np.finfo("f8").max])
+def test_what_overflows_float32_is_refused_in_training(row, value, X):
+    """9: never turned into infinity on the way."""
+    for spoilt in (put(X, value), scipy.sparse.csr_array(put(X, value))):
+        for method in LEARNING:
+            with pytest.raises(ValueError, match=r"too large for dtype\('float32'\)"):
+                getattr(row.make(**row.by_batch), method)(spoilt)
+
+
+def finite_or_refused(method, X):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            answer = method(X)
+    except ValueError as refusal:
+        assert "too large for dtype" in str(refusal)  # noqa: PT017
+        return False
+    assert np.isfinite(answer).all()
+    return True
+
+
+@given(st.data())
+@examples(max_examples=60)
+def test_answers_are_finite_or_refused(fitted, data):
+    """9: whatever the values, in either precision."""
+    estimator, _ = fitted
+    width = data.draw(st.sampled_from([32, 64]))
+    finite = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    X = data.draw(arrays(f"f{width // 8}", (2, 6), elements=finite))
+    for name in LOOKING:
+        finite_or_refused(getattr(estimator, name), X)
+    finite_or_refused(estimator.inverse_transform, X[:, :2])
+
+
+def test_overflow_is_refused_and_large_values_are_not(fitted):
+    """9: the same value may be too large in float32 and harmless in float64."""
+    estimator, X = fitted
+    for name in ("reconstruction_error", "score_samples", "transform"):
+        method = getattr(estimator, name)
+        assert finite_or_refused(method, put(X, 1e30))
+        assert not finite_or_refused(method, np.full_like(X, np.finfo("f8").max))
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "loss" in r.cls().get_params()])
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(-0.5, 1, "-0.5 to 1"), (0, 255, "0 to 255")]
+)
+def test_cross_entropy_refuses_what_is_outside_the_unit_interval(
+    row, low, high, said, X
+):
+    """9: naming the range seen and the remedy."""
+    message = rf"needs X in \[0, 1\], but X ranges from {said}; .*MinMaxScaler"
+    spoilt = X * (high - low) + low
+    spoilt[0, 0], spoilt[1, 1] = low, high
+    estimator = row.make(loss="binary_cross_entropy")
+    for method in LEARNING:
+        with pytest.raises(ValueError, match=message):
+            getattr(estimator, method)(spoilt)
+    estimator.fit(X)
+    for method in ("score_samples", "score", "partial_fit"):
+        for form in (spoilt, spoilt.astype("f4"), scipy.sparse.csc_array(spoilt)):
+            with pytest.raises(ValueError, match=message):
+                getattr(estimator, method)(form)
+    assert all(np.isfinite(a).all() for a in answers(estimator, X).values())
+
+
+@every_class
+def test_unfitted_methods(row, X):
+    """9: scikit-learn's own error."""
+    for method in (*LOOKING, "inverse_transform"):
+        with pytest.raises(NotFittedError, match=f"This {row.name} instance is not"):
+            getattr(row.make(), method)(X)
+    with pytest.raises(NotFittedError):
+        row.make().to_module()
+    with pytest.raises(NotFittedError):
+        row.make().get_feature_names_out()
+
+
+@every_class
+def test_nan_is_refused_where_the_tag_says_so(row):
+    """9: the tag and the table agree."""
+    assert not get_tags(row.make()).input_tags.allow_nan

@@ -1,0 +1,149 @@
+"""Promise 11: sparse rows give the dense answer, one batch densified at a time."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from contract.table import ROWS, answers, every_case, weights
+
+SPARSE_ROWS = [row for row in ROWS if row.sparse]
+DENSE_ROWS = [row for row in ROWS if not row.sparse]
+accepting = pytest.mark.parametrize("row", SPARSE_ROWS, ids=lambda row: row.name)
+
+FORMATS = {
+    "csr_array": scipy.sparse.csr_array,
+    "csr_matrix": scipy.sparse.csr_matrix,
+    "csc_array": scipy.sparse.csc_array,
+    "csc_matrix": scipy.sparse.csc_matrix,
+    "coo": scipy.sparse.coo_array,
+}
+
+
+@pytest.fixture
+def counts():
+    """Answer rows with many zeros, in [0, 1]."""
+    rng = np.random.default_rng(0)
+    return rng.random((50, 9)) * (rng.random((50, 9)) < 0.3)
+
+
+def assert_same_weights(one, other):
+    # Batches of their own and views of one tensor are rounded differently.
+    for name, array in weights(one).items():
+        np.testing.assert_allclose(
+            array, weights(other)[name], rtol=1e-4, atol=1e-6, err_msg=name
+        )
+
+
+@every_case
+@pytest.mark.parametrize("kind", FORMATS)
+def test_sparse_rows_equal_dense_rows(row, params, kind, counts):
+    """11: in every method, or a refusal with the word in it."""
+    form = FORMATS[kind](counts)
+    if not row.sparse:
+        with pytest.raises(TypeError, match="[Ss]parse"):
+            row.make(**params).fit(form)
+        return
+    expected, estimator = (row.make(**params).fit(x) for x in (counts, form))
+    assert_same_weights(estimator, expected)
+    reference = answers(expected, counts)
+    for name, found in answers(estimator, form).items():
+        np.testing.assert_allclose(
+            found, reference[name], rtol=1e-4, atol=1e-5, err_msg=name
+        )
+    for name, found in answers(expected, form).items():
+        np.testing.assert_array_equal(found, reference[name], err_msg=name)
+    codes = reference["transform"]
+    np.testing.assert_array_equal(
+        expected.inverse_transform(FORMATS[kind](codes)),
+        expected.inverse_transform(codes),
+    )
+
+
+@accepting
+def test_partial_fit_and_warm_start_take_sparse_rows(row, counts):
+    """11."""
+    form = scipy.sparse.csc_array(counts)
+    one, other = row.make(**row.by_batch), row.make(**row.by_batch)
+    one.partial_fit(form).partial_fit(form[:20])
+    other.partial_fit(counts).partial_fit(counts[:20])
+    assert_same_weights(one, other)
+    again, dense = row.make(warm_start=True), row.make(warm_start=True)
+    assert_same_weights(again.fit(form).fit(form), dense.fit(counts).fit(counts))
+
+
+@accepting
+def test_odd_sparse_rows(row, counts):
+    """11: float32, integers, 64-bit indices, explicit zeros, unsorted, duplicates."""
+    plain = scipy.sparse.csr_array(counts)
+    long = plain.copy()
+    long.indices, long.indptr = long.indices.astype("i8"), long.indptr.astype("i8")
+    zeros = plain.copy()
+    zeros.data[::3] = 0
+    unsorted = plain[:, ::-1][:, ::-1]
+    unsorted.has_sorted_indices = False
+    entries = np.repeat(plain.data / 2, 2), np.repeat(plain.indices, 2)
+    twice = scipy.sparse.csr_array((*entries, plain.indptr * 2), shape=plain.shape)
+    for form in (long, zeros, unsorted, twice, plain.astype("f4"), plain[::-1]):
+        dense = form.toarray()
+        one, other = row.make().fit(form), row.make().fit(dense)
+        assert_same_weights(one, other)
+        np.testing.assert_array_equal(one.transform(form), one.transform(dense))
+        assert one.transform(form).dtype == form.dtype
+    whole = scipy.sparse.csr_array((counts * 10).astype("i4"))
+    assert_same_weights(row.make().fit(whole), row.make().fit(whole.toarray()))
+    empty = scipy.sparse.csr_array((4, 3))
+    assert np.isfinite(row.make().fit(empty).transform(empty)).all()
+
+
+@accepting
+def test_one_batch_is_densified_at_a_time(row, monkeypatch):
+    """11: no method ever asks for all rows, whatever optimizer it has."""
+    X = scipy.sparse.random_array(
+        (160, 10_000), density=1e-3, format="csr", rng=np.random.default_rng(0)
+    )
+    densified = []
+    read = scipy.sparse.csr_array.toarray
+
+    def spy(self, *args, **kwargs):
+        densified.append(self.shape[0])
+        return read(self, *args, **kwargs)
+
+    for cls in (scipy.sparse.csr_array, scipy.sparse.csc_array):
+        monkeypatch.setattr(cls, "toarray", spy)
+        monkeypatch.setattr(cls, "todense", spy)
+    for params in ({"max_epochs": 1}, {**row.by_batch, "max_epochs": 1}):
+        row.make(**params).fit(X).reconstruct(X)
+    assert 0 < max(densified) <= 120
+
+
+def peak_bytes() -> int:
+    """Answer this process's largest resident size since the last reset, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(s.split()[1]) * 1024 for s in lines if s.startswith("VmHWM"))
+
+
+@accepting
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory counters"
+)
+def test_memory_of_wide_sparse_rows(row):
+    """11: less than the dense rows would need in float32."""
+    n_rows, n_features = 700, 40_000
+    X = scipy.sparse.random_array(
+        (n_rows, n_features), density=1e-4, format="csr", rng=np.random.default_rng(0)
+    )
+    params = {**row.by_batch, "max_epochs": 1}
+    if "hidden_layer_sizes" in row.cls().get_params():
+        params["hidden_layer_sizes"] = ()
+    # Once before, so that caches and thread pools are there.
+    row.make(**params).fit(X[:20]).score(X[:20])
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak_bytes()
+    row.make(**params).fit(X).score(X)
+    assert peak_bytes() - before < 4 * n_rows * n_features * 0.9

@@ -1,0 +1,264 @@
+"""Promises 14 to 16: what a fit shows, keeps and refuses."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+)
+
+from contract.table import assert_same_model, every_case, every_class, weights
+from contract.watchers import watching
+from sklearn_ae import DivergenceError
+
+
+@every_case
+def test_nothing_is_written(row, params, X, capfd):
+    """14: verbose=0 is the default."""
+    estimator = row.make(**params).fit(X)
+    estimator.score(X)
+    if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
+        estimator.partial_fit(X)
+    assert capfd.readouterr() == ("", "")
+
+
+@every_case
+@pytest.mark.parametrize("verbose", [1, True, 2])
+def test_one_progress_bar(row, params, verbose, X, capfd):
+    """14: with the objective, the time left and a last line; none stays open."""
+    estimator = row.make(**params, verbose=verbose).fit(X)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    last = err.strip("\n").split("\r")[-1]
+    assert last.startswith(row.name)
+    assert f"{estimator.n_iter_}/{estimator.max_epochs} " in last
+    assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", last)
+    assert f"loss={estimator.loss_curve_[-1]:.4g}" in last
+    assert_same_model(estimator, row.make(**params).fit(X))
+
+
+@every_class
+def test_the_bar_of_a_failed_fit_is_closed(row, X, capfd):
+    """14."""
+    with pytest.raises(DivergenceError):
+        row.make(**row.diverges, verbose=1).fit(X)
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+@every_class
+def test_sklearn_callbacks(row, X, capfd):
+    """14: a bar over the epochs, and a score of each, on the estimator itself."""
+    callback = pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    monitor = callback.ScoringMonitor(scoring=negative_error)
+    params = {**row.by_batch, **TO_THE_END, "max_epochs": 3}
+    estimator = row.make(**params)
+    estimator.set_callbacks(callback.ProgressBar(), monitor).fit(X, np.zeros(len(X)))
+    shown = capfd.readouterr().out
+    assert f"{row.name} - fit" in shown
+    assert "100%" in shown
+    log = monitor.get_logs().data
+    epochs = [record["score"] for record in log if record["task_name"] == "epoch"]
+    assert len(epochs) == estimator.n_iter_ == 3
+    assert len(set(epochs)) == 3
+    np.testing.assert_allclose(epochs[-1], negative_error(estimator, X)["score"])
+    assert_same_model(estimator, row.make(**params).fit(X))
+
+
+@every_class
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_sklearn_callbacks_through_a_search(row, n_jobs, X, capfd):
+    """14: with a pipeline between, and from workers."""
+    callback = pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    monitor = callback.ScoringMonitor(scoring=negative_error)
+    params = {**row.by_batch, **TO_THE_END, "max_epochs": 2}
+    estimator = row.make(**params).set_callbacks(monitor)
+    pipeline = Pipeline([("scale", StandardScaler()), ("reduce", estimator)])
+    grid = {"reduce__n_components": [1, 2]}
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs, error_score="raise")
+    search.set_callbacks(callback.ProgressBar()).fit(X, np.zeros(len(X)))
+    assert "GridSearchCV - fit" in capfd.readouterr().out
+    log = monitor.get_logs().data
+    # Four fits of the search and one of the refit, each of two epochs.
+    assert [r["task_name"] for r in log].count("epoch") == 10
+    assert [r["task_name"] for r in log].count("fit") == 5
+
+
+TO_THE_END = {"tol": 0.0, "n_iter_no_change": 100}
+
+
+def negative_error(estimator, X, y=None):
+    return {"score": -float(estimator.reconstruction_error(X).mean())}
+
+
+@every_class
+def test_skorch_scoring_checkpoint_and_stopping(row, X, tmp_path):
+    """14: through `callbacks=`, each used as a copy."""
+    scores = EpochScoring(lambda net, X, y: net.score(X), name="own", on_train=True)
+    objective = EpochScoring(None, name="objective", on_train=True)
+    checkpoint = Checkpoint(
+        monitor="train_loss_best",
+        dirname=str(tmp_path),
+        f_optimizer=None,
+        f_criterion=None,
+        f_history="history.json",
+    )
+    epochs = []
+    counter = watching(on_epoch_end=lambda net, **_: epochs.append(len(net.history)))
+    stopping = EarlyStopping("train_loss", patience=2, threshold=10)
+    callbacks = [scores, objective, ("saver", checkpoint), counter, stopping]
+    estimator = row.make(**row.by_batch, callbacks=callbacks).set_params(max_epochs=9)
+    estimator.fit(X)
+    assert estimator.n_iter_ == 3
+    own = [record["own"] for record in estimator.history_]
+    assert own == [record["objective"] for record in estimator.history_]
+    assert own[0] < own[1] < own[2]
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    for name, array in weights(estimator).items():
+        np.testing.assert_array_equal(saved[name].numpy(), array)
+    assert (tmp_path / "history.json").stat().st_size > 0
+    # The objects that were passed are as they were.
+    assert estimator.callbacks is callbacks
+    assert epochs == [1, 2, 3]
+    assert stopping.dynamic_threshold_ is None
+    again = row.make(**row.by_batch, callbacks=callbacks).set_params(max_epochs=9)
+    assert_same_model(again.fit(X), estimator)
+
+
+@every_class
+def test_skorch_schedules(row, X):
+    """14: a step size that falls to nothing freezes the weights."""
+    rates = []
+
+    def record(net, **_):
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    schedule = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=1e-9)
+    params = {**row.by_batch, **TO_THE_END, "max_epochs": 6}
+    frozen = row.make(
+        **params, callbacks=[schedule, watching(on_epoch_end=record)]
+    ).fit(X)
+    assert rates[0] == frozen.learning_rate
+    assert rates[-1] < 1e-11
+    curve = frozen.loss_curve_
+    assert abs(curve[-1] - curve[-2]) < 1e-3 * abs(curve[1] - curve[0])
+    own = partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=1e-9)
+    same = row.make(**params, learning_rate_schedule=own).fit(X)
+    np.testing.assert_allclose(same.loss_curve_[:2], curve[:2])
+    assert abs(same.loss_curve_[-1] - same.loss_curve_[-2]) < 1e-3 * abs(
+        curve[1] - curve[0]
+    )
+
+
+@every_class
+def test_early_stopping_keeps_the_best_weights(row, X):
+    """15: not the last ones; the public loss is that epoch's."""
+    seen = []
+
+    def record(net, **_):
+        state = net.module_.state_dict()
+        seen.append({name: value.clone().numpy() for name, value in state.items()})
+
+    params = {**row.by_batch, "early_stopping": True, "optimizer": "adam"}
+    # A step size at which the objective goes up and down.
+    params |= {"learning_rate": 0.2, "max_epochs": 100, "tol": 1e-4}
+    estimator = row.make(**params, callbacks=[watching(on_epoch_end=record)]).fit(X)
+    scores = estimator.validation_scores_
+    best = int(np.argmax(scores))
+    assert best < estimator.n_iter_ - 1 < 99
+    assert len(scores) == len(seen) == estimator.n_iter_
+    assert estimator.loss_ == estimator.loss_curve_[best]
+    for name, value in estimator.to_module().state_dict().items():
+        np.testing.assert_array_equal(
+            value.numpy(), seen[best][name].astype(value.numpy().dtype), err_msg=name
+        )
+
+
+@every_class
+def test_validation_scores_are_of_held_out_rows(row, X):
+    """15: the negative objective there, of the weights that are kept."""
+    held_out = []
+
+    def record(net, dataset_valid, **_):
+        held_out.append(np.asarray(dataset_valid))
+
+    params = {**row.stopping_early, "validation_fraction": 0.3}
+    params["callbacks"] = [watching(on_epoch_begin=record)]
+    estimator = row.make(**params).fit(X)
+    assert len(held_out[0]) == 18
+    for rows in held_out[1:]:
+        np.testing.assert_array_equal(rows, held_out[0])
+    error = X.shape[1] * estimator.reconstruction_error(held_out[0]).mean()
+    np.testing.assert_allclose(-max(estimator.validation_scores_), error, rtol=1e-4)
+    other = row.make(**params, random_state=1)
+    other.fit(X)
+    assert not np.array_equal(held_out[-1], held_out[0])
+
+
+@every_class
+def test_reaching_the_epoch_limit_warns(row, X):
+    """15: with early stopping only."""
+    params = {**row.by_batch, **TO_THE_END, "max_epochs": 2}
+    with pytest.warns(ConvergenceWarning, match="within max_epochs=2; the best") as log:
+        row.make(**params, early_stopping=True).fit(X)
+    assert len(log) == 1
+    assert row.make(**params).fit(X).n_iter_ == 2
+    assert row.make(**row.stopping_early).fit(X).n_iter_ < 50
+
+
+@every_class
+def test_divergence(row, X):
+    """16: named, with epoch, learning rate and remedy; nothing is fitted."""
+    estimator = row.make(**row.diverges)
+    message = r"diverged in epoch \d+ .*learning_rate=1e\+06.*Lower learning_rate"
+    with pytest.raises(DivergenceError, match=message):
+        estimator.fit(X)
+    assert issubclass(DivergenceError, ValueError)
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+    params = {k: v for k, v in row.diverges.items() if k != "max_epochs"}
+    streaming = row.make(**params)
+
+    def stream():
+        for _ in range(20):
+            streaming.partial_fit(X)
+
+    with pytest.raises(DivergenceError, match="diverged"):
+        stream()
+    if streaming.__sklearn_is_fitted__():
+        assert all(np.isfinite(array).all() for array in weights(streaming).values())
+
+
+@every_class
+@pytest.mark.parametrize("error_score", [np.nan, -99.0])
+def test_divergence_in_a_search(row, error_score, X):
+    """16: that candidate scores `error_score`, the others finish."""
+    grid = {"learning_rate": [1e-3, row.diverges["learning_rate"]]}
+    estimator = row.make(**{**row.diverges, "learning_rate": 1e-3})
+    search = GridSearchCV(estimator, grid, cv=2, error_score=error_score)
+    with pytest.warns() as log:
+        search.fit(X)
+    kinds = {warning.category for warning in log}
+    assert FitFailedWarning in kinds
+    assert kinds <= {FitFailedWarning, UserWarning}
+    good, bad = search.cv_results_["mean_test_score"]
+    assert np.isfinite(good)
+    np.testing.assert_equal(bad, error_score)
+    assert search.best_params_ == {"learning_rate": 1e-3}
+    failed = [str(w.message) for w in log if w.category is FitFailedWarning]
+    assert "DivergenceError" in failed[0]

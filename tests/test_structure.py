@@ -1,0 +1,175 @@
+"""Imports go strictly down the floors, and files and functions stay short."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sklearn_ae
+
+ROOT = Path(sklearn_ae.__file__).parent
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
+
+# A folder counts as one file. A module that is missing here fails the tests.
+FLOORS = {
+    "__init__": 7,
+    "displays": 7,
+    "metrics": 7,
+    "_autoencoder": 6,
+    "_linear": 6,
+    "_base": 5,
+    "_fitting": 4,
+    "_model": 3,
+    "_training": 3,
+    "_modules": 2,
+    "_dense_gradient": 2,
+    "_parameters": 2,
+    "architectures": 1,
+    "_input": 1,
+    "_losses": 1,
+    "_penalties": 1,
+    "_priors": 1,
+    "_documentation": 0,
+    "_functional": 0,
+    "_torch": 0,
+    "exceptions": 0,
+}
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    """Answer a file's dotted name inside the package, as a tuple."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return (
+        parts if parts == ("__init__",) else tuple(p for p in parts if p[0:2] != "__")
+    )
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def unit_of(module: tuple[str, ...]) -> str:
+    """Answer the file or folder that has a floor."""
+    return module[0]
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def resolve(module: tuple[str, ...]) -> tuple[str, ...]:
+    """Answer the longest start of a dotted name that is a module of the package."""
+    while module and module not in MODULES:
+        module = module[:-1]
+    return module or ("__init__",)
+
+
+def imports_of(path: Path) -> set[tuple[str, ...]]:
+    """Answer the modules of the package that a file imports, wherever it does so."""
+    package = path.relative_to(ROOT.parent).parent.parts
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            names = [(*base, alias.name) for alias in node.names]
+        else:
+            continue
+        inside = [name[1:] for name in names if name[0] == ROOT.name]
+        found.update(resolve(name) for name in inside)
+    return found
+
+
+def foreign_imports_of(path: Path) -> set[str]:
+    """Answer the first names of all modules that a file imports."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def is_acyclic(graph: dict[str, set[str]]) -> bool:
+    """Whether files can be put into an order in which imports go one way."""
+    left = {name: targets - {name} for name, targets in graph.items()}
+    while left:
+        leaves = [name for name, targets in left.items() if not targets & left.keys()]
+        if not leaves:
+            return False
+        for name in leaves:
+            del left[name]
+    return True
+
+
+def test_every_file_has_a_floor_and_every_floor_a_file():
+    assert {unit_of(module) for module in MODULES} == FLOORS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_strictly_down(path):
+    own = unit_of(module_of(path))
+    for target in imports_of(path):
+        if unit_of(target) == own:
+            continue
+        assert FLOORS[unit_of(target)] < FLOORS[own], f"{own} imports {target}"
+
+
+@pytest.mark.parametrize("folder", sorted(u for u in FLOORS if (ROOT / u).is_dir()))
+def test_a_folder_is_acyclic_inside(folder):
+    inside = {module: path for module, path in MODULES.items() if module[0] == folder}
+    graph = {
+        ".".join(module): {".".join(t) for t in imports_of(path) if t[0] == folder}
+        for module, path in inside.items()
+    }
+    assert is_acyclic(graph)
+
+
+def test_a_cycle_is_seen():
+    assert is_acyclic({"a": {"b"}, "b": set()})
+    assert not is_acyclic({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_imports_are_found():
+    found = imports_of(ROOT / "_training" / "net.py")
+    assert {("_dense_gradient",), ("_training", "batches"), ("exceptions",)} <= found
+
+
+def test_only_the_training_folder_imports_skorch():
+    importers = {
+        unit_of(m) for m, p in MODULES.items() if "skorch" in foreign_imports_of(p)
+    }
+    assert importers == {"_training"}
+
+
+def code_lines(function: ast.AST) -> int:
+    """Answer the lines of a function, its docstring left out."""
+    first = function.body[0]
+    is_docstring = (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
+    length = function.end_lineno - function.lineno + 1
+    return length - (first.end_lineno - first.lineno + 1 if is_docstring else 0)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_are_short(path):
+    n_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert n_lines <= MAX_FILE_LINES
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert code_lines(node) <= MAX_FUNCTION_LINES, node.name
+
+
+def test_there_is_no_drawer_for_everything_else():
+    assert not {"utils", "_utils", "helpers", "_helpers"} & {
+        part for module in MODULES for part in module
+    }
