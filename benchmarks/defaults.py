@@ -34,6 +34,7 @@ from benchmarks.quality import knn_accuracy
 
 HELP = "rank candidates for the default widths, batches and training"
 BUNDLED = ["digits", "breast_cancer", "wine"]
+HIDDEN = ["none", "128", "256-64", "256-128", "256-128-128"]
 MAX_TRAIN, MAX_TEST = 2000, 1000
 
 RANKING = [
@@ -99,9 +100,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lists = [
         ("--datasets", str, BUNDLED, f"some of {', '.join(LOADERS)}"),
         ("--components", positive, [2, 16], "sizes of the code"),
-        ("--hidden", widths, ["none", "128", "256-64", "256-128"], "hidden widths"),
+        ("--hidden", widths, HIDDEN, "hidden widths"),
         ("--batches", batch, ["auto", "32"], "batch sizes, or auto"),
-        ("--epochs", positive, [100, 200], "numbers of epochs"),
+        ("--epochs", positive, [80, 200], "numbers of epochs"),
         ("--rates", float, [1e-3, 3e-3], "learning rates"),
         ("--schedules", schedule, ["none", "cosine"], "learning-rate schedules"),
     ]

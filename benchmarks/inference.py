@@ -51,6 +51,7 @@ def inference_table(repeats: int) -> Table:
         "slices.",
         f"one row: median of {N_CALLS} calls.",
         "import: in fresh processes, after the imports named.",
+        f"{torch.get_num_threads()} thread(s).",
         f"{environment()}.",
     ]
     return Table("Use", COLUMNS, rows, notes)

@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--threads",
         type=positive,
-        help="threads of every competitor (default: 1 for the two small nets, all "
-        "cores for the two large ones)",
+        help="threads of every competitor (default: 1 to train the two small nets, "
+        "all cores otherwise)",
     )
     add("--repeats", type=positive, default=5, help="default: %(default)s")
     add("--skip-inference", action="store_true", help="measure nothing but training")
@@ -95,7 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
     table.show()
     table.write(folder, "training")
     if not arguments.skip_inference:
-        table = inference_table(arguments.repeats)
+        with limited_threads(arguments.threads):
+            table = inference_table(arguments.repeats)
         table.show()
         table.write(folder, "inference")
     print(f"\nwritten to {folder}")

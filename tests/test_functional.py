@@ -43,14 +43,14 @@ REFERENCES = {
 # LeCun et al. 1998, a third of its variance, Glorot and Bengio 2010.
 RULES = {
     "identity": "third",
-    "relu": "third",
+    "relu": "lecun",
     "logistic": "glorot",
     "tanh": "glorot",
     "selu": "lecun",
     "elu": "lecun",
-    "gelu": "third",
-    "silu": "third",
-    "leaky_relu": "third",
+    "gelu": "lecun",
+    "silu": "lecun",
+    "leaky_relu": "lecun",
     "binary": "glorot",
 }
 DELTA = torch.tensor(0.7, dtype=torch.float64)
