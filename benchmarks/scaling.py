@@ -181,5 +181,5 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
     ax.set_xticks([], minor=True)
     ax.set(xlabel="training rows", ylabel="fit time (s)")
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure

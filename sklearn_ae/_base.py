@@ -24,7 +24,12 @@ from sklearn_ae._input import Array, Moments, check_codes, check_rows, value_ran
 from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
-from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
+from sklearn_ae._parameters import (
+    SPECS,
+    Parameters,
+    resolve_spec,
+    uses_all_rows,
+)
 from sklearn_ae._penalties import WeightDecay
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
@@ -42,7 +47,7 @@ def _has_density(estimator: BaseAutoencoder) -> bool:
 
 
 def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
-    return estimator.optimizer != "lbfgs"
+    return not uses_all_rows(estimator.optimizer)
 
 
 class BaseAutoencoder(
@@ -198,9 +203,9 @@ class BaseAutoencoder(
         if outcome.history:
             derived = self._derived_attributes(outcome.model, X)
             fitted = fitted_attributes(outcome, self if continues else None)
-            if not continues:
-                for name in ("feature_names_in_", "latent_density_"):
-                    vars(self).pop(name, None)
+            stale = ["latent_density_", *([] if continues else ["feature_names_in_"])]
+            for name in stale:
+                vars(self).pop(name, None)
             vars(self).update(seen | fitted | derived)
         if outcome.interrupt is not None:
             raise outcome.interrupt
@@ -331,7 +336,8 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples, n_features)
         """
-        model = self._fitted_model()
+        check_is_fitted(self, "latent_density_")
+        model = self._model
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = draw_seed(random_state)
         Z = draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))

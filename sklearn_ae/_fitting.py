@@ -13,6 +13,7 @@ import torch
 from sklearn_ae._input import Array, RowSource, moments
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, set_precision
+from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
 from sklearn_ae._training.callbacks import (
     ProgressBar,
@@ -94,6 +95,8 @@ def train(
         # An interrupt may leave a last record without a loss.
         if "train_loss" in row
     ]
+    if interrupt is not None and not torch.isfinite(net.flat_.vector).all():
+        history = []
     model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
         model.optimizer_state = _keep_optimizer(net)
@@ -115,7 +118,7 @@ def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
     if previous is not None:
         _load_weights(module, previous.module)
     # The line search compares objectives that differ by less than float32 can show.
-    dtype = torch.float64 if estimator.optimizer == "lbfgs" else torch.float32
+    dtype = torch.float64 if uses_all_rows(estimator.optimizer) else torch.float32
     set_precision(module, dtype).to(device)
     return Model(module, device, found, estimator.n_components, seed, n_epochs)
 
@@ -144,6 +147,7 @@ def _build_net(
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
         callbacks=callbacks,
+        device=str(model.device),
     )
 
 
@@ -184,7 +188,7 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
 
 def _keep_optimizer(net: AutoencoderNet) -> dict[str, Any] | None:
     """Copy the optimizer's state, so that a later run continues without a jump."""
-    if net.optimizer == "lbfgs":
+    if uses_all_rows(net.optimizer):
         return None
     state = copy.deepcopy(net.optimizer_.state_dict())
     return {"optimizer": net.optimizer, "state": state}
@@ -193,9 +197,12 @@ def _keep_optimizer(net: AutoencoderNet) -> dict[str, Any] | None:
 def _restore_optimizer(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
     if kept is None or kept["optimizer"] != net.optimizer:
         return
-    net.optimizer_.load_state_dict(kept["state"])
-    for group in net.optimizer_.param_groups:
-        group["lr"] = net.lr
+    groups = net.optimizer_.param_groups
+    rates = [group["lr"] for group in groups]
+    # A copy: torch goes on with the very tensors that it is given.
+    net.optimizer_.load_state_dict(copy.deepcopy(kept["state"]))
+    for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
+        group["lr"] = rate
 
 
 def _snapshot(model: Model, attributes: dict[str, Any]):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -43,7 +45,7 @@ class Parameters:
     ----------
     n_components : int, default=2
         Number of components of the code.
-    hidden_layer_sizes : tuple of int, default=(256, 128, 128)
+    hidden_layer_sizes : tuple of int, default=(256, 128)
         Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
         shallow net.
     activation : str, default="relu"
@@ -84,7 +86,7 @@ class Parameters:
     batch_size : int or "auto", default="auto"
         Rows in a batch; the last batch of an epoch may be smaller. "auto" is a power
         of two near a fortieth of the rows, from 32 to 256.
-    max_epochs : int, default=80
+    max_epochs : int, default=60
         Passes over the rows at most.
     tol : float, default=1e-4
         Training ends when `n_iter_no_change` epochs have not improved the objective by
@@ -170,7 +172,7 @@ class Parameters:
     }
 
     n_components: int = field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (256, 128, 128)
+    hidden_layer_sizes: tuple[int, ...] = (256, 128)
     activation: str = "relu"
     code_activation: str = "identity"
     output_activation: str = "auto"
@@ -183,7 +185,7 @@ class Parameters:
     learning_rate_schedule: str | Callable[..., Any] | None = None
     weight_decay: float = 0.0
     batch_size: int | str = "auto"
-    max_epochs: int = 80
+    max_epochs: int = 60
     tol: float = 1e-4
     n_iter_no_change: int = 10
     early_stopping: bool = False
@@ -245,6 +247,12 @@ class Parameters:
                 f"{self.hidden_layer_sizes!r} instead."
             )
         return tuple(int(size) for size in sizes)
+
+
+def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
+    """Whether a step of the optimizer takes all rows: L-BFGS by name or as a class."""
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    return kind in ("lbfgs", torch.optim.LBFGS)
 
 
 def is_positive_integer(value: Any) -> bool:

@@ -153,10 +153,11 @@ def test_precision_is_that_of_the_parameters(X):
 )
 def test_module_of_an_estimator_is_its_own(X, estimator):
     """`to_module` encodes and decodes in data units, trains, and shares nothing."""
+    X = X.astype(np.float32)
     estimator.set_params(random_state=0).fit(X)
     Z, X_hat = estimator.transform(X), estimator.reconstruct(X)
     module = estimator.to_module()
-    x = torch.from_numpy(X).float()
+    x = torch.from_numpy(X)
     with torch.no_grad():
         assert_allclose(module.encode(x), Z, rtol=1e-4, atol=1e-5)
         assert_allclose(module(x), X_hat, rtol=1e-4, atol=1e-5)

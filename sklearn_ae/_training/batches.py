@@ -43,19 +43,19 @@ class Batches:
         self.epoch += 1
         return torch.randperm(len(self.source), generator=generator, device=device)
 
-    def __iter__(self) -> Iterator[tuple[Tensor]]:
-        # Tuples: skorch takes a bare tensor of two rows for a pair (X, y).
+    def __iter__(self) -> Iterator[tuple[Tensor, None]]:
+        # Pairs of rows and no target, which is what skorch's own batches look like.
         n_rows, size = len(self.source), self.batch_size
         starts = range(0, n_rows, size)
         if self.seed is None:
             for start in starts:
-                yield (self.source[start : start + size],)
+                yield self.source[start : start + size], None
             return
         order = self._order()
         resident = self.source.resident
         if resident is not None and resident.nbytes <= _REORDER_BYTES:
             for batch in resident.index_select(0, order).split(size):
-                yield (batch,)
+                yield batch, None
             return
         for start in starts:
-            yield (self.source.take(order[start : start + size]),)
+            yield self.source.take(order[start : start + size]), None

@@ -21,7 +21,6 @@ from sklearn_ae._torch import limited_threads
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop
 from sklearn_ae._training.optimizers import (
-    LBFGS_ITERATIONS,
     PLANNED_SCHEDULES,
     FlatParameters,
     make_optimizer,
@@ -285,7 +284,7 @@ class AutoencoderNet(NeuralNet):
 
         def closure() -> Tensor:
             total, loss = torch.zeros_like(vector), 0.0
-            for (x,) in batches:
+            for x, _ in batches:
                 share = x.shape[0] / n_rows
                 loss = loss + share * sum(self.gradient_(x).values())
                 total.add_(vector.grad, alpha=share)
@@ -294,20 +293,25 @@ class AutoencoderNet(NeuralNet):
 
         self.module_.train()
         before = vector.detach().clone()
-        n_before = self.optimizer_.state[vector].get("n_iter", 0)
+        group = self.optimizer_.param_groups[0]
+        state = self.optimizer_.state[group["params"][0]]
+        used = state.get("n_iter", 0), state.get("func_evals", 0)
         try:
             self.optimizer_.step(closure)
         except KeyboardInterrupt:
             # The line search may have been at a point that it would have left.
             vector.data.copy_(before)
             raise
-        n_iterations = self.optimizer_.state[vector]["n_iter"] - n_before
-        self.exhausted_ = n_iterations < LBFGS_ITERATIONS
+        # It stopped for neither of its limits, so there is nothing left to gain.
+        self.exhausted_ = (
+            state["n_iter"] - used[0] < group["max_iter"]
+            and state["func_evals"] - used[1] < group["max_eval"]
+        )
         self._sum_terms(batches, sums)
 
     def _sum_terms(self, batches: Batches, sums: TermSums) -> None:
         with torch.no_grad():
-            for (x,) in batches:
+            for x, _ in batches:
                 sums.add(self.module_.objective(x), x.shape[0])
 
     def _record(self, sums: TermSums) -> None:

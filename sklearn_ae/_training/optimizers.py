@@ -72,6 +72,7 @@ class FlatAdam(torch.optim.Adam):
         beta1, beta2 = group["betas"]
         # Schedulers warn unless they saw a step.
         self._opt_called = True
+        state["step"] += 1
         torch._fused_adam_(
             [vector],
             [vector.grad],
@@ -142,7 +143,7 @@ def make_schedule(
     patience: int,
 ) -> LRScheduler | None:
     """Build a learning-rate schedule that is stepped once an epoch."""
-    if schedule is None:
+    if schedule is None or isinstance(optimizer, torch.optim.LBFGS):
         return None
     if callable(schedule):
         kind = schedule.func if isinstance(schedule, partial) else schedule

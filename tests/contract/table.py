@@ -41,8 +41,8 @@ class Row:
         Arguments with which a fit learns something real in less than a second.
     diverges : dict
         Arguments with which a fit diverges in its first epochs.
-    wide : dict
-        Arguments of a net large enough for several threads.
+    wide : tuple of dict
+        Arguments of nets that several threads train, on 600 rows of 300 features.
     sparse : bool
         Whether sparse rows are accepted.
     shift_scale : bool
@@ -57,7 +57,7 @@ class Row:
     by_batch: dict[str, Any]
     learns: dict[str, Any]
     diverges: dict[str, Any]
-    wide: dict[str, Any]
+    wide: tuple[dict[str, Any], ...]
     sparse: bool
     shift_scale: bool
     stopping_early: dict[str, Any] = field(
@@ -94,7 +94,17 @@ ROWS = [
         by_batch={"batch_size": 16, "max_epochs": 4},
         learns={"hidden_layer_sizes": (64,), "max_epochs": 15, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
-        wide={"hidden_layer_sizes": (600,), "batch_size": 256, "max_epochs": 2},
+        wide=(
+            {"hidden_layer_sizes": (200,), "batch_size": 300, "max_epochs": 2},
+            {
+                "hidden_layer_sizes": (200,),
+                "batch_size": 300,
+                "max_epochs": 2,
+                "optimizer": "sgd",
+                "tied_weights": True,
+                "weight_decay": 0.1,
+            },
+        ),
         sparse=True,
         shift_scale=True,
     ),
@@ -108,7 +118,10 @@ ROWS = [
         by_batch={"optimizer": "adam", "batch_size": 16, "max_epochs": 4},
         learns={"max_epochs": 10, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
-        wide={"n_components": 200, "max_epochs": 2},
+        wide=(
+            {"n_components": 100, "max_epochs": 1},
+            {"n_components": 100, "max_epochs": 1, "optimizer": "adam"},
+        ),
         sparse=True,
         shift_scale=True,
     ),

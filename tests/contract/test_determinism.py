@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from contract.subprocesses import run_python
 from contract.table import (
     CASES,
+    ROWS,
     assert_same_model,
     digest,
     every_case,
@@ -38,9 +38,20 @@ def all_digests():
     return [digest(row.make(**params).fit(X), X) for row, params in CASES]
 
 
+def wide_digests():
+    """Answer a hash of every class as a wide net, codes and scores included."""
+    X = structured_rows(600, 300)
+    return [digest(row.make(**wide).fit(X), X) for row in ROWS for wide in row.wide]
+
+
 @pytest.fixture(scope="module")
 def expected_digests():
     return all_digests()
+
+
+@pytest.fixture(scope="module")
+def expected_wide_digests():
+    return wide_digests()
 
 
 def disturb():
@@ -54,19 +65,6 @@ def test_in_one_process(expected_digests):
     """19: bit-equal, whatever was drawn in between."""
     disturb()
     assert all_digests() == expected_digests
-
-
-@pytest.mark.parametrize("n_threads", ["1", "2"])
-def test_in_another_process(expected_digests, n_threads):
-    """19: with other hashes of strings, and with one torch thread or two."""
-    code = """
-        from contract.test_determinism import all_digests, disturb
-        disturb()
-        print(*all_digests())
-    """
-    environment = {"OMP_NUM_THREADS": n_threads, "MKL_NUM_THREADS": n_threads}
-    printed = run_python(code, PYTHONHASHSEED=n_threads, **environment)
-    assert printed.split() == expected_digests
 
 
 def test_in_four_threads_at_once(expected_digests):
@@ -84,47 +82,35 @@ def test_in_four_threads_at_once(expected_digests):
     assert torch.get_num_threads() == n_threads
 
 
-def test_in_workers(expected_digests):
+def test_in_workers(expected_digests, expected_wide_digests):
     """19: n_jobs=2, which also limits the threads of each worker."""
-    found = Parallel(n_jobs=2)(delayed(all_digests)() for _ in range(2))
-    assert found == [expected_digests] * 2
+    jobs = [all_digests, wide_digests]
+    small, wide = Parallel(n_jobs=2)(delayed(job)() for job in jobs)
+    assert small == expected_digests
+    assert wide == expected_wide_digests
 
 
-@contextmanager
-def torch_threads(n_threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_with_limited_threads(expected_wide_digests, n_threads):
+    """19: of torch and of numpy."""
+    with threadpool_limits(n_threads):
+        assert wide_digests() == expected_wide_digests
 
 
-@every_class
-@pytest.mark.parametrize("change", [{}, {"weight_decay": 0.1}, {"tied_weights": True}])
-def test_number_of_threads(row, change):
-    """19: of nets that are wide enough for several threads, codes and scores too."""
-    X = structured_rows(600, 300)
-    found = []
-    for n_threads in (1, 2, 3):
-        with torch_threads(n_threads):
-            found.append(digest(row.make(**row.wide, **change).fit(X), X))
-    with threadpool_limits(1):
-        found.append(digest(row.make(**row.wide, **change).fit(X), X))
-    assert len(set(found)) == 1
-
-
-@every_class
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "lbfgs"])
-def test_number_of_threads_and_optimizer(row, optimizer):
-    """19."""
-    X = structured_rows(600, 300)
-    found = []
-    for n_threads in (1, 2):
-        with torch_threads(n_threads):
-            params = {**row.wide, "optimizer": optimizer, "max_epochs": 1}
-            found.append(digest(row.make(**params).fit(X), X))
-    assert len(set(found)) == 1
+def test_in_another_process(expected_digests, expected_wide_digests):
+    """19: with other hashes of strings, and with one torch thread or two."""
+    code = """
+        import torch
+        from contract.test_determinism import all_digests, disturb, wide_digests
+        disturb()
+        print(*all_digests(), *wide_digests())
+        torch.set_num_threads(2)
+        print(*wide_digests())
+    """
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    printed = run_python(code, PYTHONHASHSEED="1", **threads).splitlines()
+    assert printed[0].split() == expected_digests + expected_wide_digests
+    assert printed[1].split() == expected_wide_digests
 
 
 @every_case

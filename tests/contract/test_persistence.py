@@ -1,0 +1,281 @@
+"""Promises 22 and 24: copies of a model, and the device it lives on."""
+
+from __future__ import annotations
+
+import copy
+import io
+import multiprocessing
+import pickle
+import warnings
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from contract.subprocesses import run_python
+from contract.table import (
+    answers,
+    assert_same_model,
+    digest,
+    every_case,
+    every_class,
+    fitted_numbers,
+    structured_rows,
+    weights,
+)
+
+without_cuda = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="needs a machine without CUDA"
+)
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+COPIES = {
+    "pickle": lambda e: pickle.loads(pickle.dumps(e)),
+    "pickle, oldest protocol": lambda e: pickle.loads(pickle.dumps(e, 2)),
+    "cloudpickle": lambda e: pickle.loads(cloudpickle.dumps(e)),
+    "joblib": through_joblib,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@every_case
+@pytest.mark.parametrize("method", COPIES)
+def test_copies_answer_the_same(row, params, method, X):
+    """22: bit-equal, with the public attributes; and they can be trained on."""
+    estimator = row.make(**params).fit(X)
+    answers(estimator, X.astype("f4"))
+    copied = COPIES[method](estimator)
+    assert digest(copied, X) == digest(estimator, X)
+    assert repr(copied) == repr(estimator)
+    assert copied.history_ == estimator.history_
+    assert fitted_numbers(copied).keys() == fitted_numbers(estimator).keys()
+    np.testing.assert_array_equal(
+        copied.inverse_transform(X[:, :2]), estimator.inverse_transform(X[:, :2])
+    )
+    single = X.astype("f4")
+    np.testing.assert_array_equal(copied.transform(single), estimator.transform(single))
+    before = answers(estimator, X)
+    copied.set_params(warm_start=True).fit(X)
+    assert copied.n_iter_ > estimator.n_iter_
+    for name, array in answers(estimator, X).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@every_class
+@pytest.mark.parametrize("method", COPIES)
+def test_copies_of_what_is_not_fitted(row, method):
+    """22."""
+    copied = COPIES[method](row.make())
+    with pytest.raises(NotFittedError):
+        copied.transform([[0.0]])
+    assert repr(copied) == repr(row.make())
+
+
+@every_class
+@pytest.mark.parametrize("density", [GaussianMixture(2), KernelDensity()])
+def test_copies_sample_the_same(row, density, X):
+    """22: the density and the residuals go along."""
+    estimator = row.make(latent_density=density).fit(X)
+    copied = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(copied.sample(9, 0), estimator.sample(9, 0))
+
+
+@every_class
+def test_copies_share_nothing(row, X):
+    """22, 3: with a deep copy, a pickle, `to_module` or a clone."""
+    estimator = row.make().fit(X)
+    expected = answers(estimator, X)
+    module = estimator.to_module()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+        for buffer in module.buffers():
+            buffer.zero_()
+    copy.deepcopy(estimator).set_params(n_components=1).fit(X[:, :3])
+    pickle.loads(pickle.dumps(estimator)).fit(X[::-1])
+    clone(estimator).fit(X[:20])
+    for name, array in answers(estimator, X).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+@every_class
+def test_to_module(row, X):
+    """22: the model for people who go on in torch, with shift and scale inside."""
+    X = 100 + 10 * X
+    estimator = row.make().fit(X)
+    module = estimator.to_module()
+    assert isinstance(module, torch.nn.Module)
+    x = torch.from_numpy(X.astype("f4"))
+    single = X.astype("f4")
+    z = module.encode(x)
+    assert all(p.requires_grad and p.is_leaf for p in module.parameters())
+    np.testing.assert_allclose(z.detach(), estimator.transform(single), rtol=1e-5)
+    expected = estimator.reconstruct(single)
+    np.testing.assert_allclose(module.decode(z).detach(), expected, rtol=1e-6)
+    np.testing.assert_allclose(module(x).detach(), expected, rtol=1e-6)
+    module(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in module.parameters())
+    restored = estimator.to_module()
+    restored.load_state_dict(module.state_dict())
+
+
+LOAD = """
+    import pickle, sys
+    import numpy as np
+    with open(sys.argv[1], "rb") as file:
+        estimators = pickle.load(file)
+    X = np.load(sys.argv[2])
+    from contract.table import digest
+    print(*(digest(estimator, X) for estimator in estimators))
+"""
+
+
+def test_another_process_answers_the_same(X, tmp_path):
+    """22: where nothing has been imported before the file is read."""
+    from contract.table import CASES
+
+    estimators = [row.make(**params).fit(X) for row, params in CASES]
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(estimators))
+    np.save(tmp_path / "rows.npy", X)
+    files = [str(tmp_path / name) for name in ("model.pickle", "rows.npy")]
+    assert run_python(LOAD, *files).split() == [digest(e, X) for e in estimators]
+
+
+@every_class
+@without_cuda
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tpu", "cpu:0", "meta", ""])
+def test_absent_devices(row, device, X):
+    """24: the message says which there are; nothing falls back."""
+    for method in ("fit", "partial_fit"):
+        estimator = row.make(**row.by_batch, device=device)
+        message = rf"device='{device}' is not available here; the devices are 'cpu'"
+        with pytest.raises(ValueError, match=message):
+            getattr(estimator, method)(X)
+        assert not estimator.__sklearn_is_fitted__()
+
+
+@every_class
+@without_cuda
+def test_auto_is_the_cpu_here(row, X):
+    """24."""
+    assert_same_model(row.make(device="auto").fit(X), row.make().fit(X))
+
+
+@every_class
+@without_cuda
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_a_model_of_another_machine(row, device, X):
+    """22: one warning, answers from the CPU, and a `fit` that refuses."""
+    estimator = row.make(device=device)
+    here = row.make().fit(X)
+    # What a fit on that device would have left behind.
+    vars(estimator).update({k: v for k, v in vars(here).items() if k.endswith("_")})
+    estimator._model = copy.deepcopy(here._model)
+    estimator._model.device = torch.device(device)
+    state = pickle.dumps(estimator)
+    with warnings.catch_warnings(record=True) as log:
+        warnings.simplefilter("always")
+        loaded = pickle.loads(state)
+        found = answers(loaded, X)
+    assert len(log) == 1
+    assert f"trained on device='{device}'" in str(log[0].message)
+    assert "CPU" in str(log[0].message)
+    for name, array in answers(here, X).items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    with pytest.raises(ValueError, match=f"device='{device}' is not available here"):
+        loaded.fit(X)
+    again = pickle.loads(pickle.dumps(loaded))
+    assert_same_model(again, here)
+    assert_same_model(again.set_params(device="cpu").fit(X), here)
+
+
+@pytest.mark.cuda
+@every_case
+def test_cuda_and_cpu_agree(row, params, X):
+    """24: one model's answers to 1e-4, with the flags as they were."""
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [flag.allow_tf32 for flag in flags]
+    for flag in flags:
+        flag.allow_tf32 = True
+    try:
+        estimator = row.make(**params, device="cuda").fit(X)
+        found = answers(estimator, X.astype("f4"))
+        assert all(flag.allow_tf32 for flag in flags)
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
+    on_cpu = copy.deepcopy(estimator)
+    on_cpu._model.module.cpu()
+    on_cpu._model.device = torch.device("cpu")
+    on_cpu._model._twins = {}
+    for name, array in answers(on_cpu, X.astype("f4")).items():
+        scale = np.abs(array).max()
+        np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-4 * scale)
+    copied = pickle.loads(pickle.dumps(estimator))
+    for name, array in answers(copied, X.astype("f4")).items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    again = row.make(**params, device="cuda").fit(X)
+    for name, array in weights(again).items():
+        expected = weights(estimator)[name]
+        np.testing.assert_allclose(array, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.cuda
+@every_class
+def test_cuda_leaves_the_world_as_it_was(row, X):
+    """20: the generators of the device, too."""
+    from contract.test_world import assert_same_world, world
+
+    row.make(device="cuda").fit(X)
+    before = world()
+    estimator = row.make(device="cuda", latent_density=GaussianMixture(2)).fit(X)
+    estimator.sample(3)
+    answers(estimator, X)
+    assert_same_world(before)
+
+
+def _answer(estimator, X, pipe):
+    pipe.send(estimator.transform(X))
+    pipe.send(digest(estimator.fit(X[:100]), X[:100]))
+    pipe.close()
+
+
+@every_class
+def test_a_forked_child_does_not_hang(row):
+    """22: after a fit in the parent that has started threads."""
+    X = structured_rows(600, 300)
+    estimator = row.make(**row.wide[-1]).fit(X)
+    expected = estimator.transform(X)
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=_answer, args=(estimator, X, theirs))
+    with warnings.catch_warnings():
+        # Newer pythons warn of what is tried here on purpose.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    try:
+        assert ours.poll(120), "transform hangs in a forked child"
+        np.testing.assert_array_equal(ours.recv(), expected)
+        assert ours.poll(120), "fit hangs in a forked child"
+        assert ours.recv() == digest(estimator.fit(X[:100]), X[:100])
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+        theirs.close()

@@ -1,0 +1,92 @@
+"""The named optimizers do what torch's own do."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from sklearn_ae import Autoencoder
+from sklearn_ae._training.optimizers import FlatAdam, FlatParameters
+
+
+def test_flat_adam_is_torchs_adam():
+    """Twenty updates by the short call are twenty steps, bias correction included."""
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = (nn.Parameter(torch.ones(7)) for _ in range(2))
+    flat, reference = FlatAdam([ours], lr=0.1), torch.optim.Adam([theirs], lr=0.1)
+    for _ in range(20):
+        gradient = torch.randn(7, generator=generator)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        flat.update()
+        reference.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert float(flat.state[ours]["step"]) == 20
+
+
+def test_flat_parameters_share_memory_until_released():
+    """A step on the vector is a step on every layer; afterwards nothing is shared."""
+    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 3))
+    before = [p.detach().clone() for p in module.parameters()]
+    flat = FlatParameters(module)
+    flat.vector.data += 1
+    for parameter, old in zip(module.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter.detach(), old + 1)
+    flat.release()
+    flat.vector.data += 1
+    for parameter, old in zip(module.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter.detach(), old + 1)
+        assert parameter.grad is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("adam", torch.optim.Adam),
+        ("sgd", partial(torch.optim.SGD, momentum=0.9, nesterov=True)),
+        ("rmsprop", torch.optim.RMSprop),
+    ],
+)
+def test_a_name_is_the_torch_class(name, reference):
+    """A whole fit by name is that of the torch class on the separate parameters."""
+    X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    options = {"hidden_layer_sizes": (4,), "max_epochs": 5, "random_state": 0}
+    by_name = Autoencoder(optimizer=name, **options).fit(X)
+    by_class = Autoencoder(optimizer=reference, **options).fit(X)
+    assert by_name.loss_curve_ == pytest.approx(by_class.loss_curve_, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [torch.optim.LBFGS, partial(torch.optim.LBFGS, line_search_fn="strong_wolfe")],
+)
+def test_lbfgs_as_a_class_sums_all_rows(optimizer):
+    X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    estimator = Autoencoder(
+        optimizer=optimizer, learning_rate=0.1, max_epochs=3, random_state=0
+    ).fit(X)
+    assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
+    assert not hasattr(estimator, "partial_fit")
+
+
+def test_lbfgs_ignores_a_schedule():
+    X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    options = {"optimizer": "lbfgs", "max_epochs": 3, "random_state": 0}
+    plain = Autoencoder(**options).fit(X)
+    scheduled = Autoencoder(learning_rate_schedule="cosine", **options).fit(X)
+    assert plain.loss_curve_ == scheduled.loss_curve_
+
+
+def test_continuing_keeps_the_rate_of_a_partial():
+    """The second call trains at the rate that the partial fixes, as the first did."""
+    X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    optimizer = partial(torch.optim.SGD, lr=0.05)
+    options = {"hidden_layer_sizes": (), "batch_size": 64, "random_state": 0}
+    by_partial = Autoencoder(optimizer=optimizer, learning_rate=1.0, **options)
+    by_rate = Autoencoder(optimizer=torch.optim.SGD, learning_rate=0.05, **options)
+    for _ in range(3):
+        by_partial.partial_fit(X)
+        by_rate.partial_fit(X)
+    assert by_partial.loss_curve_ == by_rate.loss_curve_
