@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from importlib.util import find_spec
 from numbers import Integral
 from typing import Any, Self
@@ -23,7 +22,7 @@ from torch import nn
 from sklearn_ae._input import Array, Moments, check_codes, check_rows, value_range
 from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
-from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._modules import AutoencoderModule, copy_module
 from sklearn_ae._parameters import (
     SPECS,
     Parameters,
@@ -353,7 +352,7 @@ class BaseAutoencoder(
             With `encode`, `decode` and `forward`, in the units of the training rows;
             it shares nothing with the estimator.
         """
-        module = copy.deepcopy(self._fitted_model().module)
+        module = copy_module(self._fitted_model().module)
         return module.to("cpu", torch.float32).requires_grad_(True)
 
     # What scikit-learn asks.

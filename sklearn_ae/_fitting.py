@@ -12,9 +12,14 @@ import torch
 
 from sklearn_ae._input import Array, RowSource, moments
 from sklearn_ae._model import Model
-from sklearn_ae._modules import AutoencoderModule, set_precision
+from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._parameters import uses_all_rows
-from sklearn_ae._torch import draw_seed, make_generator, resolve_device
+from sklearn_ae._torch import (
+    draw_seed,
+    limited_threads,
+    make_generator,
+    resolve_device,
+)
 from sklearn_ae._training.callbacks import (
     ProgressBar,
     TaskCallbacks,
@@ -65,6 +70,13 @@ def train(
         The context of scikit-learn's callbacks, the data they are shown, and the
         attributes that a fitted estimator has besides its model.
     """
+    with limited_threads(math.inf):
+        return _train(estimator, X, previous, one_pass, task)
+
+
+def _train(
+    estimator: Any, X: Array, previous: Model | None, one_pass: bool, task: Any
+) -> Outcome:
     model = _start_model(estimator, X, previous)
     source = RowSource(
         X,
@@ -209,7 +221,7 @@ def _snapshot(model: Model, attributes: dict[str, Any]):
     """Answer what makes a fitted estimator of the weights at the time of the call."""
 
     def answer() -> dict[str, Any]:
-        module = set_precision(copy.deepcopy(model.module), torch.float32).eval()
+        module = set_precision(copy_module(model.module), torch.float32).eval()
         for parameter in module.parameters():
             parameter.grad = None
         return {

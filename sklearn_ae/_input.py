@@ -130,13 +130,15 @@ def moments(X: Array) -> Moments:
         part -= part_mean
         n_part, gap = len(part), part_mean - mean
         total = n_seen + n_part
-        spread += float(np.vdot(part, part))
+        # Not by an inner product, whose rounding depends on the number of threads.
+        spread += float(np.einsum("ij,ij->", part, part))
         spread += float(gap @ gap) * n_seen * n_part / total
         mean += gap * (n_part / total)
         n_seen = total
     variance = spread / n_seen
-    rounding = 8 * np.finfo(np.float64).eps * max(high, -low)
-    if variance <= X.shape[1] * rounding**2:
+    # What constant columns leave behind when their mean is subtracted.
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
+    if variance <= float(rounding @ rounding):
         variance = 0.0
     return Moments(mean, variance, low, high)
 

@@ -6,10 +6,13 @@ from dataclasses import field
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array, read_rows, row_slices
 from sklearn_ae._model import Model
+from sklearn_ae._torch import limited_threads
 
 
 class LinearAutoencoder(BaseAutoencoder):
@@ -93,33 +96,34 @@ class LinearAutoencoder(BaseAutoencoder):
         # One code per component, and the origin: the decoder's columns and its bias.
         codes = np.vstack([np.eye(model.n_components), np.zeros(model.n_components)])
         rows = model.decode(codes)
-        basis, _ = np.linalg.qr((rows[:-1] - rows[-1]).T)
-        mean = model.moments.mean
-        covariance, total = _projected_covariance(X, mean, basis)
-        variances, axes = np.linalg.eigh(covariance)
-        components = (basis @ axes[:, ::-1]).T
+        # In torch and in one thread: the rounding must not depend on their number.
+        with limited_threads(0):
+            basis, _ = torch.linalg.qr(torch.from_numpy(rows[:-1] - rows[-1]).mT)
+            covariance, total = _projected_covariance(X, model.moments.mean, basis)
+            variances, axes = torch.linalg.eigh(covariance)
+            components = (basis @ axes.flip(-1)).mT.numpy()
         # PCA's convention: the largest entry of each axis is positive.
         largest = np.abs(components).argmax(axis=1)
         signs = np.sign(components[np.arange(len(components)), largest])
-        variances = np.maximum(variances[::-1], 0.0)
+        variances = variances.flip(-1).clamp(min=0).numpy()
         return attributes | {
             "components_": components * signs[:, np.newaxis],
             "explained_variance_": variances,
             "explained_variance_ratio_": variances / total if total else variances,
-            "mean_": mean.copy(),
+            "mean_": model.moments.mean.copy(),
         }
 
 
 def _projected_covariance(
-    X: Array, mean: np.ndarray, basis: np.ndarray
-) -> tuple[np.ndarray, float]:
+    X: Array, mean: np.ndarray, basis: Tensor
+) -> tuple[Tensor, float]:
     """Covariance of the rows projected on a basis, and the rows' total variance."""
     n_samples, rank = X.shape[0], basis.shape[1]
-    scatter, total = np.zeros((rank, rank)), 0.0
+    scatter, total = torch.zeros(rank, rank, dtype=basis.dtype), 0.0
     for rows in row_slices(*X.shape):
         centred = read_rows(X, rows, np.dtype(np.float64)) - mean
-        projected = centred @ basis
-        scatter += projected.T @ projected
-        total += float(np.vdot(centred, centred))
+        projected = torch.from_numpy(centred) @ basis
+        scatter += projected.mT @ projected
+        total += float(np.einsum("ij,ij->", centred, centred))
     degrees = max(1, n_samples - 1)
     return scatter / degrees, total / degrees

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from sklearn_ae._input import (
     row_slices,
     view_rows,
 )
-from sklearn_ae._modules import AutoencoderModule, in_precision
+from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
 from sklearn_ae._torch import available_devices, evaluation, limited_threads
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
@@ -130,7 +129,8 @@ class Model:
 
     def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
-            module = in_precision(self.module, dtype).eval()
+            with limited_threads(0):
+                module = in_precision(self.module, dtype).eval()
             shapes = [parameter.shape for parameter in module.parameters()]
             self._twins[dtype] = _Twin(
                 module,
@@ -144,7 +144,7 @@ class Model:
 
         The optimizer's state and the copies in other precisions stay behind.
         """
-        module = copy.deepcopy(self.module).cpu()
+        module = copy_module(self.module).cpu()
         arrays = {
             name: tensor.detach().numpy() for name, tensor in named_tensors(module)
         }

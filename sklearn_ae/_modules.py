@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._losses import Reconstruction
+from sklearn_ae._torch import limited_threads
 
 
 class AutoencoderModule(nn.Module):
@@ -74,6 +75,12 @@ class AutoencoderModule(nn.Module):
         return terms
 
 
+def copy_module(module: nn.Module) -> nn.Module:
+    """Copy a module in one thread: more of them would hang in a forked child."""
+    with limited_threads(0):
+        return copy.deepcopy(module)
+
+
 def set_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Cast the parameters of a module, in place; buffers stay float64."""
     for parameter in module.parameters():
@@ -85,4 +92,4 @@ def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Answer the module itself if it computes in `dtype`, else a copy that does."""
     if next(module.parameters()).dtype == dtype:
         return module
-    return set_precision(copy.deepcopy(module), dtype)
+    return set_precision(copy_module(module), dtype)

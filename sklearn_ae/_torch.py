@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -75,6 +78,18 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+@functools.cache
+def _mkl_limit() -> Callable[[int], int] | None:
+    """Answer MKL's setter of this thread's limit, where torch is built with MKL.
+
+    `torch.set_num_threads` sets it, and then MKL no longer looks at OpenMP's limit.
+    """
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    if not library.exists():
+        return None
+    return getattr(ctypes.CDLL(str(library)), "MKL_Set_Num_Threads_Local", None)
+
+
 @contextmanager
 def limited_threads(work: float) -> Iterator[None]:
     """Let torch use no more threads than `work` multiplications per call can feed.
@@ -85,14 +100,27 @@ def limited_threads(work: float) -> Iterator[None]:
     # Asking torch first creates this thread's OpenMP settings, which the limit edits.
     available = torch.get_num_threads()
     # A forked child has lost the parent's worker threads: a second one would hang.
-    useful = 1 if _forked else max(1, int(work / _WORK_PER_THREAD))
-    if useful >= available:
+    useful = 1 if _forked else max(1.0, work // _WORK_PER_THREAD)
+    if useful >= available and not _forked:
         yield
         return
     if not hasattr(_controllers, "controller"):
         _controllers.controller = ThreadpoolController()
-    with _controllers.controller.limit(limits=useful, user_api="openmp"):
-        yield
+    useful = int(useful)
+    set_mkl = _mkl_limit()
+    before = set_mkl(useful) if set_mkl else 0
+    try:
+        with _controllers.controller.limit(limits=useful, user_api="openmp"):
+            yield
+    finally:
+        if set_mkl:
+            set_mkl(before)
+
+
+# TF32 is a setting of the process: the first evaluation turns it off, the last one
+# turns it back.
+_precision_lock = threading.Lock()
+_evaluations: list[tuple[str, str]] = []
 
 
 @contextmanager
@@ -102,10 +130,15 @@ def evaluation(device: torch.device) -> Iterator[None]:
         if device.type != "cuda":
             yield
             return
-        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        flags = matmul.allow_tf32, cudnn.allow_tf32
-        matmul.allow_tf32 = cudnn.allow_tf32 = False
+        matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        with _precision_lock:
+            before = (matmul.fp32_precision, convolution.fp32_precision)
+            _evaluations.append(_evaluations[0] if _evaluations else before)
+            matmul.fp32_precision = convolution.fp32_precision = "ieee"
         try:
             yield
         finally:
-            matmul.allow_tf32, cudnn.allow_tf32 = flags
+            with _precision_lock:
+                before = _evaluations.pop()
+                if not _evaluations:
+                    matmul.fp32_precision, convolution.fp32_precision = before

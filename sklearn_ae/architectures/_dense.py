@@ -13,6 +13,9 @@ from sklearn_ae._functional import ACTIVATIONS, weight_deviation
 from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
 
+# Whatever torch's default is: the same seed draws the same weights.
+_FLOAT = torch.float32
+
 
 class DenseLayer(nn.Module):
     """An affine map and its activation, h = s(W h' + b), with W of shape (out, in)."""
@@ -20,8 +23,8 @@ class DenseLayer(nn.Module):
     def __init__(self, n_inputs: int, n_outputs: int, activation: str) -> None:
         super().__init__()
         self.activation = activation
-        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs))
-        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=_FLOAT))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
@@ -35,7 +38,8 @@ class TransposedLayer(nn.Module):
     def __init__(self, mirrored: DenseLayer, activation: str) -> None:
         super().__init__()
         self.activation = activation
-        self.bias = nn.Parameter(torch.zeros(mirrored.weight.shape[1]))
+        n_outputs = mirrored.weight.shape[1]
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
         # Out of torch's registry: the weights are the encoder's and counted there.
         object.__setattr__(self, "mirrored", mirrored)
 

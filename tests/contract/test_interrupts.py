@@ -127,7 +127,10 @@ def test_a_search_is_interrupted(row, X):
 def test_an_interrupt_at_any_line(row, X):
     """17: the estimator is fitted and consistent, or as it was before."""
     params = {**row.by_batch, "max_epochs": 3}
-    n_lines = count_lines(lambda: row.make(**params).fit(X), None)
+    # The first fit of a process runs lines that later ones do not: imports, caches.
+    n_lines = min(
+        count_lines(lambda: row.make(**params).fit(X), None) for _ in range(3)
+    )
     assert n_lines > 300
     fitted = 0
     for at in np.linspace(1, n_lines, 60, dtype=int):

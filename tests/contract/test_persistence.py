@@ -250,8 +250,8 @@ def test_cuda_leaves_the_world_as_it_was(row, X):
 
 def _answer(estimator, X, pipe):
     pipe.send(estimator.transform(X))
-    pipe.send(digest(estimator.fit(X[:100]), X[:100]))
-    pipe.close()
+    pipe.send(digest(estimator.fit(X), X))
+    pipe.send(pickle.dumps(estimator))
 
 
 @every_class
@@ -259,7 +259,6 @@ def test_a_forked_child_does_not_hang(row):
     """22: after a fit in the parent that has started threads."""
     X = structured_rows(600, 300)
     estimator = row.make(**row.wide[-1]).fit(X)
-    expected = estimator.transform(X)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork")
     child = context.Process(target=_answer, args=(estimator, X, theirs))
@@ -267,11 +266,11 @@ def test_a_forked_child_does_not_hang(row):
         # Newer pythons warn of what is tried here on purpose.
         warnings.simplefilter("ignore", DeprecationWarning)
         child.start()
+    expected = [estimator.transform(X), digest(estimator, X), estimator]
     try:
-        assert ours.poll(120), "transform hangs in a forked child"
-        np.testing.assert_array_equal(ours.recv(), expected)
-        assert ours.poll(120), "fit hangs in a forked child"
-        assert ours.recv() == digest(estimator.fit(X[:100]), X[:100])
+        for what in ("transform", "fit", "pickling"):
+            assert ours.poll(60), f"{what} hangs in a forked child"
+            expected.append(ours.recv())
         child.join(60)
         assert child.exitcode == 0
     finally:
@@ -279,3 +278,6 @@ def test_a_forked_child_does_not_hang(row):
         child.join()
         ours.close()
         theirs.close()
+    np.testing.assert_array_equal(expected[3], expected[0])
+    assert expected[4] == expected[1]
+    assert_same_model(pickle.loads(expected[5]), estimator)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import locale
 import logging
-import os
 import random
 import signal
 import sys
 import threading
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -62,8 +60,6 @@ def world():
         "numpy's errors": np.geterr(),
         "numpy's printing": np.get_printoptions(),
         "scikit-learn's configuration": get_config(),
-        "filters of warnings": list(warnings.filters),
-        "environment": dict(os.environ),
         "handler of SIGINT": signal.getsignal(signal.SIGINT),
         "excepthook": sys.excepthook,
         "trace": sys.gettrace(),

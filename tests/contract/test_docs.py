@@ -1,0 +1,187 @@
+"""Promise 25, and the docstring half of 3: what the documentation must hold."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from contract.table import ERRORS, ROWS, SPECS, every_class
+from contract.test_completeness import public_modules
+from sklearn_ae._documentation import split_entries, split_sections
+
+# Inherited from scikit-learn, and documented there.
+INHERITED = {
+    "fit_transform",
+    "get_feature_names_out",
+    "get_metadata_routing",
+    "get_params",
+    "set_callbacks",
+    "set_output",
+}
+
+
+def public_methods(cls):
+    """Answer the public methods that the package itself defines."""
+    names = (name for name in dir(cls) if not name.startswith("_"))
+    found = {}
+    for name in names:
+        item = inspect.getattr_static(cls, name)
+        function = getattr(item, "fn", item)
+        if callable(function) and name not in INHERITED:
+            found[name] = function
+    return found
+
+
+def public_functions():
+    """Answer the functions and classes of public modules, estimators apart."""
+    estimators = {row.cls for row in ROWS}
+    for module in public_modules():
+        for name in getattr(module, "__all__", []):
+            item = getattr(module, name)
+            if item not in estimators and item.__module__.startswith("sklearn_ae"):
+                yield pytest.param(item, id=f"{module.__name__}.{name}")
+
+
+METHODS = [
+    pytest.param(row, name, id=f"{row.name}.{name}")
+    for row in ROWS
+    for name in public_methods(row.cls)
+]
+
+
+def assert_summary_is_one_sentence(text):
+    summary = inspect.cleandoc(text).split("\n\n")[0].replace("\n", " ")
+    assert summary.endswith((".", ".")), summary
+    assert not re.search(r"[.!?] [A-Z]", summary), summary
+
+
+def arguments_of(sections):
+    """Answer the arguments that a Parameters section names, several an entry or one."""
+    entries = split_entries(sections.get("Parameters", ""))
+    keys = [entry.splitlines()[0].split(":")[0] for entry in entries.values()]
+    return [name.strip("* ") for key in keys for name in key.split(",")]
+
+
+@every_class
+def test_every_parameter_stands_once(row):
+    """3: with the default of the signature, in the signature's order."""
+    parameters = inspect.signature(row.cls).parameters
+    section = split_sections(row.cls.__doc__)["Parameters"]
+    assert list(split_entries(section)) == list(parameters)
+    for name, parameter in parameters.items():
+        assert len(re.findall(rf"^{name} ?:", section, re.MULTILINE)) == 1, name
+        entry = split_entries(section)[name]
+        assert len(entry.splitlines()) > 1, name
+        said = re.search(r"default=(\S.*)$", entry.splitlines()[0]).group(1)
+        assert ast.literal_eval(said) == parameter.default, name
+
+
+@every_class
+def test_every_public_fitted_attribute_stands_once(row, X):
+    """3: what any configuration leaves behind, and nothing that none does."""
+    frames = pytest.importorskip("pandas")
+    frame = frames.DataFrame(X, columns=list("abcdef"))
+    seen = set()
+    configurations = [
+        {**params, "latent_density": GaussianMixture(2)}
+        for params in ({}, row.stopping_early, *row.variants.values())
+    ]
+    for params in configurations:
+        fitted = row.make(**params).fit(frame)
+        seen |= {n for n in vars(fitted) if n.endswith("_") and n[0] != "_"}
+    section = split_sections(row.cls.__doc__)["Attributes"]
+    documented = list(split_entries(section))
+    assert sorted(documented) == sorted(seen)
+    for name in documented:
+        assert len(re.findall(rf"^{name} ?:", section, re.MULTILINE)) == 1
+        first, *rest = split_entries(section)[name].splitlines()
+        assert rest, name
+        if first.split(":")[1].strip().startswith("ndarray"):
+            assert " of shape (" in first, name
+
+
+@every_class
+def test_shapes_of_public_attributes(row, X):
+    """3: they are as the docstring says, in numbers of this fit."""
+    estimator = row.make().fit(X)
+    section = split_sections(row.cls.__doc__)["Attributes"]
+    known = {
+        "n_features": 6,
+        "n_features_in_": 6,
+        "n_components": 2,
+        "min(n_components, n_features)": 2,
+    }
+    for name, entry in split_entries(section).items():
+        shape = re.search(r"of shape \((.*)\)$", entry.splitlines()[0])
+        if shape and hasattr(estimator, name):
+            wanted = re.split(r", (?![^(]*\))", shape.group(1).rstrip(","))
+            found = getattr(estimator, name).shape
+            assert found == tuple(known[size] for size in wanted), name
+
+
+@every_class
+def test_class_docstrings(row):
+    """25: one sentence, the equation, the source, and an example."""
+    text = row.cls.__doc__
+    assert_summary_is_one_sentence(text)
+    sections = split_sections(text)
+    wanted = ["", "Parameters", "Attributes", "See Also", "References", "Examples"]
+    assert list(sections) == wanted
+    assert ".. math::" in sections[""]
+    assert re.search(r"\b(19|20)\d\d\b", sections["References"])
+    assert f">>> from sklearn_ae import {row.name}" in sections["Examples"]
+    assert f"{row.name}(" in sections["Examples"]
+    assert max(len(line) for line in text.splitlines()) <= 88
+
+
+@pytest.mark.parametrize(("row", "name"), METHODS)
+def test_method_docstrings(row, name):
+    """25: one sentence, every argument, shapes, what is answered and raised."""
+    method = public_methods(row.cls)[name]
+    text = method.__doc__
+    assert text, name
+    assert_summary_is_one_sentence(text)
+    sections = split_sections(text)
+    arguments = list(inspect.signature(method).parameters)[1:]
+    assert arguments_of(sections) == arguments
+    assert "Returns" in sections
+    entries = split_entries(sections.get("Parameters", ""))
+    for argument in ("X", "Z"):
+        if argument in entries:
+            assert " of shape (n_samples, n_" in entries[argument]
+    if name in ("fit", "partial_fit"):
+        assert "ValueError" in sections["Raises"]
+    if name == "fit":
+        assert "DivergenceError" in sections["Raises"]
+        assert "KeyboardInterrupt" in text
+
+
+@pytest.mark.parametrize("item", list(public_functions()))
+def test_other_public_docstrings(item):
+    """25: one sentence, every argument, and an example or a place that shows one."""
+    text = item.__doc__
+    assert text
+    assert_summary_is_one_sentence(text)
+    if item in ERRORS:
+        return
+    sections = split_sections(text)
+    assert ">>> " in sections["Examples"]
+    if item in SPECS:
+        assert ".. math::" in sections[""]
+    assert set(arguments_of(sections)) == set(inspect.signature(item).parameters)
+
+
+def test_examples_are_run():
+    """25: by this project's own configuration of the tests."""
+    root = Path(__file__).parents[2]
+    options = tomllib.loads((root / "pyproject.toml").read_text())
+    pytest_options = options["tool"]["pytest"]["ini_options"]
+    assert "--doctest-modules" in pytest_options["addopts"]
+    assert "sklearn_ae" in pytest_options["testpaths"]
+    assert "error" in pytest_options["filterwarnings"]
