@@ -154,8 +154,10 @@ class BaseAutoencoder(
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train on, once through the rows of X in their order.
 
-        Shift, scale and the `v` of `score` are those of the first call's rows. It is
-        not available with `optimizer="lbfgs"`.
+        Shift, scale and the `v` of `score` are those of the first call's rows; what is
+        computed from the trained net, such as a latent density, is that of the last
+        call's. `max_epochs`, `tol` and the schedule play no part. It is not available
+        with `optimizer="lbfgs"`.
 
         Parameters
         ----------
@@ -200,7 +202,13 @@ class BaseAutoencoder(
 
         outcome = train(self, X, self._model if continues else None, **options)
         if outcome.history:
-            derived = self._derived_attributes(outcome.model, X)
+            try:
+                derived = self._derived_attributes(outcome.model, X)
+            except ValueError:
+                # After Ctrl-C the interrupt is what the caller has to see.
+                if outcome.interrupt is None:
+                    raise
+                derived = {}
             fitted = fitted_attributes(outcome, self if continues else None)
             stale = ["latent_density_", *([] if continues else ["feature_names_in_"])]
             for name in stale:
@@ -335,7 +343,9 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self, "latent_density_")
+        check_is_fitted(
+            self, "latent_density_", msg="Call fit: there is no fitted latent_density."
+        )
         model = self._model
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = draw_seed(random_state)
@@ -388,12 +398,11 @@ class BaseAutoencoder(
         )
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:
-        """Refuse rows outside [0, 1] where the loss has no meaning for them."""
-        if not resolve_spec("loss", self.loss).unit_interval:
+        """Refuse rows for which the loss has no meaning."""
+        loss = resolve_spec("loss", self.loss)
+        if not loss.unit_interval:
             return
-        low, high = value_range(X) if moments is None else (moments.low, moments.high)
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"loss={self.loss!r} needs X in [0, 1], but X ranges from {low:g} to "
-                f"{high:g}; scale it first, for example with MinMaxScaler(clip=True)."
-            )
+        if moments is None:
+            loss.check_range(*value_range(X))
+        else:
+            loss.check_range(moments.low, moments.high)

@@ -215,6 +215,8 @@ def _restore_optimizer(net: AutoencoderNet, kept: dict[str, Any] | None) -> None
     net.optimizer_.load_state_dict(copy.deepcopy(kept["state"]))
     for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
         group["lr"] = rate
+        # Left by a schedule of the earlier run; a new one starts from `lr`.
+        group.pop("initial_lr", None)
 
 
 def _snapshot(model: Model, attributes: dict[str, Any]):
@@ -257,7 +259,7 @@ def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
         "loss_curve_": [row["train_loss"] for row in history],
         "loss_terms_": {
             name: [row["terms"].get(name, 0.0) for row in history]
-            for name in rows[-1]["terms"]
+            for name in {name: None for row in history for name in row["terms"]}
         },
         "validation_scores_": [-row["valid_loss"] for row in validated] or None,
     }

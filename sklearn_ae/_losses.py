@@ -174,6 +174,9 @@ class Loss(BaseEstimator):
         """Hyperparameters that have the units of X."""
         return {}
 
+    def check_range(self, low: float, high: float) -> None:
+        """Refuse rows by their smallest and largest value; most losses take all."""
+
     def build(
         self, output_activation: str, shift: Tensor, scale: Tensor
     ) -> Reconstruction:
@@ -263,6 +266,20 @@ class BinaryCrossEntropy(Loss):
                 f"'logistic', got output_activation={output_activation!r}."
             )
         return BernoulliReconstruction(shift, scale)
+
+    def check_range(self, low: float, high: float) -> None:
+        """Refuse rows that are no probabilities.
+
+        Raises
+        ------
+        ValueError
+            If the smallest or the largest value is outside [0, 1].
+        """
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"loss={self.name!r} needs X in [0, 1], but X ranges from {low:g} to "
+                f"{high:g}; scale it first, for example with MinMaxScaler(clip=True)."
+            )
 
 
 LOSSES = {

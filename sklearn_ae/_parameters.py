@@ -73,7 +73,7 @@ class Parameters:
         "adam", "sgd" (Nesterov momentum 0.9), "rmsprop", "lbfgs" (strong Wolfe line
         search on all rows, in float64; learning rate, schedule and batch size are
         ignored, and an epoch is at most 20 iterations), a torch optimizer class or a
-        `functools.partial` of one.
+        `functools.partial` of one; its own weight decay is set to 0.
     learning_rate : float, default=1e-3
         First step size of the optimizer.
     learning_rate_schedule : str or callable, default=None
@@ -99,9 +99,12 @@ class Parameters:
     validation_fraction : float, default=0.1
         Share of the rows, drawn at random, that early stopping holds out.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last fit.
+        Whether `fit` continues from the weights of the last fit, with the shift, the
+        scale and the random streams of the first.
     callbacks : list of skorch callbacks, default=None
-        Passed through to the training loop, each as a copy.
+        Passed through to the training loop, each as a copy. Those that watch
+        "valid_loss" need `early_stopping=True`; the rows of a scoring callback are
+        their own target, and its `y` is None.
     latent_density : scikit-learn density, default=None
         Fitted on the codes, for example `GaussianMixture` or `KernelDensity`: it gives
         the estimator `sample`.
@@ -231,15 +234,16 @@ class Parameters:
         """
         super().set_params(**{k: v for k, v in params.items() if "__" not in k})
         nested = {k: v for k, v in params.items() if "__" in k}
-        for name in {key.partition("__")[0] for key in nested} & set(SPECS):
-            value = getattr(self, name, None)
+        asked = {key.partition("__")[0] for key in nested}
+        for name in asked & set(SPECS) & set(self.get_params(deep=False)):
+            value = getattr(self, name)
             is_name = isinstance(value, str) and value in SPECS[name]
             spec = resolve_spec(name, value) if is_name else clone(value, safe=False)
             setattr(self, name, spec)
         return super().set_params(**nested)
 
     def _checked_hidden_layer_sizes(self) -> tuple[int, ...]:
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
+        sizes = np.asarray(self.hidden_layer_sizes, dtype=object)
         if not all(is_positive_integer(size) for size in sizes):
             raise InvalidParameterError(
                 f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
@@ -252,7 +256,8 @@ class Parameters:
 def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
     """Whether a step of the optimizer takes all rows: L-BFGS by name or as a class."""
     kind = optimizer.func if isinstance(optimizer, partial) else optimizer
-    return kind in ("lbfgs", torch.optim.LBFGS)
+    is_class = isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS)
+    return is_class or kind == "lbfgs"
 
 
 def is_positive_integer(value: Any) -> bool:

@@ -15,14 +15,26 @@ _global_state = threading.Lock()
 
 
 def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
-    """Fit a clone of a scikit-learn density on codes, seeded where it can be."""
+    """Fit a clone of a scikit-learn density on codes, seeded where it can be.
+
+    Raises
+    ------
+    ValueError
+        If the codes do not suffice, for example fewer rows than mixture components.
+    """
     density = clone(density)
     unset = {
         name: seed
         for name, value in density.get_params().items()
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
-    return density.set_params(**unset).fit(Z)
+    try:
+        return density.set_params(**unset).fit(Z)
+    except ValueError as error:
+        raise ValueError(
+            f"latent_density={density} could not be fitted on the codes of {len(Z)} "
+            f"rows: {error}"
+        ) from error
 
 
 def draw(density: Any, n_samples: int, seed: int) -> np.ndarray:

@@ -41,6 +41,7 @@ class ProgressBar(Callback):
     def __init__(self, total: int, description: str) -> None:
         self.total = total
         self.description = description
+        self.bar_ = None
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
@@ -53,7 +54,8 @@ class ProgressBar(Callback):
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Close the bar, also when training fails."""
-        self.bar_.close()
+        if self.bar_ is not None:
+            self.bar_.close()
 
 
 class TaskCallbacks(Callback):

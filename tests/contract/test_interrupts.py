@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -123,7 +124,17 @@ def test_a_search_is_interrupted(row, X):
     assert not hasattr(search, "best_estimator_")
 
 
+@pytest.fixture
+def settings_restored():
+    """Undo what only a debugger can do: an interrupt between a `with` and its exit."""
+    n_threads = torch.get_num_threads()
+    yield
+    torch.set_grad_enabled(True)
+    torch.set_num_threads(n_threads)
+
+
 @every_class
+@pytest.mark.usefixtures("settings_restored")
 def test_an_interrupt_at_any_line(row, X):
     """17: the estimator is fitted and consistent, or as it was before."""
     params = {**row.by_batch, "max_epochs": 3}
