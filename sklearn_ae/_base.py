@@ -19,7 +19,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_ae._input import Array, Moments, check_codes, check_rows, value_range
+from sklearn_ae._input import (
+    Array,
+    Moments,
+    check_codes,
+    check_rows,
+    check_training_rows,
+    value_range,
+)
 from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module
@@ -136,17 +143,14 @@ class BaseAutoencoder(
             If the objective is no longer finite.
         """
         continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
-        rows, seen = self._check_training_rows(X, reset=not continues)
-        task = None
-        if hasattr(self, "_init_callback_context"):
-            context = self._init_callback_context(max_subtasks=self.max_epochs)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            task = context, {"X": X, "y": y}, seen
-        self._train(rows, seen, continues, task=task)
-        if task is not None:
-            context.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes={}
-            )
+        if not hasattr(self, "_init_callback_context"):
+            return self._train(X, continues)
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._train(X, continues, task=(context, {"X": X, "y": y}))
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes={}
+        )
         return self
 
     @available_if(_learns_by_batch)
@@ -178,29 +182,17 @@ class BaseAutoencoder(
         """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        continues = self.__sklearn_is_fitted__()
-        rows, seen = self._check_training_rows(X, reset=not continues)
-        self._train(rows, seen, continues, one_pass=True)
-        return self
+        return self._train(X, self.__sklearn_is_fitted__(), one_pass=True)
 
-    def _check_training_rows(
-        self, X: Any, *, reset: bool
-    ) -> tuple[Array, dict[str, Any]]:
-        # On a stand-in: a refused X must not change the names that self has seen.
-        stand_in = object.__new__(type(self))
-        stand_in.__dict__.update(vars(self))
-        accepts_sparse = self._accepts_sparse()
-        X = check_rows(stand_in, X, reset=reset, accept_sparse=accepts_sparse)
-        names = ("n_features_in_", "feature_names_in_")
-        return X, {name: v for name, v in vars(stand_in).items() if name in names}
-
-    def _train(
-        self, X: Array, seen: dict[str, Any], continues: bool, **options: Any
-    ) -> None:
+    def _train(self, X: Any, continues: bool, **options: Any) -> Self:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import fitted_attributes, train
 
-        outcome = train(self, X, self._model if continues else None, **options)
+        X, seen = check_training_rows(
+            self, X, reset=not continues, accept_sparse=self._accepts_sparse()
+        )
+        previous = self._model if continues else None
+        outcome = train(self, X, previous, seen, **options)
         if outcome.history:
             try:
                 derived = self._derived_attributes(outcome.model, X)
@@ -216,6 +208,7 @@ class BaseAutoencoder(
             vars(self).update(seen | fitted | derived)
         if outcome.interrupt is not None:
             raise outcome.interrupt
+        return self
 
     # Codes and reconstructions.
 
@@ -402,7 +395,5 @@ class BaseAutoencoder(
         loss = resolve_spec("loss", self.loss)
         if not loss.unit_interval:
             return
-        if moments is None:
-            loss.check_range(*value_range(X))
-        else:
-            loss.check_range(moments.low, moments.high)
+        found = (moments.low, moments.high) if moments else value_range(X)
+        loss.check_range(*found)

@@ -31,7 +31,7 @@ def split_entries(section: str) -> dict[str, str]:
 
 
 def merge_docstrings(
-    docstrings: Iterable[str | None], parameters: Iterable[str], removed: Iterable[str]
+    docstrings: Iterable[str | None], parameters: Iterable[str]
 ) -> str:
     """Merge the docstrings of a class and its bases.
 
@@ -41,8 +41,6 @@ def merge_docstrings(
         From the class to its most distant base; the first keeps all of its sections.
     parameters : iterable of str
         The names in the constructor's signature, in order.
-    removed : iterable of str
-        Attributes of the bases that this class does not have.
 
     Returns
     -------
@@ -55,10 +53,9 @@ def merge_docstrings(
         merged[name] = {}
         for other in reversed(documented):
             merged[name].update(split_entries(other.get(name, "")))
-    absent = set(removed)
     wanted = {
         "Parameters": [name for name in parameters if name in merged["Parameters"]],
-        "Attributes": sorted(set(merged["Attributes"]) - absent),
+        "Attributes": sorted(merged["Attributes"]),
     }
     for name in _MERGED:
         sections[name] = "\n".join(merged[name][entry] for entry in wanted[name])

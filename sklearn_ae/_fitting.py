@@ -52,9 +52,10 @@ def train(
     estimator: Any,
     X: Array,
     previous: Model | None,
+    seen: dict[str, Any],
     *,
     one_pass: bool = False,
-    task: tuple[Any, dict[str, Any], dict[str, Any]] | None = None,
+    task: tuple[Any, dict[str, Any]] | None = None,
 ) -> Outcome:
     """Train a new module, or on from a previous model, which stays as it is.
 
@@ -64,18 +65,24 @@ def train(
         With valid parameters.
     X : ndarray or CSR array of shape (n_samples, n_features)
     previous : Model or None
+    seen : dict
+        The attributes that a fitted estimator has besides its model.
     one_pass : bool, default=False
         Whether to go once through the rows, in their order (`partial_fit`).
     task : tuple, default=None
-        The context of scikit-learn's callbacks, the data they are shown, and the
-        attributes that a fitted estimator has besides its model.
+        The context of scikit-learn's callbacks, and the data that they are shown.
     """
     with limited_threads(math.inf):
-        return _train(estimator, X, previous, one_pass, task)
+        return _train(estimator, X, previous, seen, one_pass, task)
 
 
 def _train(
-    estimator: Any, X: Array, previous: Model | None, one_pass: bool, task: Any
+    estimator: Any,
+    X: Array,
+    previous: Model | None,
+    seen: dict[str, Any],
+    one_pass: bool,
+    task: tuple[Any, dict[str, Any]] | None,
 ) -> Outcome:
     model = _start_model(estimator, X, previous)
     source = RowSource(
@@ -93,8 +100,8 @@ def _train(
     if previous is not None:
         _restore_optimizer(net, previous.optimizer_state)
     if task is not None:
-        context, data, attributes = task
-        watcher = TaskCallbacks(context, estimator, data, _snapshot(model, attributes))
+        context, data = task
+        watcher = TaskCallbacks(context, estimator, data, _snapshot(model, seen))
         net.callbacks_.append(("task", watcher))
     interrupt = None
     try:

@@ -44,6 +44,21 @@ def check_rows(
     return X.tocsr() if scipy.sparse.issparse(X) else X
 
 
+def check_training_rows(
+    estimator: BaseEstimator, X: object, *, reset: bool, accept_sparse: bool
+) -> tuple[Array, dict[str, object]]:
+    """Check X as `check_rows` does, and answer what was seen of it by attribute.
+
+    It is checked on a stand-in: a refused X must not change the names that the
+    estimator has seen.
+    """
+    stand_in = object.__new__(type(estimator))
+    stand_in.__dict__.update(vars(estimator))
+    X = check_rows(stand_in, X, reset=reset, accept_sparse=accept_sparse)
+    names = ("n_features_in_", "feature_names_in_")
+    return X, {name: v for name, v in vars(stand_in).items() if name in names}
+
+
 def check_codes(Z: object, n_components: int) -> np.ndarray:
     """Check codes for `inverse_transform`: a 2-D numeric array of the right width."""
     Z = check_array(Z, accept_sparse=("csr", "csc"), dtype="numeric")

@@ -211,12 +211,9 @@ class Parameters:
         for base in reversed(cls.__mro__):
             constraints |= base.__dict__.get("_parameter_constraints", {})
         cls._parameter_constraints = {name: constraints[name] for name in names}
-        fixed = [f.name for f in dataclasses.fields(cls) if not f.init]
         cls.__doc__ = merge_docstrings(
             [base.__doc__ for base in cls.__mro__ if issubclass(base, Parameters)],
             names,
-            # What describes a parameter's fitted twin goes with the parameter.
-            removed=[f"{name}_" for name in fixed],
         )
 
     def set_params(self, **params: Any) -> Self:

@@ -85,7 +85,7 @@ ROWS = [
         variants={
             "cross_entropy": {"loss": "binary_cross_entropy"},
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
-            "lbfgs": {"optimizer": "lbfgs"},
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2},
             "huber": {"loss": Huber(delta=0.1), "optimizer": "sgd", "batch_size": 7},
             "absolute": {"loss": "absolute_error", "activation": "binary"},
             "autograd": {"optimizer": partial(torch.optim.AdamW, amsgrad=True)},

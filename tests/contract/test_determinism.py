@@ -13,7 +13,6 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_limits
 
-from contract.subprocesses import run_python
 from contract.table import (
     CASES,
     ROWS,
@@ -97,20 +96,11 @@ def test_with_limited_threads(expected_wide_digests, n_threads):
         assert wide_digests() == expected_wide_digests
 
 
-def test_in_another_process(expected_digests, expected_wide_digests):
+def test_in_another_process(expected_digests, expected_wide_digests, elsewhere):
     """19: with other hashes of strings, and with one torch thread or two."""
-    code = """
-        import torch
-        from contract.test_determinism import all_digests, disturb, wide_digests
-        disturb()
-        print(*all_digests(), *wide_digests())
-        torch.set_num_threads(2)
-        print(*wide_digests())
-    """
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    printed = run_python(code, PYTHONHASHSEED="1", **threads).splitlines()
-    assert printed[0].split() == expected_digests + expected_wide_digests
-    assert printed[1].split() == expected_wide_digests
+    assert elsewhere["fitted"] == expected_digests
+    assert elsewhere["wide"] == expected_wide_digests
+    assert elsewhere["wide, with two threads"] == expected_wide_digests
 
 
 @every_case

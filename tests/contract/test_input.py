@@ -183,16 +183,11 @@ def test_forms_of_codes(row, form, whole, tmp_path):
 
 
 @every_case
-@pytest.mark.parametrize("kind", ["dense", "float32", "F-order", "csr", "csc"])
-def test_rows_are_never_modified(row, params, kind, X):
+@pytest.mark.parametrize(
+    "make", [np.copy, lambda X: X.astype("f4"), scipy.sparse.csr_array]
+)
+def test_rows_are_never_modified(row, params, make, X):
     """10: not in training, not in any answer."""
-    make = {
-        "dense": np.copy,
-        "float32": lambda X: X.astype("f4"),
-        "F-order": np.asfortranarray,
-        "csr": scipy.sparse.csr_array,
-        "csc": scipy.sparse.csc_array,
-    }[kind]
     form, expected = make(X), make(X)
     estimator = row.make(**params).fit(form)
     codes = estimator.fit_transform(form)
@@ -224,7 +219,9 @@ def test_rows_are_never_kept(row, params, make, X):
     reference = weakref.ref(form)
     memory = weakref.ref(form.data) if scipy.sparse.issparse(form) else None
     del form
-    gc.collect()
+    if reference() is not None or (memory and memory() is not None):
+        # What is only in a cycle is no longer held.
+        gc.collect()
     assert reference() is None
     assert memory is None or memory() is None
 

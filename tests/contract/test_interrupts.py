@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
-import textwrap
-import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -16,9 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from contract.subprocesses import environment
 from contract.table import (
-    ROWS,
     answers,
     assert_same_model,
     every_case,
@@ -26,7 +24,7 @@ from contract.table import (
     fitted_numbers,
     weights,
 )
-from contract.watchers import interrupting
+from contract.watchers import interrupting, watching
 
 EVENTS = ["on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end"]
 
@@ -178,43 +176,43 @@ def count_lines(function, interrupt_at):
     return n_lines
 
 
-ENDLESS = """
-    import sys
-    import numpy as np
-    from skorch.callbacks import Callback
-    from contract.table import ROWS, answers, structured_rows
-    class Say(Callback):
-        def on_epoch_begin(self, net, **kwargs):
-            if len(net.history) == 3:
-                print("training", flush=True)
-    X = structured_rows()
-    for row in ROWS:
-        estimator = row.make(**row.by_batch, callbacks=[Say()])
-        estimator.set_params(max_epochs=10**9, tol=0.0, n_iter_no_change=10**9)
-        try:
-            estimator.fit(X)
-        except KeyboardInterrupt:
-            assert estimator.n_iter_ >= 2
-            assert all(np.isfinite(a).all() for a in answers(estimator, X).values())
-            print("interrupted", flush=True)
-"""
+def _train_endlessly(estimator, X, pipe):
+    try:
+        estimator.fit(X)
+    except KeyboardInterrupt:
+        consistent = estimator.n_iter_ >= 2
+        for array in (*answers(estimator, X).values(), *weights(estimator).values()):
+            consistent &= bool(np.isfinite(array).all())
+        pipe.send(consistent)
 
 
-def test_a_real_signal():
+@every_class
+def test_a_real_signal(row, X):
     """17: SIGINT from another process, at whatever instruction it arrives."""
-    command = [sys.executable, "-c", textwrap.dedent(ENDLESS)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment(), **pipes) as process:
-        watchdog = threading.Timer(120, process.kill)
-        watchdog.start()
-        try:
-            for _ in ROWS:
-                said = process.stdout.readline()
-                assert said == "training\n", process.stderr.read()
-                process.send_signal(signal.SIGINT)
-                said = process.stdout.readline()
-                assert said == "interrupted\n", process.stderr.read()
-            assert process.wait() == 0
-        finally:
-            watchdog.cancel()
-            process.kill()
+    ours, theirs = multiprocessing.Pipe()
+
+    def tell(net, **_):
+        if len(net.history) == 3:
+            theirs.send("training")
+
+    estimator = row.make(**row.by_batch, callbacks=[watching(on_epoch_begin=tell)])
+    estimator.set_params(max_epochs=10**9, tol=0.0, n_iter_no_change=10**9)
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=_train_endlessly, args=(estimator, X, theirs))
+    with warnings.catch_warnings():
+        # Newer pythons warn of forking where there are threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    try:
+        assert ours.poll(60)
+        assert ours.recv() == "training"
+        os.kill(child.pid, signal.SIGINT)
+        assert ours.poll(60), "the fit was not interrupted"
+        assert ours.recv() is True
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+        theirs.close()

@@ -147,46 +147,46 @@ def test_pickles_are_as_large_as_the_weights(row):
 
 
 LARGE = """
-    import sys
-    from pathlib import Path
-    import numpy as np
-    from contract.table import ROWS
+import sys
+from pathlib import Path
+import numpy as np
+from contract.table import ROWS
 
-    def anonymous():
-        lines = Path("/proc/self/status").read_text().splitlines()
-        kib = next(int(s.split()[1]) for s in lines if s.startswith("RssAnon"))
-        return kib * 1024
+def anonymous():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kib = next(int(s.split()[1]) for s in lines if s.startswith("RssAnon"))
+    return kib * 1024
 
-    class Peak:
-        def __enter__(self):
-            import threading
-            self.before, self.highest = anonymous(), 0
-            self.done = threading.Event()
-            def watch():
-                while not self.done.wait(0.01):
-                    self.highest = max(self.highest, anonymous())
-            self.thread = threading.Thread(target=watch)
-            self.thread.start()
-            return self
-        def __exit__(self, *exception):
-            self.done.set()
-            self.thread.join()
-            self.growth = max(self.highest, anonymous()) - self.before
+class Peak:
+    def __enter__(self):
+        import threading
+        self.before, self.highest = anonymous(), 0
+        self.done = threading.Event()
+        def watch():
+            while not self.done.wait(0.01):
+                self.highest = max(self.highest, anonymous())
+        self.thread = threading.Thread(target=watch)
+        self.thread.start()
+        return self
+    def __exit__(self, *exception):
+        self.done.set()
+        self.thread.join()
+        self.growth = max(self.highest, anonymous()) - self.before
 
-    X = np.memmap(sys.argv[1], dtype="f4", mode="r", shape=(1_000_000, 1000))
-    row = next(row for row in ROWS if row.name == sys.argv[2])
-    params = {**row.by_batch, "max_epochs": 1, "batch_size": 4096}
-    if "hidden_layer_sizes" in row.cls().get_params():
-        params["hidden_layer_sizes"] = ()
-    estimator = row.make(**params)
-    growths, outputs = [], []
-    for method in ("fit", "transform", "score_samples"):
-        with Peak() as peak:
-            output = getattr(estimator, method)(X)
-        size = getattr(output, "nbytes", 0)
-        assert getattr(output, "shape", (10**6,))[0] == 10**6
-        print(method, peak.growth - size)
-        assert peak.growth - size < 10**9, (method, peak.growth)
+X = np.memmap(sys.argv[1], dtype="f4", mode="r", shape=(1_000_000, 1000))
+row = next(row for row in ROWS if row.name == sys.argv[2])
+params = {**row.by_batch, "max_epochs": 1, "batch_size": 4096}
+if "hidden_layer_sizes" in row.cls().get_params():
+    params["hidden_layer_sizes"] = ()
+estimator = row.make(**params)
+growths, outputs = [], []
+for method in ("fit", "transform", "score_samples"):
+    with Peak() as peak:
+        output = getattr(estimator, method)(X)
+    size = getattr(output, "nbytes", 0)
+    assert getattr(output, "shape", (10**6,))[0] == 10**6
+    print(method, peak.growth - size)
+    assert peak.growth - size < 10**9, (method, peak.growth)
 """
 
 
@@ -207,7 +207,7 @@ def large_file(tmp_path_factory):
 def test_a_million_mapped_rows(row, large_file):
     """6, 18: they need no more than their output and one gigabyte."""
     try:
-        printed = run_python(LARGE, str(large_file), row.name, timeout=600)
+        printed = run_python("-c", LARGE, str(large_file), row.name, timeout=600)
     except subprocess.TimeoutExpired as late:
         pytest.fail(textwrap.shorten(str(late), 300))
     growths = [int(line.split()[1]) for line in printed.splitlines()]

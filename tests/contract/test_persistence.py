@@ -18,7 +18,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from contract.subprocesses import run_python
 from contract.table import (
     answers,
     assert_same_model,
@@ -133,26 +132,9 @@ def test_to_module(row, X):
     restored.load_state_dict(module.state_dict())
 
 
-LOAD = """
-    import pickle, sys
-    import numpy as np
-    with open(sys.argv[1], "rb") as file:
-        estimators = pickle.load(file)
-    X = np.load(sys.argv[2])
-    from contract.table import digest
-    print(*(digest(estimator, X) for estimator in estimators))
-"""
-
-
-def test_another_process_answers_the_same(X, tmp_path):
-    """22: where nothing has been imported before the file is read."""
-    from contract.table import CASES
-
-    estimators = [row.make(**params).fit(X) for row, params in CASES]
-    (tmp_path / "model.pickle").write_bytes(pickle.dumps(estimators))
-    np.save(tmp_path / "rows.npy", X)
-    files = [str(tmp_path / name) for name in ("model.pickle", "rows.npy")]
-    assert run_python(LOAD, *files).split() == [digest(e, X) for e in estimators]
+def test_another_process_answers_the_same(fitted_cases, elsewhere, X):
+    """22: where nothing had been imported before the file was read."""
+    assert elsewhere["unpickled"] == [digest(e, X) for e in fitted_cases]
 
 
 @every_class

@@ -74,13 +74,13 @@ def test_check_estimator_at_defaults(estimator, check):
 
 
 CHECK_ESTIMATOR = """
-    from sklearn.utils.estimator_checks import check_estimator
-    from contract.table import ROWS
-    for row in ROWS:
-        results = check_estimator(row.{make}, on_skip=None)
-        statuses = {{r["check_name"]: r["status"] for r in results}}
-        assert set(statuses.values()) == {{"passed"}}, statuses
-        print(row.name)
+from sklearn.utils.estimator_checks import check_estimator
+from contract.table import ROWS
+for row in ROWS:
+    results = check_estimator(row.{make}, on_skip=None)
+    statuses = {{r["check_name"]: r["status"] for r in results}}
+    assert set(statuses.values()) == {{"passed"}}, statuses
+    print(row.name)
 """
 
 
@@ -89,7 +89,7 @@ CHECK_ESTIMATOR = """
 )
 def test_check_estimator_with_the_array_api(make):
     """1: SCIPY_ARRAY_API=1, at fast arguments, and at defaults."""
-    printed = run_python(CHECK_ESTIMATOR.format(make=make), SCIPY_ARRAY_API="1")
+    printed = run_python("-c", CHECK_ESTIMATOR.format(make=make), SCIPY_ARRAY_API="1")
     assert printed.split() == [row.name for row in ROWS]
 
 

@@ -18,7 +18,6 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_info
 
-from contract.subprocesses import run_python
 from contract.table import answers, every_case, every_class
 from contract.watchers import interrupting
 from sklearn_ae import DivergenceError
@@ -199,30 +198,7 @@ def test_unusual_settings_do_no_harm(row, grad, dtype, X):
     np.testing.assert_array_equal(again.transform(X), by_autograd.transform(X))
 
 
-IMPORTING = """
-    import json, random, sys, warnings, os, signal, logging
-    import numpy as np, torch, sklearn.utils, skorch, tqdm
-
-    def world():
-        return (
-            random.getstate(), repr(np.random.get_state(legacy=False)),
-            torch.get_rng_state().tolist(), torch.get_num_threads(),
-            torch.get_default_dtype(), torch.is_grad_enabled(), dict(os.environ),
-            list(warnings.filters), signal.getsignal(signal.SIGINT), np.geterr(),
-            list(logging.root.handlers), torch.get_float32_matmul_precision(),
-            torch.are_deterministic_algorithms_enabled(), sys.getrecursionlimit(),
-        )
-
-    before = world()
-    import sklearn_ae
-    for name in sklearn_ae.__all__:
-        getattr(sklearn_ae, name)
-    import sklearn_ae.architectures, sklearn_ae.metrics, sklearn_ae.displays
-    assert world() == before
-    assert "matplotlib.pyplot" not in sys.modules
-"""
-
-
-def test_importing():
-    """20: in a process where nothing of the package has been imported."""
-    run_python(IMPORTING)
+def test_importing(elsewhere):
+    """20: in a process where nothing of the package had been imported."""
+    assert elsewhere["changed by the import"] == []
+    assert not elsewhere["pyplot"]
