@@ -176,6 +176,7 @@ class DeepEncoder(Dense):
             activation="tanh",
             architecture=DeepEncoder(),
             optimizer="lbfgs",
+            max_epochs=15,
         ),
         Autoencoder(
             3, hidden_layer_sizes=(), code_activation="tanh", optimizer="lbfgs"

@@ -27,7 +27,7 @@ def fitted_cases() -> list[Any]:
 
 @pytest.fixture(scope="session")
 def elsewhere(fitted_cases, tmp_path_factory) -> dict[str, Any]:
-    """Answer what another process sees, of one thread and with other hashes."""
+    """Answer what another process sees, whose environment differs."""
     folder = tmp_path_factory.mktemp("elsewhere")
     models, rows = folder / "models.pickle", folder / "rows.npy"
     models.write_bytes(pickle.dumps(fitted_cases))
@@ -40,5 +40,6 @@ def elsewhere(fitted_cases, tmp_path_factory) -> dict[str, Any]:
         PYTHONHASHSEED="1",
         OMP_NUM_THREADS="1",
         MKL_NUM_THREADS="1",
+        SCIPY_ARRAY_API="1",
     )
     return json.loads(printed)

@@ -92,7 +92,7 @@ ROWS = [
             "schedule": {"learning_rate_schedule": "cosine", "optimizer": "rmsprop"},
         },
         by_batch={"batch_size": 16, "max_epochs": 4},
-        learns={"hidden_layer_sizes": (64,), "max_epochs": 15, "n_components": 8},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
             {"hidden_layer_sizes": (200,), "batch_size": 300, "max_epochs": 2},
@@ -116,7 +116,7 @@ ROWS = [
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
         },
         by_batch={"optimizer": "adam", "batch_size": 16, "max_epochs": 4},
-        learns={"max_epochs": 10, "n_components": 8},
+        learns={"max_epochs": 5, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
             {"n_components": 100, "max_epochs": 1},

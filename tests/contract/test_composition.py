@@ -27,8 +27,7 @@ def y(X):
 def test_y_changes_nothing(row, params, X, y):
     """4: whatever it is, in every method that takes one."""
     expected = row.make(**params).fit(X)
-    for target in (y.astype(str), pd.Series(y)):
-        assert_same_model(row.make(**params).fit(X, target), expected)
+    assert_same_model(row.make(**params).fit(X, pd.Series(y.astype(str))), expected)
     estimator = row.make(**params)
     codes = estimator.fit_transform(X, y)
     np.testing.assert_array_equal(codes, expected.transform(X))

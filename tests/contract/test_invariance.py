@@ -20,8 +20,7 @@ SHIFTS = {
     "times 1e-4": (1e-4, 0),
     "times 1e4": (1e4, 0),
     "plus 1000 deviations": (1, 1000),
-    "minus 1000 deviations": (1, -1000),
-    "times 1e-4 plus 1000 deviations": (1e-4, 1000),
+    "times 1e-4 minus 1000 deviations": (1e-4, -1000),
 }
 
 

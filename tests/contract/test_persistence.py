@@ -52,16 +52,25 @@ COPIES = {
 
 
 @every_case
-@pytest.mark.parametrize("method", COPIES)
-def test_copies_answer_the_same(row, params, method, X):
-    """22: bit-equal, with the public attributes; and they can be trained on."""
+def test_pickles_answer_the_same(row, params, X):
+    """22: bit-equal, with the public attributes, along every path of training."""
     estimator = row.make(**params).fit(X)
+    copied = pickle.loads(pickle.dumps(estimator))
+    assert digest(copied, X) == digest(estimator, X)
+    assert fitted_numbers(copied).keys() == fitted_numbers(estimator).keys()
+    assert_same_model(clone(copied).fit(X), estimator)
+
+
+@every_class
+@pytest.mark.parametrize("method", COPIES)
+def test_copies_answer_the_same(row, method, X):
+    """22: in either precision; and they can be trained on."""
+    estimator = row.make().fit(X)
     answers(estimator, X.astype("f4"))
     copied = COPIES[method](estimator)
     assert digest(copied, X) == digest(estimator, X)
     assert repr(copied) == repr(estimator)
     assert copied.history_ == estimator.history_
-    assert fitted_numbers(copied).keys() == fitted_numbers(estimator).keys()
     np.testing.assert_array_equal(
         copied.inverse_transform(X[:, :2]), estimator.inverse_transform(X[:, :2])
     )
