@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import nullcontext, suppress
+from functools import partial
 from unittest import SkipTest
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from contract.subprocesses import run_python
 from contract.table import ROWS, SPECS, assert_same_model, every_case, every_class
@@ -66,10 +67,24 @@ BAD_VALUES = {
 }
 
 
-@parametrize_with_checks([row.cls() for row in ROWS])
+def name_of(check):
+    while isinstance(check, partial):
+        check = check.func
+    return check.__name__
+
+
+# As `parametrize_with_checks` does, which in 1.7 hands pytest a generator.
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=f"{row.name}-{name_of(check)}")
+        for row in ROWS
+        for estimator, check in estimator_checks_generator(row.cls())
+    ],
+)
 def test_check_estimator_at_defaults(estimator, check):
     """1: strict, with no expected failure; only the array API may be out of reach."""
-    with suppress(SkipTest) if "array_api" in str(check) else nullcontext():
+    with suppress(SkipTest) if "array_api" in name_of(check) else nullcontext():
         check(estimator)
 
 
@@ -193,7 +208,7 @@ def test_clone_and_get_params_round_trip(row, params, X):
 @every_case
 def test_fitting_changes_no_parameter(row, params, X):
     """3: neither the objects nor what is in them."""
-    density = GaussianMixture(2, random_state=0)
+    density = KernelDensity()
     estimator = row.make(**params, latent_density=density)
     before = {
         name: (value, repr(value)) for name, value in estimator.get_params().items()
@@ -204,7 +219,7 @@ def test_fitting_changes_no_parameter(row, params, X):
     for name, (value, text) in before.items():
         assert after[name] is value, name
         assert repr(after[name]) == text, name
-    assert not hasattr(density, "means_")
+    assert not hasattr(density, "tree_")
 
 
 @every_class
