@@ -259,9 +259,7 @@ def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
 
 def is_positive_integer(value: Any) -> bool:
     """Whether a value is an integer of at least 1 (a bool is not)."""
-    return (
-        isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-    )
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
 
 
 def resolve_spec(name: str, value: Any) -> Any:

@@ -23,8 +23,8 @@ from theory import (
 from sklearn_ae import Autoencoder, LinearAutoencoder
 
 
-def knn_accuracy(Z_train, Z_test, y_train, y_test):
-    neighbours = KNeighborsClassifier(algorithm="brute")
+def knn_accuracy(Z_train, Z_test, y_train, y_test, n_neighbors=5):
+    neighbours = KNeighborsClassifier(n_neighbors, algorithm="brute")
     return neighbours.fit(Z_train, y_train).score(Z_test, y_test)
 
 
@@ -53,7 +53,9 @@ def test_codes_keep_the_classes(request):
 def test_neighbours_in_ten_codes(request, load_real):
     """M5: trained on 10,000 MNIST images, 10 codes lose at most a point of accuracy.
 
-    That of five neighbours found by brute force; the benchmarks have the time.
+    That of one and of five neighbours found by brute force; the benchmarks have the
+    time. The net is deep, as in Hinton and Salakhutdinov (2006): with the one of the
+    defaults, five neighbours lose about a point and one two.
     """
     mnist = load_real("mnist")
     X_train, X_test = (mnist[f"X_{s}"].astype(np.float32) for s in ("train", "test"))
@@ -61,22 +63,26 @@ def test_neighbours_in_ten_codes(request, load_real):
     def figures(model, seed):
         rows = np.random.RandomState(seed).permutation(len(X_train))[:10000]
         model.fit(X_train[rows])
-        raw, coded = (
-            knn_accuracy(
-                code(X_train[rows]),
-                code(X_test),
-                mnist["y_train"][rows],
-                mnist["y_test"],
-            )
-            for code in (np.asarray, model.transform)
-        )
-        return {"accuracy lost": raw - coded}
+        images, y = (X_train[rows], X_test), (mnist["y_train"][rows], mnist["y_test"])
+        codes = [model.transform(X) for X in images]
+        return {
+            f"accuracy lost, {n} neighbours": knn_accuracy(*images, *y, n_neighbors=n)
+            - knn_accuracy(*codes, *y, n_neighbors=n)
+            for n in (1, 5)
+        }
 
     judge(
         request,
         figures,
-        Autoencoder(10),
-        [Claim("accuracy lost", at_most=0.01)],
+        Autoencoder(
+            10,
+            hidden_layer_sizes=(600, 400, 200),
+            activation="silu",
+            learning_rate=2e-3,
+            learning_rate_schedule="cosine",
+            max_epochs=40,
+        ),
+        [Claim(f"accuracy lost, {n} neighbours", at_most=0.01) for n in (1, 5)],
         stubs=[RandomProjection(10), PCA(10)],
     )
 

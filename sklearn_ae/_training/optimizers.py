@@ -166,4 +166,3 @@ def step_schedule(schedule: LRScheduler | None, monitored: float) -> None:
         schedule.step(monitored)
     elif schedule is not None:
         schedule.step()
-
