@@ -12,11 +12,11 @@ from theory import (
     MeanPredictor,
     RandomProjection,
     Stub,
+    check_claims,
     check_identity,
     digits,
     digits_split,
     gaussian_rows,
-    judge,
     rebuild,
     sse,
 )
@@ -85,7 +85,7 @@ def test_training_with_bits_beats_thresholding_afterwards(request):
             "distance from bits": np.minimum(np.abs(Z), np.abs(Z - 1)).max(),
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(16, code_activation="binary"),
@@ -119,7 +119,7 @@ def test_rectified_codes_and_output(request):
         floor = np.square(np.minimum(X, 0)).sum(axis=1).mean()
         return {"error against floor": sse(model.fit(X), X) / floor}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(
@@ -157,7 +157,7 @@ def test_tanh_codes_and_output(request):
         floor = np.square(np.maximum(np.abs(X) - 1, 0)).sum(axis=1).mean()
         return {"error against floor": sse(model.fit(X), X) / floor}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(
@@ -206,7 +206,7 @@ def test_selu_trains_twelve_layers(request):
         return {"error against two layers": ratio}
 
     deep = Autoencoder(8, hidden_layer_sizes=(48, 40, 32, 24, 16), activation="selu")
-    judge(
+    check_claims(
         request,
         figures,
         deep,

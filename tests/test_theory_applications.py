@@ -11,10 +11,10 @@ from theory import (
     Identity,
     MeanPredictor,
     RandomProjection,
+    check_claims,
     digits,
     digits_split,
     gaussian_rows,
-    judge,
     pca_floor,
     sse,
     total_variance,
@@ -40,7 +40,7 @@ def test_codes_keep_the_classes(request):
         ]
         return {"accuracy below PCA": accuracies[1] - accuracies[0]}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(8),
@@ -71,7 +71,7 @@ def test_neighbours_in_ten_codes(request, load_real):
             for n in (1, 5)
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(
@@ -105,7 +105,7 @@ def test_codes_need_less_memory(request, load_real):
             "share of variance lost": sse(model, X) / total_variance(X),
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(32, max_epochs=3),
@@ -124,7 +124,7 @@ def test_linear_codes_are_lossy(request):
         X = gaussian_rows(seed, 1000)
         return {"error above PCA": sse(model.fit(X), X) / pca_floor(X, 5) - 1}
 
-    judge(
+    check_claims(
         request,
         figures,
         LinearAutoencoder(5, max_epochs=5),

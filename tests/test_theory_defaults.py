@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
-from theory import Claim, MeanPredictor, RandomProjection, digits_split, judge, sse
+from theory import (
+    Claim,
+    MeanPredictor,
+    RandomProjection,
+    check_claims,
+    digits_split,
+    sse,
+)
 
 from sklearn_ae import Autoencoder
 
@@ -25,7 +32,7 @@ def test_eight_components_of_raw_digits(request):
         X_train, X_test, *_ = digits_split(seed, scale=1)
         return {"unexplained": unexplained(model, X_train, X_test)}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(8),
@@ -49,7 +56,7 @@ def test_two_components_of_raw_digits(request):
         error = 1 - neighbours.score(model.transform(X_test), y_test)
         return {"unexplained": share, "error of neighbours": error}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(2),
@@ -77,7 +84,7 @@ def test_eight_components_of_raw_mnist(request, load_real):
     def figures(model, seed):
         return {"unexplained": unexplained(model, train, test)}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(8),

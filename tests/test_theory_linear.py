@@ -10,11 +10,11 @@ from theory import (
     Claim,
     MeanPredictor,
     RandomProjection,
+    check_claims,
     decoder_matrix,
     end_to_end_matrix,
     excess,
     gaussian_rows,
-    judge,
     largest_angle,
     principal_axes,
     sse,
@@ -66,7 +66,7 @@ def against_pca(X, k):
 
 def test_linear_autoencoder_reaches_pca(request):
     """D1: the error of the sample's floor, PCA's span, and a net that is not PCA."""
-    judge(
+    check_claims(
         request,
         against_pca(gaussian_rows, K),
         LinearAutoencoder(K),
@@ -88,7 +88,7 @@ def test_linear_autoencoder_reaches_pca(request):
 )
 def test_linear_nets_reach_pca(request, estimator):
     """A3, A7, B1: tied, shallow and deep nets of linear units do what D1 says."""
-    judge(
+    check_claims(
         request,
         against_pca(lambda seed: gaussian_rows(seed, 2000), K),
         estimator,
@@ -99,7 +99,7 @@ def test_linear_nets_reach_pca(request, estimator):
 
 def test_linear_autoencoder_reaches_pca_on_digits(request):
     """D1: the same on standardised digits with 16 components."""
-    judge(
+    check_claims(
         request,
         against_pca(standardised_digits(), 16),
         LinearAutoencoder(16),
@@ -113,7 +113,7 @@ def test_linear_autoencoder_reaches_pca_on_digits(request):
 def test_adam_reaches_pca(request, data):
     """D1: Adam with a cosine schedule gets there too."""
     X, k = {"gaussian": (gaussian_rows, K), "digits": (standardised_digits(), 16)}[data]
-    judge(
+    check_claims(
         request,
         against_pca(X, k),
         LinearAutoencoder(k, **ADAM),
@@ -139,7 +139,7 @@ def test_components_are_those_of_pca(request):
             "ratios": np.abs(ratios - 1).max(),
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         LinearAutoencoder(K),
@@ -189,7 +189,7 @@ def test_linear_decoder_spans_pca(request, estimator):
 
     10-64-3-linear-10, and a shallow net whose code saturates.
     """
-    judge(
+    check_claims(
         request,
         against_pca(lambda seed: gaussian_rows(seed, 2000, SPECTRUM[:10]), 3),
         estimator,
@@ -210,7 +210,7 @@ def test_end_to_end_map_is_the_projector(request):
             "distance from A A": np.linalg.norm(A @ A - A) / np.sqrt(K),
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         LinearAutoencoder(K),
@@ -230,7 +230,7 @@ def test_unconstrained_map_is_the_identity(request):
         A = end_to_end_matrix(model.fit(X), K)
         return {"distance from I": np.linalg.norm(A - np.eye(K))}
 
-    judge(
+    check_claims(
         request,
         figures,
         LinearAutoencoder(K),
@@ -249,10 +249,12 @@ def test_sigma_is_not_the_identity(request):
     sigma = Autoencoder(K, hidden_layer_sizes=(), optimizer="lbfgs", max_epochs=10)
     stubs = [RandomProjection(K)]
     linear = [Claim("excess", at_most=1e-3, never_below=-1e-6)]
-    judge(request, figures, sigma, linear, stubs)
+    check_claims(request, figures, sigma, linear, stubs)
     sigma.set_params(code_activation="logistic", output_activation="logistic")
     differs = [Claim("excess", at_least=0.01, at_most=4)]
-    judge(request, figures, sigma, differs, [LinearAutoencoder(K), MeanPredictor(K)])
+    check_claims(
+        request, figures, sigma, differs, [LinearAutoencoder(K), MeanPredictor(K)]
+    )
 
 
 @pytest.mark.slow
@@ -269,7 +271,7 @@ def test_no_free_lunch_on_gaussian_data(request):
         pca = PCA(K).fit(X[:10000])
         return {"ratio": sse(model, X[10000:]) / sse(pca, X[10000:])}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(K, hidden_layer_sizes=(64,), activation="tanh"),

@@ -10,6 +10,7 @@ from scipy.special import entr, huber, logit, rel_entr, xlog1py, xlogy
 from theory import (
     Claim,
     RandomProjection,
+    check_claims,
     check_identity,
     digits,
     digits_split,
@@ -17,7 +18,6 @@ from theory import (
     end_to_end_matrix,
     excess,
     gaussian_rows,
-    judge,
     largest_angle,
     principal_axes,
     rebuild,
@@ -110,7 +110,7 @@ def test_cross_entropy_of_grey_levels(request):
             "error against twin": sse(model, X_test) / sse(twin.fit(X_train), X_test),
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(8, loss="binary_cross_entropy"),
@@ -163,7 +163,7 @@ def test_weight_decay_shrinks_the_spectrum(request, estimator, lam):
     Decay on one side only, on biases too, or forgotten, misses this.
     """
     other = 2 * estimator.weight_decay
-    judge(
+    check_claims(
         request,
         partial(decayed_spectrum, lam=lam),
         estimator,
@@ -183,7 +183,7 @@ def test_weight_decay_shrinks_the_spectrum(request, estimator, lam):
 
 def test_number_of_rows_does_not_change_the_penalty(request):
     """C1: every row three times over is the same objective, so the same optimum."""
-    judge(
+    check_claims(
         request,
         partial(decayed_spectrum, lam=3.0, n_copies=3),
         LinearAutoencoder(10, weight_decay=3.0),
@@ -226,7 +226,7 @@ def test_optimizers_reach_the_floor(request, name):
             "last of the first loss": curve[-1] / curve[0],
         }
 
-    judge(
+    check_claims(
         request,
         figures,
         LinearAutoencoder(

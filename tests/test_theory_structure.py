@@ -18,10 +18,10 @@ from theory import (
     MeanPredictor,
     RandomProjection,
     Stub,
+    check_claims,
     check_identity,
     digits,
     gaussian_rows,
-    judge,
     parameters_of,
     pca_floor,
     rebuild,
@@ -130,7 +130,7 @@ def variance_left(model, seed):
 
 def test_no_constraint_copies(request):
     """A4: with as many components as features and no penalty it is the identity."""
-    judge(
+    check_claims(
         request,
         variance_left,
         LinearAutoencoder(6),
@@ -149,7 +149,7 @@ def test_no_constraint_copies(request):
 )
 def test_infinite_penalty_answers_the_mean(request, estimator):
     """A4: with all weights penalised away every row becomes the mean."""
-    judge(
+    check_claims(
         request,
         variance_left,
         estimator,
@@ -177,7 +177,7 @@ def test_wider_codes_lose_less(request):
 
     An error below the floor of a linear decoder would mean that rows leak past it.
     """
-    judge(
+    check_claims(
         request,
         error_by_width,
         LinearAutoencoder(),
@@ -196,7 +196,7 @@ def test_wider_codes_of_a_deep_net_lose_less(request):
     def figures(model, seed):
         return {"largest step": error_by_width(model, seed)["largest step"]}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(hidden_layer_sizes=(64,), max_epochs=60),
@@ -216,7 +216,7 @@ def test_depth_beats_pca(request, load_real):
         ratio = sse(model.fit(train), test) / sse(PCA(8).fit(train), test)
         return {"error against PCA": ratio}
 
-    judge(
+    check_claims(
         request,
         figures,
         Autoencoder(8, hidden_layer_sizes=(128, 32), max_epochs=12),

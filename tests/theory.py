@@ -55,7 +55,7 @@ class Claim:
         return ", ".join(f"{k} {v:g}" for k, v in bounds if math.isfinite(v))
 
 
-def judge(
+def check_claims(
     request: pytest.FixtureRequest,
     figures: Callable[[Any, int], dict[str, float]],
     estimator: BaseEstimator,

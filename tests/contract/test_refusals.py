@@ -141,7 +141,7 @@ def test_what_overflows_float32_is_refused_in_training(row, value, X):
                 getattr(row.make(**row.by_batch), method)(spoilt)
 
 
-def finite_or_refused(method, X):
+def check_finite_or_refused(method, X):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -162,8 +162,8 @@ def test_answers_are_finite_or_refused(fitted, data):
     finite = st.floats(allow_nan=False, allow_infinity=False, width=width)
     X = data.draw(arrays(f"f{width // 8}", (2, 6), elements=finite))
     for name in LOOKING:
-        finite_or_refused(getattr(estimator, name), X)
-    finite_or_refused(estimator.inverse_transform, X[:, :2])
+        check_finite_or_refused(getattr(estimator, name), X)
+    check_finite_or_refused(estimator.inverse_transform, X[:, :2])
 
 
 def test_overflow_is_refused_and_large_values_are_not(fitted):
@@ -171,8 +171,8 @@ def test_overflow_is_refused_and_large_values_are_not(fitted):
     estimator, X = fitted
     for name in ("reconstruction_error", "score_samples", "transform"):
         method = getattr(estimator, name)
-        assert finite_or_refused(method, put(X, 1e30))
-        assert not finite_or_refused(method, np.full_like(X, np.finfo("f8").max))
+        assert check_finite_or_refused(method, put(X, 1e30))
+        assert not check_finite_or_refused(method, np.full_like(X, np.finfo("f8").max))
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if "loss" in r.cls().get_params()])
