@@ -187,7 +187,8 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.source_ = X
-        self.best_, self.best_weights_, self.waited_ = float("inf"), None, 0
+        self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
+        self.least_: dict[str, float] = {}
         self.exhausted_ = False
         self.history.clear()
         # Long inner products, as in L-BFGS, depend on the number of threads.
@@ -323,9 +324,11 @@ class AutoencoderNet(NeuralNet):
         self._record_loss("train_loss", sum(terms.values()))
 
     def _record_loss(self, name: str, loss: float) -> None:
-        best = min((row[name] for row in self.history[:-1]), default=math.inf)
+        is_best = loss < self.least_.get(name, math.inf)
         self.history.record(name, loss)
-        self.history.record(f"{name}_best", loss < best)
+        self.history.record(f"{name}_best", is_best)
+        if is_best:
+            self.least_[name] = loss
 
     def _mean_objective(self, source: RowSource) -> float:
         self.module_.eval()

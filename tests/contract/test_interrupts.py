@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -177,6 +178,8 @@ def count_lines(function, interrupt_at):
 
 
 def _train_endlessly(estimator, X, pipe):
+    # Hypothesis has one, and Python swallows what is raised in it.
+    gc.callbacks.clear()
     try:
         estimator.fit(X)
     except KeyboardInterrupt:
