@@ -14,7 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sklearn_ae._torch import unsplit
+
 _aten = torch.ops.aten
+_sigmoid = unsplit(torch.sigmoid)
+_softplus = unsplit(F.softplus)
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -46,7 +50,7 @@ class Activation(NamedTuple):
 
 def binary(a: Tensor) -> Tensor:
     """Step from 0 to 1 at 0; gradients pass as if it were the logistic function."""
-    soft = torch.sigmoid(a)
+    soft = _sigmoid(a)
     return (a > 0).to(a.dtype) + (soft - soft.detach())
 
 
@@ -74,23 +78,29 @@ ACTIVATIONS = {
         1.0,
     ),
     "logistic": Activation(
-        torch.sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
+        _sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
     ),
     "tanh": Activation(
-        torch.tanh, lambda gradient, a, h: _aten.tanh_backward(gradient, h), None
+        unsplit(torch.tanh),
+        lambda gradient, a, h: _aten.tanh_backward(gradient, h),
+        None,
     ),
-    "selu": Activation(torch.selu, _selu_derivative, 1.0),
-    "elu": Activation(F.elu, _elu_derivative, 1.0),
+    "selu": Activation(unsplit(torch.selu), _selu_derivative, 1.0),
+    "elu": Activation(unsplit(F.elu), _elu_derivative, 1.0),
     "gelu": Activation(
-        F.gelu, lambda gradient, a, h: _aten.gelu_backward(gradient, a), 1.0
+        unsplit(F.gelu),
+        unsplit(lambda gradient, a, h: _aten.gelu_backward(gradient, a)),
+        1.0,
     ),
     "silu": Activation(
-        F.silu, lambda gradient, a, h: _aten.silu_backward(gradient, a), 1.0
+        unsplit(F.silu),
+        unsplit(lambda gradient, a, h: _aten.silu_backward(gradient, a)),
+        1.0,
     ),
     "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, 1.0),
     "binary": Activation(
         binary,
-        lambda gradient, a, h: _aten.sigmoid_backward(gradient, torch.sigmoid(a)),
+        lambda gradient, a, h: _aten.sigmoid_backward(gradient, _sigmoid(a)),
         None,
     ),
 }
@@ -151,11 +161,11 @@ RESIDUAL_LOSSES = {
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-x log p - (1 - x) log(1 - p), p the logistic of the logits, in nats."""
-    return F.softplus(logits) - logits * target
+    return _softplus(logits) - logits * target
 
 
 def binary_cross_entropy_derivative(
     gradient: Tensor, logits: Tensor, target: Tensor
 ) -> Tensor:
     """Answer the gradient times p - x."""
-    return (torch.sigmoid(logits) - target).mul_(gradient)
+    return (_sigmoid(logits) - target).mul_(gradient)

@@ -133,7 +133,7 @@ class BernoulliReconstruction(Reconstruction):
         self.magnitude = self.unit = float(shift.shape[-1])
 
     def mean(self, a: Tensor) -> Tensor:
-        return torch.sigmoid(a)
+        return ACTIVATIONS["logistic"].function(a)
 
     def draw(
         self, x_hat: Tensor, deviation: Tensor, generator: torch.Generator

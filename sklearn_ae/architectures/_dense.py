@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, weight_deviation
-from sklearn_ae._torch import make_generator
+from sklearn_ae._torch import is_thin, make_generator, unsplit
 from sklearn_ae.architectures._base import Architecture
 
 # Whatever torch's default is: the same seed draws the same weights.
 _FLOAT = torch.float32
+
+_linear = unsplit(F.linear, is_thin)
 
 
 class DenseLayer(nn.Module):
@@ -28,7 +30,7 @@ class DenseLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = F.linear(h, self.weight, self.bias)
+        a = _linear(h, self.weight, self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 
@@ -45,7 +47,7 @@ class TransposedLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = F.linear(h, self.mirrored.weight.t(), self.bias)
+        a = _linear(h, self.mirrored.weight.t(), self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 

@@ -42,7 +42,8 @@ class Row:
     diverges : dict
         Arguments with which a fit diverges in its first epochs.
     wide : tuple of dict
-        Arguments of nets that several threads train, on 600 rows of 300 features.
+        Arguments of nets of which several threads train the last one, on 600 rows of
+        300 features.
     sparse : bool
         Whether sparse rows are accepted.
     shift_scale : bool
@@ -104,6 +105,15 @@ ROWS = [
                 "tied_weights": True,
                 "weight_decay": 0.1,
             },
+            # Thin products, exponentials, and an odd number of them.
+            {
+                "hidden_layer_sizes": (513,),
+                "n_components": 10,
+                "batch_size": 333,
+                "max_epochs": 2,
+                "activation": "silu",
+                "loss": "binary_cross_entropy",
+            },
         ),
         sparse=True,
         shift_scale=True,
@@ -120,7 +130,12 @@ ROWS = [
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
             {"n_components": 100, "max_epochs": 1},
-            {"n_components": 100, "max_epochs": 1, "optimizer": "adam"},
+            {
+                "n_components": 100,
+                "max_epochs": 1,
+                "optimizer": "adam",
+                "batch_size": 600,
+            },
         ),
         sparse=True,
         shift_scale=True,

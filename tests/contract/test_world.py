@@ -19,7 +19,7 @@ from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_info
 
 from contract.table import answers, every_case, every_class
-from contract.watchers import interrupting
+from contract.watchers import interrupting, watching
 from sklearn_ae import DivergenceError
 
 # Whether torch computes in another way, by the name of the flag.
@@ -135,6 +135,22 @@ def test_wide_nets(row):
     before = world()
     row.make(**row.wide[-1]).fit(X).transform(X)
     assert_same_world(before)
+
+
+@every_class
+def test_threads_of_a_fit(row, X):
+    """A small net is trained by one thread, a wide one by several."""
+    counts = []
+
+    def look(net, **kwargs):
+        counts.append(torch.get_num_threads())
+
+    callbacks = [watching(on_epoch_end=look)]
+    row.make(**row.by_batch, callbacks=callbacks).fit(X)
+    wide = np.random.default_rng(0).random((600, 300))
+    row.make(**row.wide[-1], callbacks=callbacks).fit(wide)
+    assert set(counts[:4]) == {1}
+    assert min(counts[4:]) >= min(2, torch.get_num_threads())
 
 
 @every_class
