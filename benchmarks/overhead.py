@@ -54,7 +54,7 @@ class Case:
 CASES = {
     "small": Case(Net((64, 32, 2), 32), "digits", (5, 45), small=True),
     "medium": Case(Net((64, 128, 16), 128), "digits", (5, 45), small=True),
-    "large": Case(Net((784, 128, 32), 256), "mnist", (1, 5), small=False),
+    "large": Case(Net((784, 128, 32), 256), "mnist", (1, 11), small=False),
     "deep": Case(Net((784, 1000, 500, 250, 30), 256), "mnist", (1, 3), small=False),
 }
 MNIST_ROWS = 10_000
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="threads of every competitor (default: 1 to train the two small nets, "
         "all cores otherwise)",
     )
-    add("--repeats", type=positive, default=5, help="default: %(default)s")
+    add("--repeats", type=positive, default=7, help="default: %(default)s")
     add("--skip-inference", action="store_true", help="measure nothing but training")
     add_data_home(parser)
     add_output(parser)
