@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, Activation
-from sklearn_ae._torch import is_thin, unsplit
+from sklearn_ae._threads import is_thin, unsplit
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 

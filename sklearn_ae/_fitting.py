@@ -14,12 +14,8 @@ from sklearn_ae._input import Array, RowSource, moments
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._parameters import uses_all_rows
-from sklearn_ae._torch import (
-    draw_seed,
-    limited_threads,
-    make_generator,
-    resolve_device,
-)
+from sklearn_ae._threads import limited_threads
+from sklearn_ae._torch import draw_seed, make_generator, resolve_device
 from sklearn_ae._training.callbacks import (
     ProgressBar,
     TaskCallbacks,

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._torch import unsplit
+from sklearn_ae._threads import unsplit
 
 _aten = torch.ops.aten
 _sigmoid = unsplit(torch.sigmoid)

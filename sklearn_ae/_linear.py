@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array, read_rows, row_slices
 from sklearn_ae._model import Model
-from sklearn_ae._torch import limited_threads
+from sklearn_ae._threads import limited_threads
 
 
 class LinearAutoencoder(BaseAutoencoder):

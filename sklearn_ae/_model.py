@@ -21,7 +21,8 @@ from sklearn_ae._input import (
     view_rows,
 )
 from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
-from sklearn_ae._torch import available_devices, evaluation, limited_threads
+from sklearn_ae._threads import limited_threads
+from sklearn_ae._torch import available_devices, evaluation
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 

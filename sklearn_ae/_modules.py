@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._losses import Reconstruction
-from sklearn_ae._torch import limited_threads
+from sklearn_ae._threads import limited_threads
 
 
 class AutoencoderModule(nn.Module):

@@ -13,7 +13,7 @@ from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import moments
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._modules import set_precision
-from sklearn_ae._torch import limited_threads
+from sklearn_ae._threads import limited_threads
 from sklearn_ae._training.net import AutoencoderNet
 
 N_FEATURES = 7

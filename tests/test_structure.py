@@ -35,6 +35,7 @@ FLOORS = {
     "_functional": 0,
     "_torch": 0,
     "exceptions": 0,
+    "_threads": -1,
 }
 
 FILES = sorted(ROOT.rglob("*.py"))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sklearn_ae import _dense_gradient
 from sklearn_ae._input import RowSource
 from sklearn_ae._modules import AutoencoderModule
-from sklearn_ae._torch import limited_threads
+from sklearn_ae._threads import limited_threads
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop
 from sklearn_ae._training.optimizers import (

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, weight_deviation
-from sklearn_ae._torch import is_thin, make_generator, unsplit
+from sklearn_ae._threads import is_thin, unsplit
+from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
 
 # Whatever torch's default is: the same seed draws the same weights.
