@@ -47,7 +47,7 @@ class AutoencoderModule(nn.Module):
     def standardize(self, x: Tensor) -> Tensor:
         """Subtract the shift and divide by the scale."""
         shift = self.reconstruction.shift.to(x.dtype)
-        return (x - shift) / self.reconstruction.scale
+        return (x - shift).div_(self.reconstruction.scale)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows of shape (n_rows, n_features) to (n_rows, n_components)."""
