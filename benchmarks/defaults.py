@@ -101,8 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--datasets", str, BUNDLED, f"some of {', '.join(LOADERS)}"),
         ("--components", positive, [2, 16], "sizes of the code"),
         ("--hidden", widths, HIDDEN, "hidden widths"),
-        ("--batches", batch, ["auto", "32"], "batch sizes, or auto"),
-        ("--epochs", positive, [80, 200], "numbers of epochs"),
+        ("--batches", batch, ["auto"], "batch sizes, or auto"),
+        ("--epochs", positive, [30, 60, 120], "numbers of epochs"),
         ("--rates", float, [1e-3, 3e-3], "learning rates"),
         ("--schedules", schedule, ["none", "cosine"], "learning-rate schedules"),
     ]
