@@ -92,7 +92,6 @@ def _train(
     if estimator.early_stopping:
         source, validation = _split(source, estimator.validation_fraction, model.seed)
     net = _build_net(estimator, model, len(source), validation, one_pass)
-    net.initialize()
     if previous is not None:
         _restore_optimizer(net, previous.optimizer_state)
     if task is not None:
@@ -104,12 +103,7 @@ def _train(
         net.partial_fit(source)
     except KeyboardInterrupt as caught:
         interrupt = caught
-    history = [
-        {name: value for name, value in row.items() if name != "batches"}
-        for row in net.history
-        # An interrupt may leave a last record without a loss.
-        if "train_loss" in row
-    ]
+    history = _whole_epochs(net)
     if interrupt is not None and not torch.isfinite(net.flat_.vector).all():
         history = []
     model.n_epochs += len(history)
@@ -118,6 +112,16 @@ def _train(
     net.flat_.release()
     set_precision(model.module, torch.float32).eval()
     return Outcome(model, history, interrupt)
+
+
+def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
+    """List the records of the epochs, without those of their batches."""
+    return [
+        {name: value for name, value in row.items() if name != "batches"}
+        for row in net.history
+        # An interrupt may leave a last record without a loss.
+        if "train_loss" in row
+    ]
 
 
 def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
@@ -163,7 +167,7 @@ def _build_net(
         n_iter_no_change=estimator.n_iter_no_change,
         callbacks=callbacks,
         device=str(model.device),
-    )
+    ).initialize()
 
 
 def _batch_size(batch_size: int | str, n_rows: int) -> int:

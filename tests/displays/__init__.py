@@ -1,0 +1,1 @@
+"""Each display against what is drawn, and what is refused."""

@@ -1,0 +1,1 @@
+"""Metrics against hand-made cases, written-out formulas and scikit-learn's own."""
