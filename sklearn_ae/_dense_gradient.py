@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._functional import ACTIVATIONS, Activation
-from sklearn_ae._threads import is_thin, unsplit
+from sklearn_ae._functional import ACTIVATIONS, Activation, affine, product
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
@@ -76,8 +75,8 @@ class DenseGradient:
         shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
         self.layers = [_layer_of(layer, shared) for layer in layers]
         self.stacked = self.layers[0].weight.ndim == 3
-        self.affine = unsplit(torch.baddbmm if self.stacked else torch.addmm, is_thin)
-        self.product = unsplit(torch.bmm if self.stacked else torch.mm, is_thin)
+        self.affine = torch.baddbmm if self.stacked else affine
+        self.product = torch.bmm if self.stacked else product
         self.reconstruction = module.reconstruction
         self.unit = module.unit
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]

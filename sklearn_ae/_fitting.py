@@ -14,7 +14,7 @@ from sklearn_ae._input import Array, RowSource, moments
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._parameters import uses_all_rows
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
 from sklearn_ae._training.callbacks import (
     ProgressBar,
@@ -68,7 +68,7 @@ def train(
     task : tuple, default=None
         The context of scikit-learn's callbacks, and the data that they are shown.
     """
-    with limited_threads(math.inf):
+    with one_thread(math.inf):
         return _train(estimator, X, previous, seen, one_pass, task)
 
 

@@ -14,11 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._threads import unsplit
+from sklearn_ae._threads import product_shares, split
 
 _aten = torch.ops.aten
-_sigmoid = unsplit(torch.sigmoid)
-_softplus = unsplit(F.softplus)
+
+affine = split(torch.addmm, product_shares)
+product = split(torch.mm, product_shares)
+linear = split(F.linear, product_shares)
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -50,7 +52,7 @@ class Activation(NamedTuple):
 
 def binary(a: Tensor) -> Tensor:
     """Step from 0 to 1 at 0; gradients pass as if it were the logistic function."""
-    soft = _sigmoid(a)
+    soft = torch.sigmoid(a)
     return (a > 0).to(a.dtype) + (soft - soft.detach())
 
 
@@ -78,29 +80,29 @@ ACTIVATIONS = {
         1.0,
     ),
     "logistic": Activation(
-        _sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
+        torch.sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
     ),
     "tanh": Activation(
-        unsplit(torch.tanh),
+        torch.tanh,
         lambda gradient, a, h: _aten.tanh_backward(gradient, h),
         None,
     ),
-    "selu": Activation(unsplit(torch.selu), _selu_derivative, 1.0),
-    "elu": Activation(unsplit(F.elu), _elu_derivative, 1.0),
+    "selu": Activation(torch.selu, _selu_derivative, 1.0),
+    "elu": Activation(F.elu, _elu_derivative, 1.0),
     "gelu": Activation(
-        unsplit(F.gelu),
-        unsplit(lambda gradient, a, h: _aten.gelu_backward(gradient, a)),
+        F.gelu,
+        lambda gradient, a, h: _aten.gelu_backward(gradient, a),
         1.0,
     ),
     "silu": Activation(
-        unsplit(F.silu),
-        unsplit(lambda gradient, a, h: _aten.silu_backward(gradient, a)),
+        F.silu,
+        lambda gradient, a, h: _aten.silu_backward(gradient, a),
         1.0,
     ),
     "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, 1.0),
     "binary": Activation(
         binary,
-        lambda gradient, a, h: _aten.sigmoid_backward(gradient, _sigmoid(a)),
+        lambda gradient, a, h: _aten.sigmoid_backward(gradient, torch.sigmoid(a)),
         None,
     ),
 }
@@ -161,11 +163,11 @@ RESIDUAL_LOSSES = {
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-x log p - (1 - x) log(1 - p), p the logistic of the logits, in nats."""
-    return _softplus(logits) - logits * target
+    return F.softplus(logits) - logits * target
 
 
 def binary_cross_entropy_derivative(
     gradient: Tensor, logits: Tensor, target: Tensor
 ) -> Tensor:
     """Answer the gradient times p - x."""
-    return (_sigmoid(logits) - target).mul_(gradient)
+    return (torch.sigmoid(logits) - target).mul_(gradient)

@@ -17,7 +17,7 @@ from torch import Tensor
 Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
 
 # Entries read at a time: large enough for the matrix products, small enough for caches.
-_SLICE_ENTRIES = 2**20
+_SLICE_ENTRIES = 2**19
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 # scikit-learn's words for it.
 _TOO_LARGE = "Input X contains infinity or a value too large for dtype('{}')."
@@ -92,9 +92,14 @@ def view_rows(X: Array, rows: slice, dtype: np.dtype) -> np.ndarray:
     return read_rows(X, rows, dtype)
 
 
+def slice_size(n_features: int) -> int:
+    """Answer how many rows are computed with at a time: half a million entries."""
+    return max(1, _SLICE_ENTRIES // max(1, n_features))
+
+
 def row_slices(n_rows: int, n_features: int) -> Iterator[slice]:
-    """Yield slices of consecutive rows of about a million entries each."""
-    step = max(1, _SLICE_ENTRIES // max(1, n_features))
+    """Yield slices of consecutive rows."""
+    step = slice_size(n_features)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -145,15 +150,15 @@ def moments(X: Array) -> Moments:
         part -= part_mean
         n_part, gap = len(part), part_mean - mean
         total = n_seen + n_part
-        # Not by an inner product, whose rounding depends on the number of threads.
+        # Not by inner products, whose rounding depends on the number of threads.
         spread += float(np.einsum("ij,ij->", part, part))
-        spread += float(gap @ gap) * n_seen * n_part / total
+        spread += float(np.square(gap).sum()) * n_seen * n_part / total
         mean += gap * (n_part / total)
         n_seen = total
     variance = spread / n_seen
     # What constant columns leave behind when their mean is subtracted.
     rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
-    if variance <= float(rounding @ rounding):
+    if variance <= float(np.square(rounding).sum()):
         variance = 0.0
     return Moments(mean, variance, low, high)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array, read_rows, row_slices
 from sklearn_ae._model import Model
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import one_thread
 
 
 class LinearAutoencoder(BaseAutoencoder):
@@ -97,7 +97,7 @@ class LinearAutoencoder(BaseAutoencoder):
         codes = np.vstack([np.eye(model.n_components), np.zeros(model.n_components)])
         rows = model.decode(codes)
         # In torch and in one thread: the rounding must not depend on their number.
-        with limited_threads(0):
+        with one_thread():
             basis, _ = torch.linalg.qr(torch.from_numpy(rows[:-1] - rows[-1]).mT)
             covariance, total = _projected_covariance(X, model.moments.mean, basis)
             variances, axes = torch.linalg.eigh(covariance)

@@ -47,7 +47,7 @@ class Reconstruction(nn.Module, ABC):
 
     def to_data_units(self, x: Tensor) -> Tensor:
         """Undo the standardisation: x * scale + shift."""
-        return x * self.scale + self.shift.to(x.dtype)
+        return (x * self.scale).add_(self.shift.to(x.dtype))
 
     @abstractmethod
     def mean(self, a: Tensor) -> Tensor:

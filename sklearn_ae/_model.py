@@ -21,7 +21,7 @@ from sklearn_ae._input import (
     view_rows,
 )
 from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import map_slices, one_thread
 from sklearn_ae._torch import available_devices, evaluation
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
@@ -112,25 +112,29 @@ class Model:
         dtype = compute_dtype(X)
         twin = self._twin(_TORCH_DTYPES[dtype])
         n_rows = X.shape[0]
-        slices = list(row_slices(n_rows, twin.width))
-        answer = None
-        with (
-            evaluation(self.device),
-            limited_threads(float(twin.n_weights) * slices[0].stop),
-        ):
-            for rows in slices:
+
+        def compute(rows: slice) -> np.ndarray:
+            with evaluation(self.device):
                 x = torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)
-                part = check_finite(function(twin.module, x)).cpu().numpy()
-                if len(slices) == 1:
-                    return part
-                if answer is None:
-                    answer = np.empty((n_rows, *part.shape[1:]), part.dtype)
-                answer[rows] = part
+                return check_finite(function(twin.module, x)).cpu().numpy()
+
+        def store(rows: slice) -> None:
+            answer[rows] = compute(rows)
+
+        first, *others = row_slices(n_rows, twin.width)
+        with one_thread():
+            part = compute(first)
+        if not others:
+            return part
+        answer = np.empty((n_rows, *part.shape[1:]), part.dtype)
+        answer[first] = part
+        on_cpu = self.device.type == "cpu"
+        map_slices(store, others, float(twin.n_weights) * n_rows if on_cpu else 0.0)
         return answer
 
     def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
-            with limited_threads(0):
+            with one_thread():
                 module = in_precision(self.module, dtype).eval()
             shapes = [parameter.shape for parameter in module.parameters()]
             self._twins[dtype] = _Twin(
@@ -182,4 +186,4 @@ def named_tensors(module: torch.nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _squared_error(module: AutoencoderModule, x: Tensor) -> Tensor:
-    return (x - module(x)).double().square().sum(-1)
+    return module(x).sub_(x).double().square_().sum(-1)

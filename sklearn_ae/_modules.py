@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._losses import Reconstruction
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import one_thread
 
 
 class AutoencoderModule(nn.Module):
@@ -77,7 +77,7 @@ class AutoencoderModule(nn.Module):
 
 def copy_module(module: nn.Module) -> nn.Module:
     """Copy a module in one thread: more of them would hang in a forked child."""
-    with limited_threads(0):
+    with one_thread():
         return copy.deepcopy(module)
 
 

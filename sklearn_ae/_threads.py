@@ -1,8 +1,9 @@
 """How many threads compute, and that the results do not depend on it.
 
-Whatever fits in one thread is left to one: for a small net a second thread costs more
-than it brings. What several threads share out is kept to operations that round the same
-way however they are shared out; `unsplit` marks the others.
+Everything computes in one thread, but for two ways out of it that no result depends on.
+In training, `split` marks operations that round alike however threads share them out:
+arithmetic entry by entry, and products of large matrices. In inference, `map_slices`
+gives whole slices of rows to threads of their own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,16 @@ from torch import Tensor
 # Below this many multiplications a second thread costs more than it brings.
 _WORK_PER_THREAD = 5e7
 
-# Products with a smaller size than this are thin. Of 8,000 products in one thread and
-# in two, some with a size of 35 were rounded differently, none with more.
-_THIN = 64
+# Rows and columns of a product that each of its threads has at least. Measured with 1
+# to 16 threads: products with a third of it were rounded differently, and one of 9,355
+# with half of it.
+_SHARE = 64
 
 
 class _Here(threading.local):
-    splits = False  # whether torch may share out work among threads
+    """How many threads `split` may use; None outside of `one_thread`."""
+
+    available: int | None = None
 
 
 _here = _Here()
@@ -58,81 +63,140 @@ def _openmp_pools() -> list[LibController]:
     return ThreadpoolController().select(user_api="openmp").lib_controllers
 
 
+def _available_threads() -> int:
+    """Answer how many threads torch has here."""
+    # Asking torch also creates this thread's OpenMP settings, which a limit edits.
+    n_threads = torch.get_num_threads()
+    if _here.available is not None:
+        return _here.available
+    # A forked child has lost the parent's worker threads: a second one would hang.
+    return 1 if _forked else n_threads
+
+
+def _useful_threads(work: float) -> int:
+    return int(max(1, min(_available_threads(), work / _WORK_PER_THREAD)))
+
+
+def _set_threads(n_threads: int) -> None:
+    for pool in _openmp_pools():
+        pool.set_num_threads(n_threads)
+    if set_mkl := _mkl_setter():
+        set_mkl(n_threads)
+
+
 @contextmanager
-def _thread_limit(n_threads: int) -> Iterator[None]:
-    """Hold torch and MKL to `n_threads`, in this thread and for a while.
+def one_thread(work: float = 0.0) -> Iterator[None]:
+    """Hold torch to one thread; `split` may use as many as `work` can feed.
 
     `torch.set_num_threads` would outlive the call and reach other threads. Once it has
     been called, MKL no longer looks at OpenMP's limit but has one of its own.
+
+    Parameters
+    ----------
+    work : float, default=0.0
+        Multiplications in one call.
     """
+    outer, inner = _here.available, _useful_threads(work)
     pools, set_mkl = _openmp_pools(), _mkl_setter()
     before = [pool.num_threads for pool in pools]
-    mkl_before = set_mkl(n_threads) if set_mkl else 0
-    for pool in pools:
-        pool.set_num_threads(n_threads)
+    mkl_before = set_mkl(1) if set_mkl else 0
     try:
+        _set_threads(1)
+        _here.available = inner
         yield
     finally:
-        for pool, n in zip(pools, before, strict=True):
-            pool.set_num_threads(n)
+        _here.available = outer
+        for pool, n_threads in zip(pools, before, strict=True):
+            pool.set_num_threads(n_threads)
         if set_mkl:
             set_mkl(mkl_before)
 
 
-@contextmanager
-def limited_threads(work: float) -> Iterator[None]:
-    """Let torch use no more threads than `work` multiplications per call can feed."""
-    # Asking torch first creates this thread's OpenMP settings, which the limit edits.
-    available = torch.get_num_threads()
-    # A forked child has lost the parent's worker threads: a second one would hang.
-    useful = 1 if _forked else int(max(1, min(available, work / _WORK_PER_THREAD)))
-    outer, _here.splits = _here.splits, useful > 1
-    try:
-        with _thread_limit(useful):
-            yield
-    finally:
-        _here.splits = outer
+def split(
+    function: Callable[..., Any], shares: Callable[..., int] | None = None
+) -> Callable[..., Any]:
+    """Let threads share out a function whose rounding does not depend on it.
 
-
-def unsplit(
-    function: Callable[..., Tensor], when: Callable[..., bool] | None = None
-) -> Callable[..., Tensor]:
-    """Keep a function to one thread where a second one would change its rounding.
-
-    At the edges of a share the kernels of torch and MKL round differently, so what
-    several threads share out depends on their number. Products of large matrices and
-    plain arithmetic do not; thin products, exponentials and what is made of them do.
+    At the edges of a share the kernels of torch and MKL may round differently: so do
+    sums, exponentials and thin products, but not plain arithmetic entry by entry.
 
     Parameters
     ----------
     function : callable
-        Of tensors. Its derivative by autograd is kept to one thread, too.
-    when : callable, default=None
-        Of the same tensors: whether the rounding depends on threads. Default: always.
+        Its derivative by autograd is shared out, too.
+    shares : callable, default=None
+        Of the same arguments: among how many threads at most. Default: any number.
     """
 
     @functools.wraps(function)
-    def run(*tensors: Tensor, **options: Any) -> Tensor:
-        if not _here.splits or not (when is None or when(*tensors)):
-            return function(*tensors, **options)
-        with _thread_limit(1):
-            result = function(*tensors, **options)
-        if result.grad_fn is not None:
-            limit = ExitStack()
-            result.grad_fn.register_prehook(
-                lambda _: limit.enter_context(_thread_limit(1))
-            )
-            result.grad_fn.register_hook(lambda *_: limit.close())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        n_threads = _here.available or 1
+        if n_threads > 1 and shares is not None:
+            n_threads = min(n_threads, shares(*args))
+        if n_threads <= 1:
+            return function(*args, **kwargs)
+        try:
+            _set_threads(n_threads)
+            result = function(*args, **kwargs)
+        finally:
+            _set_threads(1)
+        if getattr(result, "grad_fn", None) is not None:
+            result.grad_fn.register_prehook(lambda _: _set_within(n_threads))
+            result.grad_fn.register_hook(lambda *_: _set_within(1))
         return result
 
     return run
 
 
-def is_thin(*matrices: Tensor) -> bool:
-    """Whether the rounding of a product depends on how threads share it out."""
-    sizes = [size for matrix in matrices for size in matrix.shape[-2:]]
-    # Of doubles, products with a transposed matrix are rounded so at any size.
-    return min(sizes) < _THIN or (
-        matrices[0].dtype == torch.float64
-        and not all(matrix.is_contiguous() for matrix in matrices)
-    )
+def _set_within(n_threads: int) -> None:
+    # An interrupt may come between the two hooks: `one_thread` restores at its end.
+    if _here.available is not None:
+        _set_threads(n_threads)
+
+
+def product_shares(*matrices: Tensor) -> int:
+    """Answer among how many threads a product can be shared out.
+
+    Of doubles, products are rounded differently at any size.
+
+    Parameters
+    ----------
+    *matrices : Tensor of shape (..., n_rows, n_columns)
+        Those that are multiplied; vectors beside them do not count.
+    """
+    if matrices[0].dtype != torch.float32:
+        return 1
+    sizes = (size for m in matrices if m.ndim > 1 for size in m.shape[-2:])
+    return min(sizes) // _SHARE
+
+
+def map_slices(
+    function: Callable[[slice], None], slices: Iterable[slice], work: float
+) -> None:
+    """Call a function of each slice in one thread, several slices at a time.
+
+    Parameters
+    ----------
+    function : callable
+    slices : iterable of slice
+    work : float
+        Multiplications in all.
+    """
+
+    def run(rows: slice) -> None:
+        with one_thread():
+            function(rows)
+
+    n_threads = _useful_threads(work)
+    if n_threads == 1:
+        for rows in slices:
+            run(rows)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for _ in pool.map(run, slices):
+                pass
+        except BaseException:
+            # Ctrl-C, or rows that are refused: the slices that wait are not begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

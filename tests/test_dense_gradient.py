@@ -13,7 +13,7 @@ from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import moments
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._modules import set_precision
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import one_thread
 from sklearn_ae._training.net import AutoencoderNet
 
 N_FEATURES = 7
@@ -40,9 +40,9 @@ CASES = [
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def _one_thread():
     """Nets this small have no use for a second one."""
-    with limited_threads(0):
+    with one_thread():
         yield
 
 

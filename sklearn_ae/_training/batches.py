@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._input import RowSource
+from sklearn_ae._threads import split
 from sklearn_ae._torch import make_generator
 
 # A tensor up to this size is put in order once an epoch; its batches are then views.
 _REORDER_BYTES = 2**25
+
+_gather = split(torch.index_select)
 
 
 class Batches:
@@ -54,7 +57,7 @@ class Batches:
         order = self._order()
         resident = self.source.resident
         if resident is not None and resident.nbytes <= _REORDER_BYTES:
-            for batch in resident.index_select(0, order).split(size):
+            for batch in _gather(resident, 0, order).split(size):
                 yield batch, None
             return
         for start in starts:

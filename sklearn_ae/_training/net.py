@@ -15,9 +15,9 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
 from sklearn_ae import _dense_gradient
-from sklearn_ae._input import RowSource
+from sklearn_ae._input import RowSource, slice_size
 from sklearn_ae._modules import AutoencoderModule
-from sklearn_ae._threads import limited_threads
+from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop
 from sklearn_ae._training.optimizers import (
@@ -28,10 +28,6 @@ from sklearn_ae._training.optimizers import (
     step_schedule,
 )
 from sklearn_ae.exceptions import DivergenceError
-
-# Entries of X that are read at a time where no batch size says so.
-_SLICE_ENTRIES = 2**18
-
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -126,7 +122,7 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def _autograd(self, x: Tensor) -> dict[str, Tensor]:
-        self.flat_.vector.grad.zero_()
+        self.flat_.zero_gradient()
         terms = self.module_.objective(x)
         sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
@@ -142,8 +138,7 @@ class AutoencoderNet(NeuralNet):
         return Batches(dataset, self.batch_size, self.seed, self.epochs_before)
 
     def _slices(self, dataset: RowSource) -> Batches:
-        size = max(1, _SLICE_ENTRIES // dataset.n_features)
-        return Batches(dataset, size, seed=None)
+        return Batches(dataset, slice_size(dataset.n_features), seed=None)
 
     @property
     def _sums_all_rows(self) -> bool:
@@ -194,7 +189,7 @@ class AutoencoderNet(NeuralNet):
         # Long inner products, as in L-BFGS, depend on the number of threads.
         n_rows = 0 if self._sums_all_rows else min(len(X), self.batch_size)
         try:
-            with limited_threads(3.0 * n_rows * self.flat_.vector.numel()):
+            with one_thread(3.0 * n_rows * self.flat_.vector.numel()):
                 self.notify("on_train_begin", X=X, y=y)
                 self.fit_loop(X, y)
         finally:

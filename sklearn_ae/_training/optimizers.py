@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
+from sklearn_ae._threads import split
+
 # Iterations of L-BFGS that make an epoch.
 LBFGS_ITERATIONS = 20
 # Schedules whose steps depend on the number of epochs.
@@ -43,6 +45,11 @@ class FlatParameters:
             parameter.grad = self.vector.grad[start:stop].view_as(parameter)
             start = stop
 
+    @split
+    def zero_gradient(self) -> None:
+        """Set the gradients to zero."""
+        self.vector.grad.zero_()
+
     def release(self) -> None:
         """Give each parameter memory of its own again, and drop the gradients."""
         for parameter in self._parameters:
@@ -60,6 +67,7 @@ class FlatAdam(torch.optim.Adam):
     def __init__(self, parameters: list[nn.Parameter], lr: float) -> None:
         super().__init__(parameters, lr=lr, fused=True)
 
+    @split
     @torch.no_grad()
     def update(self) -> None:
         """Do what `step` does."""

@@ -6,18 +6,14 @@ import itertools
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sklearn_ae._functional import ACTIVATIONS, weight_deviation
-from sklearn_ae._threads import is_thin, unsplit
+from sklearn_ae._functional import ACTIVATIONS, linear, weight_deviation
 from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
 
 # Whatever torch's default is: the same seed draws the same weights.
 _FLOAT = torch.float32
-
-_linear = unsplit(F.linear, is_thin)
 
 
 class DenseLayer(nn.Module):
@@ -31,7 +27,7 @@ class DenseLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = _linear(h, self.weight, self.bias)
+        a = linear(h, self.weight, self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 
@@ -48,7 +44,7 @@ class TransposedLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = _linear(h, self.mirrored.weight.t(), self.bias)
+        a = linear(h, self.mirrored.weight.t(), self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 

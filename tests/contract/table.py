@@ -96,7 +96,13 @@ ROWS = [
         learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
-            {"hidden_layer_sizes": (200,), "batch_size": 300, "max_epochs": 2},
+            # Products that two threads can share out, but not eight.
+            {
+                "hidden_layer_sizes": (512,),
+                "n_components": 100,
+                "batch_size": 200,
+                "max_epochs": 2,
+            },
             {
                 "hidden_layer_sizes": (200,),
                 "batch_size": 300,

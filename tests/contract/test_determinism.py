@@ -23,6 +23,7 @@ from contract.table import (
     structured_rows,
     weights,
 )
+from sklearn_ae import _dense_gradient
 
 DENSITIES = {
     "mixture": GaussianMixture(3, random_state=0),
@@ -89,11 +90,21 @@ def test_in_workers(expected_digests, expected_wide_digests):
     assert wide == expected_wide_digests
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_with_limited_threads(expected_wide_digests, n_threads):
-    """19: of torch and of numpy."""
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+def test_with_other_numbers_of_threads(expected_wide_digests, n_threads):
+    """19: of torch and of numpy, more than there are cores among them."""
     with threadpool_limits(n_threads):
         assert wide_digests() == expected_wide_digests
+
+
+def test_autograd_with_other_numbers_of_threads(monkeypatch):
+    """19: for nets whose gradient is not written out."""
+    monkeypatch.setattr(_dense_gradient, "supports", lambda module: False)
+    digests = []
+    for n_threads in (1, 2, 8):
+        with threadpool_limits(n_threads):
+            digests.append(wide_digests())
+    assert digests[0] == digests[1] == digests[2]
 
 
 def test_in_another_process(expected_digests, expected_wide_digests, elsewhere):

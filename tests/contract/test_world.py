@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_info
 from contract.table import answers, every_case, every_class
 from contract.watchers import interrupting, watching
 from sklearn_ae import DivergenceError
+from sklearn_ae._threads import split
 
 # Whether torch computes in another way, by the name of the flag.
 FLAGS = [
@@ -143,7 +144,7 @@ def test_threads_of_a_fit(row, X):
     counts = []
 
     def look(net, **kwargs):
-        counts.append(torch.get_num_threads())
+        counts.append(split(torch.get_num_threads)())
 
     callbacks = [watching(on_epoch_end=look)]
     row.make(**row.by_batch, callbacks=callbacks).fit(X)
