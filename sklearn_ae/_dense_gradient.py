@@ -29,9 +29,9 @@ def supports(module: nn.Module) -> bool:
 class _Layer:
     """What a layer needs in both directions.
 
-    `weight` maps inputs to outputs from the right, shape (..., in, out);
-    `weight_gradient` receives its gradient in the same shape, and adds to it if
-    another layer that shares the weight has written before.
+    `weight` has the shape (..., out, in) and `bias` (..., out, 1); `weight_gradient`
+    receives its gradient in the same shape, and adds to it if another layer that shares
+    the weight has written before.
     """
 
     weight: Tensor
@@ -45,13 +45,13 @@ class _Layer:
 def _layer_of(layer: DenseLayer | TransposedLayer, shared: set[int]) -> _Layer:
     if isinstance(layer, TransposedLayer):
         owner = layer.mirrored
-        weight, gradient = owner.weight.detach(), owner.weight.grad
+        weight, gradient = owner.weight.detach().mT, owner.weight.grad.mT
     else:
         owner = layer
-        weight, gradient = owner.weight.detach().mT, owner.weight.grad.mT
+        weight, gradient = owner.weight.detach(), owner.weight.grad
     return _Layer(
         weight,
-        layer.bias.detach(),
+        layer.bias.detach().unsqueeze(-1),
         gradient,
         layer.bias.grad,
         ACTIVATIONS[layer.activation],
@@ -83,9 +83,6 @@ class DenseGradient:
         self.weights = [owner.weight.detach() for owner in owners]
         self.weight_gradients = [owner.weight.grad for owner in owners]
         self.penalties = dict(module.penalties.items())
-        for layer in self.layers:
-            if self.stacked:
-                layer.bias = layer.bias.unsqueeze(1)
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Write the gradient for standardised rows; answer the objective's terms.
@@ -95,14 +92,19 @@ class DenseGradient:
         x : Tensor of shape (n_rows, n_features) or (n_models, n_rows, n_features)
         """
         share = x.new_tensor(1.0 / x.shape[-2])
-        inputs, arguments, h = [], [], x
-        for layer in self.layers:
+        # Rows stand side by side: such products are the fastest for wide nets.
+        inputs, arguments, h = [], [], x.mT
+        *inner, last = self.layers
+        for layer in inner:
             inputs.append(h)
-            a = self.affine(layer.bias, h, layer.weight)
+            a = self.affine(layer.bias, layer.weight, h)
             arguments.append(a)
             h = layer.activation.function(a)
-        cost, delta = self.reconstruction.with_derivative(h, x, share)
-        self._backward(delta, inputs, arguments)
+        inputs.append(h)
+        # But for the loss one below the other, as in x.
+        a = self.affine(last.bias.mT, h.mT, last.weight.mT)
+        cost, delta = self.reconstruction.with_derivative(a, x, share)
+        self._backward(delta.mT, inputs, arguments)
         terms = {"reconstruction": cost.mean(-1)}
         for name, penalty in self.penalties.items():
             terms[name] = penalty.add_derivative(
@@ -116,12 +118,12 @@ class DenseGradient:
         for i in range(len(self.layers) - 1, -1, -1):
             layer, h = self.layers[i], inputs[i]
             if layer.adds:
-                layer.weight_gradient += self.product(h.mT, delta)
+                layer.weight_gradient += self.product(delta, h.mT)
             else:
-                self.product(h.mT, delta, out=layer.weight_gradient)
-            torch.sum(delta, -2, out=layer.bias_gradient)
+                self.product(delta, h.mT, out=layer.weight_gradient)
+            torch.sum(delta, -1, out=layer.bias_gradient)
             if i:
-                delta = self.product(delta, layer.weight.mT)
+                delta = self.product(layer.weight.mT, delta)
                 delta = self.layers[i - 1].activation.derivative(
                     delta, arguments[i - 1], h
                 )

@@ -14,13 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._threads import product_shares, split
+from sklearn_ae._threads import entry_shares, product_shares, split
 
 _aten = torch.ops.aten
 
-affine = split(torch.addmm, product_shares)
+affine = split(torch.addmm, lambda bias, a, b: product_shares(a, b))
 product = split(torch.mm, product_shares)
-linear = split(F.linear, product_shares)
+linear = split(F.linear, lambda h, weight, bias: product_shares(h, weight))
+_relu = split(torch.relu, entry_shares)
+_relu_derivative = split(_aten.threshold_backward, entry_shares)
+_mse_loss = split(F.mse_loss, entry_shares)
+_mse_loss_derivative = split(_aten.mse_loss_backward, entry_shares)
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -75,8 +79,8 @@ def _leaky_relu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
 ACTIVATIONS = {
     "identity": Activation(_identity, lambda gradient, a, h: gradient, LINEAR_GAIN),
     "relu": Activation(
-        torch.relu,
-        lambda gradient, a, h: _aten.threshold_backward(gradient, h, 0),
+        _relu,
+        lambda gradient, a, h: _relu_derivative(gradient, h, 0),
         1.0,
     ),
     "logistic": Activation(
@@ -122,12 +126,12 @@ def weight_deviation(activation: str, n_inputs: int, n_outputs: int) -> float:
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer r^2 for the residual r = x_hat - x."""
-    return F.mse_loss(x_hat, x, reduction="none")
+    return _mse_loss(x_hat, x, reduction="none")
 
 
 def squared_error_derivative(gradient: Tensor, x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer the gradient times 2 r."""
-    return _aten.mse_loss_backward(gradient, x_hat, x, 0)
+    return _mse_loss_derivative(gradient, x_hat, x, 0)
 
 
 def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:

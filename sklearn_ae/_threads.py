@@ -30,6 +30,9 @@ _WORK_PER_THREAD = 5e7
 # with half of it.
 _SHARE = 64
 
+# Entries for each thread of arithmetic entry by entry.
+_ENTRIES = 2**16
+
 
 class _Here(threading.local):
     """How many threads `split` may use; None outside of `one_thread`."""
@@ -154,20 +157,30 @@ def _set_within(n_threads: int) -> None:
         _set_threads(n_threads)
 
 
-def product_shares(*matrices: Tensor) -> int:
+def entry_shares(*args: Any) -> int:
+    """Answer among how many threads arithmetic entry by entry is worth sharing out."""
+    return max(a.numel() for a in args if isinstance(a, Tensor)) // _ENTRIES
+
+
+def product_shares(a: Tensor, b: Tensor) -> int:
     """Answer among how many threads a product can be shared out.
 
     Of doubles, products are rounded differently at any size.
 
     Parameters
     ----------
-    *matrices : Tensor of shape (..., n_rows, n_columns)
-        Those that are multiplied; vectors beside them do not count.
+    a, b : Tensor of shape (..., n_rows, n_columns)
+        The factors, transposed or not.
     """
-    if matrices[0].dtype != torch.float32:
+    if a.dtype != torch.float32:
         return 1
-    sizes = (size for m in matrices if m.ndim > 1 for size in m.shape[-2:])
-    return min(sizes) // _SHARE
+    return min(*a.shape[-2:], *b.shape[-2:]) // _SHARE
+
+
+def _hold_to_one() -> None:
+    """Hold torch to one thread for the rest of the current thread's life."""
+    _here.available = _useful_threads(0)
+    _set_threads(1)
 
 
 def map_slices(
@@ -182,19 +195,15 @@ def map_slices(
     work : float
         Multiplications in all.
     """
-
-    def run(rows: slice) -> None:
-        with one_thread():
-            function(rows)
-
     n_threads = _useful_threads(work)
     if n_threads == 1:
-        for rows in slices:
-            run(rows)
+        with one_thread():
+            for rows in slices:
+                function(rows)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads, initializer=_hold_to_one) as pool:
         try:
-            for _ in pool.map(run, slices):
+            for _ in pool.map(function, slices):
                 pass
         except BaseException:
             # Ctrl-C, or rows that are refused: the slices that wait are not begun.
