@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 
@@ -128,8 +129,9 @@ class Model:
             return part
         answer = np.empty((n_rows, *part.shape[1:]), part.dtype)
         answer[first] = part
-        on_cpu = self.device.type == "cpu"
-        map_slices(store, others, float(twin.n_weights) * n_rows if on_cpu else 0.0)
+        # A GPU has threads of its own, and of sparse rows one slice is dense at a time.
+        in_turn = self.device.type != "cpu" or scipy.sparse.issparse(X)
+        map_slices(store, others, 0.0 if in_turn else float(twin.n_weights) * n_rows)
         return answer
 
     def _twin(self, dtype: torch.dtype) -> _Twin:

@@ -143,7 +143,7 @@ def peak_bytes() -> int:
 )
 def test_memory_of_wide_sparse_rows(row):
     """11: less than the dense rows would need in float32."""
-    n_rows, n_features = 1400, 40_000
+    n_rows, n_features = 700, 40_000
     X = scipy.sparse.random_array(
         (n_rows, n_features), density=1e-4, format="csr", rng=np.random.default_rng(0)
     )
