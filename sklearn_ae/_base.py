@@ -36,7 +36,7 @@ from sklearn_ae._parameters import (
     resolve_spec,
     uses_all_rows,
 )
-from sklearn_ae._penalties import WeightDecay
+from sklearn_ae._penalties import Penalty, WeightDecay
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
 
@@ -83,7 +83,7 @@ class BaseAutoencoder(
             self.n_components,
             hidden_layer_sizes=self._checked_hidden_layer_sizes(),
             activation=self.activation,
-            code_activation=self.code_activation,
+            code_activation=self._resolved_code_activation(),
             tied_weights=self.tied_weights,
             initialization=self.initialization,
             seed=seed,
@@ -91,9 +91,12 @@ class BaseAutoencoder(
         shift = torch.from_numpy(moments.mean.copy())
         scale = torch.tensor(moments.scale, dtype=torch.float64)
         reconstruction = self._build_reconstruction(shift, scale)
-        return AutoencoderModule(
-            encoder, decoder, reconstruction, self._build_penalties()
-        )
+        penalties = self._build_penalties(reconstruction)
+        return AutoencoderModule(encoder, decoder, reconstruction, penalties)
+
+    def _resolved_code_activation(self) -> str:
+        """Answer the name of the code's activation."""
+        return self.code_activation
 
     def _build_reconstruction(
         self, shift: torch.Tensor, scale: torch.Tensor
@@ -102,7 +105,7 @@ class BaseAutoencoder(
         loss = resolve_spec("loss", self.loss)
         return loss.build(self.output_activation, shift, scale)
 
-    def _build_penalties(self) -> dict[str, nn.Module]:
+    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
         """Build the further terms of the objective, by name."""
         if not self.weight_decay:
             return {}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, Activation, affine, product
+from sklearn_ae._penalties import DenseStep
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
@@ -30,8 +31,8 @@ class _Layer:
     """What a layer needs in both directions.
 
     `weight` has the shape (..., out, in) and `bias` (..., out, 1); `weight_gradient`
-    receives its gradient in the same shape, and adds to it if another layer that shares
-    the weight has written before.
+    receives its gradient in the same shape. With `adds` it is added to what a penalty,
+    or another layer that shares the weight, has written before.
     """
 
     weight: Tensor
@@ -42,7 +43,9 @@ class _Layer:
     adds: bool
 
 
-def _layer_of(layer: DenseLayer | TransposedLayer, shared: set[int]) -> _Layer:
+def _layer_of(
+    layer: DenseLayer | TransposedLayer, shared: set[int], adds: bool
+) -> _Layer:
     if isinstance(layer, TransposedLayer):
         owner = layer.mirrored
         weight, gradient = owner.weight.detach().mT, owner.weight.grad.mT
@@ -55,7 +58,7 @@ def _layer_of(layer: DenseLayer | TransposedLayer, shared: set[int]) -> _Layer:
         gradient,
         layer.bias.grad,
         ACTIVATIONS[layer.activation],
-        adds=owner is layer and id(owner) in shared,
+        adds=adds or (owner is layer and id(owner) in shared),
     )
 
 
@@ -73,7 +76,10 @@ class DenseGradient:
         self.module = module
         layers = [*module.encoder, *module.decoder]
         shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
-        self.layers = [_layer_of(layer, shared) for layer in layers]
+        self.penalties = dict(module.penalties.items())
+        adds = bool(self.penalties)
+        self.layers = [_layer_of(layer, shared, adds) for layer in layers]
+        self.n_encoding = len(module.encoder)
         self.stacked = self.layers[0].weight.ndim == 3
         self.affine = torch.baddbmm if self.stacked else affine
         self.product = torch.bmm if self.stacked else product
@@ -82,7 +88,6 @@ class DenseGradient:
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]
         self.weight_gradients = [owner.weight.grad for owner in owners]
-        self.penalties = dict(module.penalties.items())
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Write the gradient for standardised rows; answer the objective's terms.
@@ -104,26 +109,49 @@ class DenseGradient:
         # But for the loss one below the other, as in x.
         a = self.affine(last.bias.mT, h.mT, last.weight.mT)
         cost, delta = self.reconstruction.with_derivative(a, x, share)
-        self._backward(delta.mT, inputs, arguments)
         terms = {"reconstruction": cost.mean(-1)}
-        for name, penalty in self.penalties.items():
-            terms[name] = penalty.add_derivative(
-                self.weights, self.weight_gradients, 1.0 / self.unit
-            )
+        by_code = None
+        if self.penalties:
+            step = self._step(inputs[self.n_encoding].mT)
+            by_code = step.code_gradient
+            for name, penalty in self.penalties.items():
+                terms[name] = penalty.add_derivative(step)
+        self._backward(delta.mT, inputs, arguments, by_code)
         return terms
 
+    def _step(self, codes: Tensor) -> DenseStep:
+        for gradient in self.weight_gradients:
+            gradient.zero_()
+        reader = self.layers[self.n_encoding]
+        return DenseStep(
+            codes,
+            torch.zeros_like(codes),
+            self.weights,
+            self.weight_gradients,
+            reader.weight.mT,
+            reader.weight_gradient.mT,
+            1.0 / self.unit,
+        )
+
     def _backward(
-        self, delta: Tensor, inputs: list[Tensor], arguments: list[Tensor]
+        self,
+        delta: Tensor,
+        inputs: list[Tensor],
+        arguments: list[Tensor],
+        by_code: Tensor | None,
     ) -> None:
         for i in range(len(self.layers) - 1, -1, -1):
             layer, h = self.layers[i], inputs[i]
             if layer.adds:
-                layer.weight_gradient += self.product(delta, h.mT)
+                gradient = layer.weight_gradient
+                self.affine(gradient, delta, h.mT, out=gradient)
             else:
                 self.product(delta, h.mT, out=layer.weight_gradient)
             torch.sum(delta, -1, out=layer.bias_gradient)
             if i:
                 delta = self.product(layer.weight.mT, delta)
+                if i == self.n_encoding and by_code is not None:
+                    delta = delta + by_code.mT
                 delta = self.layers[i - 1].activation.derivative(
                     delta, arguments[i - 1], h
                 )

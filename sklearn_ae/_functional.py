@@ -46,12 +46,13 @@ class Activation(NamedTuple):
 
     `derivative(gradient, a, h)` has both the argument `a` and the result `h` at hand.
     `gain` is the variance of the initial weights times the number of inputs; None
-    stands for Glorot's rule.
+    stands for Glorot's rule. `low` is the infimum; None where there is none.
     """
 
     function: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
     gain: float | None
+    low: float | None
 
 
 def binary(a: Tensor) -> Tensor:
@@ -77,37 +78,49 @@ def _leaky_relu_derivative(gradient: Tensor, a: Tensor, h: Tensor) -> Tensor:
 
 
 ACTIVATIONS = {
-    "identity": Activation(_identity, lambda gradient, a, h: gradient, LINEAR_GAIN),
+    "identity": Activation(
+        _identity, lambda gradient, a, h: gradient, gain=LINEAR_GAIN, low=None
+    ),
     "relu": Activation(
         _relu,
         lambda gradient, a, h: _relu_derivative(gradient, h, 0),
-        1.0,
+        gain=1.0,
+        low=0.0,
     ),
     "logistic": Activation(
-        torch.sigmoid, lambda gradient, a, h: _aten.sigmoid_backward(gradient, h), None
+        torch.sigmoid,
+        lambda gradient, a, h: _aten.sigmoid_backward(gradient, h),
+        gain=None,
+        low=0.0,
     ),
     "tanh": Activation(
         torch.tanh,
         lambda gradient, a, h: _aten.tanh_backward(gradient, h),
-        None,
+        gain=None,
+        low=-1.0,
     ),
-    "selu": Activation(torch.selu, _selu_derivative, 1.0),
-    "elu": Activation(F.elu, _elu_derivative, 1.0),
+    "selu": Activation(
+        torch.selu, _selu_derivative, gain=1.0, low=-SELU_SCALE * SELU_ALPHA
+    ),
+    "elu": Activation(F.elu, _elu_derivative, gain=1.0, low=-1.0),
     "gelu": Activation(
         F.gelu,
         lambda gradient, a, h: _aten.gelu_backward(gradient, a),
-        1.0,
+        gain=1.0,
+        low=-0.16997120747990369,
     ),
     "silu": Activation(
         F.silu,
         lambda gradient, a, h: _aten.silu_backward(gradient, a),
-        1.0,
+        gain=1.0,
+        low=-0.27846454276107380,
     ),
-    "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, 1.0),
+    "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, gain=1.0, low=None),
     "binary": Activation(
         binary,
         lambda gradient, a, h: _aten.sigmoid_backward(gradient, torch.sigmoid(a)),
-        None,
+        gain=None,
+        low=0.0,
     ),
 }
 
@@ -158,11 +171,62 @@ def huber_derivative(
     return torch.clamp(x_hat - x, -delta, delta).mul_(gradient)
 
 
+def correntropy(x_hat: Tensor, x: Tensor, width: Tensor) -> Tensor:
+    """Answer minus the Gaussian density at r with deviation `width` (Liu et al. 2007).
+
+    Its least value, at r = 0, is -1 / (sqrt(2 pi) width).
+    """
+    return -_gaussian(x_hat - x, width)
+
+
+def correntropy_derivative(
+    gradient: Tensor, x_hat: Tensor, x: Tensor, width: Tensor
+) -> Tensor:
+    """Answer the gradient times r / width^2 times the density."""
+    residual = x_hat - x
+    return _gaussian(residual, width).mul_(residual).mul_(gradient / width.square())
+
+
+def _gaussian(residual: Tensor, width: Tensor) -> Tensor:
+    height = 1 / (math.sqrt(2 * math.pi) * width)
+    return height * torch.exp(-0.5 * (residual / width).square())
+
+
 RESIDUAL_LOSSES = {
     "squared_error": ResidualLoss(squared_error, squared_error_derivative),
     "absolute_error": ResidualLoss(absolute_error, absolute_error_derivative),
     "huber": ResidualLoss(huber, huber_derivative),
+    "correntropy": ResidualLoss(correntropy, correntropy_derivative),
 }
+
+
+# Shares of the target, and limits, beyond which the divergence goes on as a line.
+_LEAST_SHARE, _MOST = 0.01, 0.99
+
+
+def bernoulli_divergence(rho: Tensor, q: Tensor) -> Tensor:
+    """Answer rho log(rho / q) + (1 - rho) log((1 - rho) / (1 - q)), in nats.
+
+    It goes on as a straight line below a hundredth of rho and above .99, so that means
+    outside of (0, 1), which rectifiers have, cost something finite.
+    """
+    inside = _clip_mean(rho, q)
+    divergence = torch.xlogy(rho, rho / inside)
+    divergence = divergence + torch.xlogy(1 - rho, (1 - rho) / (1 - inside))
+    slope = bernoulli_divergence_derivative(torch.ones_like(rho), rho, inside)
+    return divergence + slope * (q - inside)
+
+
+def bernoulli_divergence_derivative(gradient: Tensor, rho: Tensor, q: Tensor) -> Tensor:
+    """Answer the gradient times (1 - rho) / (1 - q) - rho / q, by q."""
+    inside = _clip_mean(rho, q)
+    return gradient * ((1 - rho) / (1 - inside) - rho / inside)
+
+
+def _clip_mean(rho: Tensor, q: Tensor) -> Tensor:
+    # Detached: outside, the line alone has a derivative.
+    limit = torch.full_like(rho, _MOST).to(q.dtype)
+    return q.clamp((_LEAST_SHARE * rho).to(q.dtype), limit)
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

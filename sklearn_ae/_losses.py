@@ -45,6 +45,11 @@ class Reconstruction(nn.Module, ABC):
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
 
+    @property
+    def output_scale(self) -> float:
+        """What a change of the pre-activations is multiplied by in data units."""
+        return float(self.scale)
+
     def to_data_units(self, x: Tensor) -> Tensor:
         """Undo the standardisation: x * scale + shift."""
         return (x * self.scale).add_(self.shift.to(x.dtype))
@@ -131,6 +136,10 @@ class BernoulliReconstruction(Reconstruction):
     def __init__(self, shift: Tensor, scale: Tensor) -> None:
         super().__init__("logistic", shift, scale)
         self.magnitude = self.unit = float(shift.shape[-1])
+
+    @property
+    def output_scale(self) -> float:
+        return 1.0
 
     def mean(self, a: Tensor) -> Tensor:
         return ACTIVATIONS["logistic"].function(a)

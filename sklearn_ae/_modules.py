@@ -27,8 +27,8 @@ class AutoencoderModule(nn.Module):
         From standardised rows to codes, from codes to the output's pre-activations.
     reconstruction : Reconstruction
         What turns those into `x_hat`, and what `x_hat` costs.
-    penalties : dict of str to nn.Module
-        Further terms of the objective by name, functions of the module.
+    penalties : dict of str to Penalty
+        Further terms of the objective by name.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class AutoencoderModule(nn.Module):
 
     def objective(self, x: Tensor) -> dict[str, Tensor]:
         """Terms of the objective for standardised rows, divided by `unit`."""
-        a = self.decoder(self.encoder(x))
-        terms = {"reconstruction": self.reconstruction(a, x).mean(-1)}
+        z = self.encoder(x)
+        terms = {"reconstruction": self.reconstruction(self.decoder(z), x).mean(-1)}
         for name, penalty in self.penalties.items():
-            terms[name] = penalty(self) / self.unit
+            terms[name] = penalty(self, x, x, z) / self.unit
         return terms
 
 

@@ -2,11 +2,67 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_derivative
 
-class WeightDecay(nn.Module):
+# A unit of which nothing is left has no direction; its norm is not divided by.
+_SMALLEST_NORM = 1e-12
+
+
+@dataclass
+class DenseStep:
+    """What a step of the fast path shows a penalty, and where derivatives are added.
+
+    A leading axis counts models.
+
+    Attributes
+    ----------
+    codes, code_gradient : Tensor of shape (..., n_rows, n_components)
+    weights, weight_gradients : list of Tensor of shape (..., n_outputs, n_inputs)
+    directions, direction_gradient : Tensor of shape (..., n_components, n_outputs)
+        The weights of the layer that reads the code, one direction per component.
+    factor : float
+        What derivatives and terms are multiplied by.
+    """
+
+    codes: Tensor
+    code_gradient: Tensor
+    weights: list[Tensor]
+    weight_gradients: list[Tensor]
+    directions: Tensor
+    direction_gradient: Tensor
+    factor: float
+
+
+class Penalty(nn.Module, ABC):
+    """A term of the objective, in data units.
+
+    One that also has `add_derivative(step)`, which adds the derivative to the gradients
+    of a `DenseStep` and answers the term, can be trained on the fast path.
+    """
+
+    @abstractmethod
+    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+        """Answer the penalty of a net.
+
+        Parameters
+        ----------
+        net : AutoencoderModule
+        x : Tensor of shape (n_rows, n_features)
+            Standardised rows.
+        seen : Tensor of shape (n_rows, n_features)
+            The same as the encoder saw them.
+        z : Tensor of shape (n_rows, n_components)
+            Their codes.
+        """
+
+
+class WeightDecay(Penalty):
     r"""`weight_decay * sum(w^2)` over all weights, never biases (Krogh and Hertz 1992).
 
     Tied weights are one set of weights and count once.
@@ -18,35 +74,140 @@ class WeightDecay(nn.Module):
         super().__init__()
         self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
 
-    def forward(self, net: nn.Module) -> Tensor:
+    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
         """Answer the penalty of the weights of `net`."""
         return self.weight * sum(_squared_norm(w) for w in weights_of(net))
 
-    def add_derivative(
-        self, weights: list[Tensor], gradients: list[Tensor], factor: float
-    ) -> Tensor:
-        """Add `factor` times the derivative to the weights' gradients.
-
-        Parameters
-        ----------
-        weights, gradients : list of Tensor of shape (..., n_outputs, n_inputs)
-            A leading axis counts models.
-        factor : float
-
-        Returns
-        -------
-        Tensor of shape (...)
-            The penalty, times `factor`.
-        """
-        strength = factor * self.weight
-        for w, gradient in zip(weights, gradients, strict=True):
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the weights; answer the term."""
+        strength = step.factor * self.weight
+        for w, gradient in zip(step.weights, step.weight_gradients, strict=True):
             gradient.add_(w * (2 * strength)[..., None, None])
-        return strength * sum(_squared_norm(w) for w in weights)
+        return strength * sum(_squared_norm(w) for w in step.weights)
+
+
+class KLSparsity(Penalty):
+    r"""Divergence of the mean codes from a target (Ng 2011, Nair and Hinton 2009).
+
+    .. math:: \alpha \sum_j \rho \log\frac{\rho}{q_j}
+              + (1 - \rho) \log\frac{1 - \rho}{1 - q_j}, \quad
+              q_j = \frac{\bar h_j - \text{low}}{1 - \text{low}}
+
+    with the mean over the batch's rows, and the lowest value of the activation.
+    """
+
+    alpha: Tensor
+    rho: Tensor
+
+    def __init__(self, alpha: float, rho: float, low: float) -> None:
+        super().__init__()
+        self.low = low
+        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
+        self.register_buffer("rho", torch.tensor(rho, dtype=torch.float64))
+
+    def _mean(self, z: Tensor) -> Tensor:
+        return (z.mean(-2) - self.low) / (1 - self.low)
+
+    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+        """Answer the penalty of codes."""
+        divergence = bernoulli_divergence(self.rho[..., None], self._mean(z))
+        return self.alpha * divergence.sum(-1)
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes; answer the term."""
+        strength = (step.factor * self.alpha)[..., None]
+        rho, q = self.rho[..., None], self._mean(step.codes)
+        share = 1 / ((1 - self.low) * step.codes.shape[-2])
+        gradient = bernoulli_divergence_derivative(strength * share, rho, q)
+        step.code_gradient.add_(gradient.unsqueeze(-2))
+        return (strength * bernoulli_divergence(rho, q)).sum(-1)
+
+
+class L1Sparsity(Penalty):
+    r"""Size of what each component contributes (Cunningham et al. 2023, unnormalised).
+
+    .. math:: \alpha \sum_j |h_j| \|d_j\|
+
+    with the directions d_j of the layer that reads the code, in data units, and the
+    mean over the batch's rows. Without their norms it could be made as small as one
+    likes by small codes and large directions.
+
+    Parameters
+    ----------
+    alpha : float
+    scale : float
+        What turns the directions into data units.
+    """
+
+    strength: Tensor
+
+    def __init__(self, alpha: float, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("strength", torch.tensor(alpha * scale).double())
+
+    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+        """Answer the penalty of codes and of the decoder's first layer."""
+        norms = net.decoder[0].directions.norm(dim=-1)
+        return self.strength * (z.abs().mean(-2) * norms).sum(-1)
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes and by the directions; answer the term."""
+        strength = (step.factor * self.strength)[..., None]
+        sizes = step.codes.abs().mean(-2)
+        norms = step.directions.norm(dim=-1)
+        by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
+        step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))
+        by_norm = strength * sizes / norms.clamp(min=_SMALLEST_NORM)
+        step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
+        return (strength * sizes * norms).sum(-1)
+
+
+class TopK(nn.Module):
+    """Keeps the k largest codes of each row, and sets the others to 0."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Answer the codes of shape (n_rows, n_components)."""
+        values, places = h.topk(self.k, dim=-1, sorted=False)
+        return torch.zeros_like(h).scatter(-1, places, values)
+
+
+class Revival(Penalty):
+    r"""Silent components learn what the others leave over (Gao et al. 2024, AuxK).
+
+    .. math:: \alpha \, \text{cost}(x, g(z + z_\text{silent}))
+
+    where z is not moved, and z_silent are the k' largest codes of each row among the
+    components that none of the batch's rows uses. It is 0 where there are none.
+
+    Parameters
+    ----------
+    alpha : float
+    k : int
+        The number k' of silent components of a row that take part.
+    """
+
+    alpha: Tensor
+
+    def __init__(self, alpha: float, k: int) -> None:
+        super().__init__()
+        self.largest = TopK(k)
+        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
+
+    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+        """Answer the cost of reconstructions with silent components."""
+        encoder, _ = net.encoder
+        is_silent = (z == 0).all(-2, keepdim=True).to(z.dtype)
+        silent = self.largest(encoder(seen) * is_silent)
+        cost = net.reconstruction(net.decoder(z.detach() + silent), x).mean(-1)
+        return self.alpha * net.unit * cost * is_silent.amax()
 
 
 def _squared_norm(w: Tensor) -> Tensor:
-    # In two steps: a single sum over all entries would depend on the thread count.
-    return w.square().sum(-1).sum(-1)
+    return w.square().sum((-2, -1))
 
 
 def weights_of(net: nn.Module) -> list[nn.Parameter]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from sklearn_ae import Autoencoder, Huber, LinearAutoencoder
+from sklearn_ae import Autoencoder, Huber, LinearAutoencoder, SparseAutoencoder
 from sklearn_ae._dense_gradient import DenseGradient, supports
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import moments
@@ -270,3 +270,58 @@ def test_supports_only_what_it_writes_out():
     assert not supports(unknown)
     unknown.encoder = torch.nn.Linear(N_FEATURES, 3)
     assert not supports(unknown)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "activation"),
+    [
+        *(("kl", name) for name, a in ACTIVATIONS.items() if a.low is not None),
+        *(("l1", name) for name in ACTIVATIONS),
+    ],
+)
+def test_gradient_of_sparse_penalties_is_that_of_autograd(penalty, activation):
+    """Alone and beside weight decay; with cross-entropy, directions have no scale."""
+    for loss in ("squared_error", "binary_cross_entropy"):
+        X = rows_for(loss)
+        for hidden in ((), (6, 5)):
+            for tied in (False, True):
+                for decay in (0.0, 0.4):
+                    estimator = SparseAutoencoder(
+                        9,
+                        penalty=penalty,
+                        alpha=0.7,
+                        rho=0.3,
+                        loss=loss,
+                        code_activation=activation,
+                        hidden_layer_sizes=hidden,
+                        tied_weights=tied,
+                        weight_decay=decay,
+                    )
+                    for dtype, tolerance in TOLERANCE.items():
+                        module = build(estimator, X, dtype)
+                        x = standardised(module, X, dtype)
+                        terms, gradients = by_autograd(module, x)
+                        fast_terms, fast = by_fast_path(module, x)
+                        assert "sparsity" in terms
+                        assert_close(fast, gradients, tolerance)
+                        assert_close(fast_terms, terms, tolerance)
+
+
+@pytest.mark.parametrize("penalty", ["kl", "l1"])
+def test_stack_of_sparse_models_is_each_of_them(penalty):
+    """Each with a weight of its own."""
+    X = rows_for("squared_error")
+    modules = [
+        build(SparseAutoencoder(9, penalty=penalty, alpha=alpha), X, seed=seed)
+        for seed, alpha in enumerate([0.1, 1.0, 7.0])
+    ]
+    stacked = stack(modules)
+    for name, _ in stacked.penalties["sparsity"].named_buffers():
+        parts = [getattr(m.penalties["sparsity"], name) for m in modules]
+        setattr(stacked.penalties["sparsity"], name, torch.stack(parts))
+    x = standardised(modules[0], X, torch.float64)
+    terms, gradients = by_fast_path(stacked, torch.stack([x] * 3))
+    for i, module in enumerate(modules):
+        own_terms, own = by_fast_path(module, x)
+        assert_close({name: g[i] for name, g in gradients.items()}, own, 1e-10)
+        assert_close({name: t[i] for name, t in terms.items()}, own_terms, 1e-10)

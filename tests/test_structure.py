@@ -19,6 +19,7 @@ FLOORS = {
     "metrics": 7,
     "_autoencoder": 6,
     "_linear": 6,
+    "_sparse": 6,
     "_base": 5,
     "_fitting": 4,
     "_model": 3,

@@ -25,6 +25,11 @@ class DenseLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=_FLOAT))
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
 
+    @property
+    def directions(self) -> Tensor:
+        """What each input adds to the pre-activations, (..., n_inputs, n_outputs)."""
+        return self.weight.mT
+
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
         a = linear(h, self.weight, self.bias)
@@ -41,6 +46,11 @@ class TransposedLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
         # Out of torch's registry: the weights are the encoder's and counted there.
         object.__setattr__(self, "mirrored", mirrored)
+
+    @property
+    def directions(self) -> Tensor:
+        """What each input adds to the pre-activations, (..., n_inputs, n_outputs)."""
+        return self.mirrored.weight
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
 
 import sklearn_ae
-from sklearn_ae import Autoencoder, Huber, LinearAutoencoder
+from sklearn_ae import Autoencoder, Huber, LinearAutoencoder, SparseAutoencoder
 from sklearn_ae.architectures import Dense
 
 N_ROWS, N_FEATURES = 60, 6
@@ -145,6 +145,31 @@ ROWS = [
         ),
         sparse=True,
         shift_scale=True,
+    ),
+    Row(
+        SparseAutoencoder,
+        fast={"n_components": 8, "max_epochs": 4, "batch_size": 16},
+        variants={
+            "l1": {"penalty": "l1", "alpha": 0.01},
+            "top_k": {"penalty": "top_k", "k": 2},
+            "deep": {"hidden_layer_sizes": (7,), "code_activation": "tanh"},
+            "csr": {"penalty": "l1", "sparse_output": True},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"n_components": 32, "max_epochs": 30, "alpha": 0.001},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {"n_components": 500, "batch_size": 300, "max_epochs": 2},
+            {
+                "n_components": 500,
+                "batch_size": 300,
+                "max_epochs": 2,
+                "penalty": "top_k",
+            },
+        ),
+        sparse=True,
+        # The weight of the penalty has units.
+        shift_scale=False,
     ),
 ]
 

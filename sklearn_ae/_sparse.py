@@ -1,0 +1,223 @@
+"""The sparse autoencoder: few components describe each row."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
+from torch import nn
+
+from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._input import Array, Moments, row_slices
+from sklearn_ae._losses import Reconstruction
+from sklearn_ae._model import Model
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival, TopK
+
+# The share of the auxiliary loss, and of the components that take part in it (Gao et
+# al. 2024).
+_REVIVAL_SHARE, _REVIVED_SHARE = 1 / 32, 1 / 2
+_REACHING_ZERO = {"relu", "binary"}
+# Where a code that never reaches its low value counts as active, between that and 1.
+_ACTIVE = 0.1
+
+
+class SparseAutoencoder(BaseAutoencoder):
+    r"""Autoencoder with more components than it uses for any one row.
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_x \|x - g(f(x))\|^2 + \alpha \, \Omega
+
+    where the penalty is, for codes h = f(x) and a mean over rows,
+
+    - "kl": :math:`\sum_j \text{KL}(\rho \| q_j)`, with the mean code of each component
+      put between the lowest value of its activation and 1,
+      :math:`q_j = (\bar h_j - \text{low}) / (1 - \text{low})`. It is a statistic of a
+      batch, not a sum over rows. Above q = 0.99 and below a hundredth of `rho` it goes
+      on as a straight line;
+    - "l1": :math:`\sum_j |h_j| \|d_j\|`, with the directions :math:`d_j` in which the
+      layer that reads the code moves its output. The norms keep the codes from being
+      scaled down for nothing;
+    - "top_k": none, but only the `k` largest codes of a row are kept. Components that
+      no row of a batch uses learn, with weight :math:`\alpha / 32`, what the others
+      leave over.
+
+    `score` leaves the penalty out, so it always prefers the least `alpha`: choose it
+    by :func:`sklearn_ae.metrics.make_probe_scorer`, by
+    :func:`sklearn_ae.metrics.make_denoising_scorer`, or by a classifier at the end of
+    a pipeline.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Number of components of the code; more than there are features is usual.
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
+        shallow net.
+    code_activation : str, default="auto"
+        Activation of the code. "auto" is logistic for "kl" and relu otherwise.
+    penalty : {"kl", "l1", "top_k"}, default="kl"
+        What makes the code sparse.
+    alpha : float, default=1.0
+        Weight of the penalty, in the units of the loss (for "l1" over units of X).
+    rho : float, default=0.05
+        Target of the mean code with "kl", between 0 and 1.
+    k : int, default=10
+        Number of components that describe a row, with "top_k". Fewer do where fewer
+        codes are positive.
+    sparse_output : bool, default=False
+        Whether `transform` answers a scipy CSR array.
+
+    Attributes
+    ----------
+    dead_components_ : int
+        Number of components that are active for none of the training rows.
+    mean_active_components_ : float
+        Mean number of components that are active for a training row: not 0, or, where
+        the activation never reaches its lowest value, a tenth of the way from it to 1.
+    unexplained_variance_ : float
+        Mean squared error of the training rows as a share of their variance.
+
+    See Also
+    --------
+    sklearn_ae.metrics.sparsity_score : Share of the codes that are 0.
+
+    References
+    ----------
+    A. Ng. Sparse autoencoder. CS294A lecture notes, Stanford (2011).
+
+    V. Nair and G. E. Hinton. 3D object recognition with deep belief nets. NIPS (2009).
+
+    A. Makhzani and B. Frey. k-sparse autoencoders. ICLR (2014).
+
+    H. Cunningham, A. Ewart, L. Riggs, R. Huben and L. Sharkey. Sparse autoencoders
+    find highly interpretable features in language models. ICLR (2024).
+
+    L. Gao et al. Scaling and evaluating sparse autoencoders. ICLR (2025).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import SparseAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> sparse = SparseAutoencoder(100, penalty="top_k", k=5, random_state=0).fit(X)
+    >>> Z = sparse.transform(X)
+    >>> bool(((Z != 0).sum(axis=1) <= 5).all())
+    True
+    """
+
+    n_components: int = 128
+    hidden_layer_sizes: tuple[int, ...] = ()
+    code_activation: str = "auto"
+    penalty: str = "kl"
+    alpha: float = 1.0
+    rho: float = 0.05
+    k: int = 10
+    sparse_output: bool = False
+
+    _parameter_constraints = {
+        "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "penalty": [StrOptions({"kl", "l1", "top_k"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="neither")],
+        "k": [Interval(Integral, 1, None, closed="left")],
+        "sparse_output": ["boolean"],
+    }
+
+    def _resolved_code_activation(self) -> str:
+        if self.code_activation != "auto":
+            return self.code_activation
+        return "logistic" if self.penalty == "kl" else "relu"
+
+    def _selects(self) -> bool:
+        """Whether some codes are set to 0: with all of them it is the plain net."""
+        return self.penalty == "top_k" and self.k < self.n_components
+
+    def _build_module(
+        self, n_features: int, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        """Build the net, whose code passes through the selection."""
+        if self.penalty == "top_k" and self.k > self.n_components:
+            raise InvalidParameterError(
+                f"The 'k' parameter of {type(self).__name__} must be at most "
+                f"n_components={self.n_components}. Got {self.k!r} instead."
+            )
+        module = super()._build_module(n_features, moments, seed)
+        if self._selects():
+            module.encoder = nn.Sequential(module.encoder, TopK(self.k))
+        return module
+
+    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
+        penalties = super()._build_penalties(reconstruction)
+        if not self.alpha:
+            return penalties
+        if self.penalty == "l1":
+            scale = reconstruction.output_scale
+            return penalties | {"sparsity": L1Sparsity(self.alpha, scale)}
+        if self.penalty == "kl":
+            low = self._code_low()
+            return penalties | {"sparsity": KLSparsity(self.alpha, self.rho, low)}
+        if self._selects():
+            n_revived = max(1, round(_REVIVED_SHARE * self.n_components))
+            revival = Revival(self.alpha * _REVIVAL_SHARE, n_revived)
+            return penalties | {"revival": revival}
+        return penalties
+
+    def _code_low(self) -> float:
+        name = self._resolved_code_activation()
+        low = ACTIVATIONS[name].low
+        if low is None:
+            raise ValueError(
+                f"penalty='kl' does not work with code_activation={name!r}: it needs "
+                "an activation with a lowest value, such as 'logistic' or 'relu'."
+            )
+        return low
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        """Count what is active in the codes of the training rows."""
+        n_active, error = np.zeros(model.n_components, dtype=np.int64), 0.0
+        for rows in row_slices(*X.shape):
+            n_active += self._is_active(model.encode(X[rows])).sum(axis=0)
+            error += float(model.squared_error(X[rows]).sum())
+        n_samples, variance = X.shape[0], model.moments.variance or 1.0
+        return super()._derived_attributes(model, X) | {
+            "dead_components_": int((n_active == 0).sum()),
+            "mean_active_components_": float(n_active.sum() / n_samples),
+            "unexplained_variance_": error / n_samples / variance,
+        }
+
+    def _is_active(self, codes: np.ndarray) -> np.ndarray:
+        name = self._resolved_code_activation()
+        low = ACTIVATIONS[name].low
+        if self._selects() or low is None or name in _REACHING_ZERO:
+            return codes != 0
+        return codes > low + _ACTIVE * (1 - low)
+
+    def transform(self, X: Any) -> np.ndarray | scipy.sparse.csr_array:
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray or CSR array of shape (n_samples, n_components)
+            Codes; float32 for float32 rows, else float64. With `sparse_output` no more
+            than a slice of them is dense at a time.
+        """
+        if not self.sparse_output:
+            return super().transform(X)
+        model, X = self._fitted_rows(X)
+        parts = [
+            scipy.sparse.csr_array(model.encode(X[rows]))
+            for rows in row_slices(X.shape[0], max(X.shape[1], model.n_components))
+        ]
+        return scipy.sparse.vstack(parts, format="csr")

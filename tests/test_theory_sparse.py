@@ -1,0 +1,303 @@
+"""Sparse autoencoders: C5, C8, G1 to G4."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import rel_entr
+from sklearn.decomposition import PCA
+from theory import (
+    Claim,
+    RandomProjection,
+    check_claims,
+    decoder_matrix,
+    digits,
+    rebuild,
+    sse,
+    total_variance,
+)
+
+from sklearn_ae import Autoencoder, SparseAutoencoder
+from sklearn_ae._functional import ACTIVATIONS, bernoulli_divergence
+
+
+def dictionary_rows(seed, n=10_000, d=32, n_features=64, n_active=3):
+    """Draw rows that are sums of a few of many unit features; answer these, too."""
+    random = np.random.RandomState(seed)
+    features = random.normal(size=(n_features, d))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    codes = np.zeros((n, n_features))
+    for row in codes:
+        row[random.choice(n_features, n_active, replace=False)] = random.uniform(
+            0.5, 1.5, n_active
+        )
+    return codes @ features, features
+
+
+def cosines(directions, features):
+    """Answer, for each feature, the largest cosine with a direction (columns)."""
+    norms = np.linalg.norm(directions, axis=0)
+    found = directions[:, norms > 1e-6] / norms[norms > 1e-6]
+    return (features @ found).max(axis=1)
+
+
+def test_dictionary_is_recovered(request):
+    """G1: the features that made the rows, from the rows alone."""
+
+    def figures(model, seed):
+        X, features = dictionary_rows(seed)
+        model.fit(X)
+        found = cosines(decoder_matrix(model, model.n_components), features)
+        Z = model.transform(X)
+        return {
+            "mean cosine": found.mean(),
+            "features recovered": (found > 0.9).mean(),
+            "active codes": (Z > 0).sum(axis=1).mean(),
+            "unexplained": sse(model, X) / total_variance(X),
+        }
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(128, penalty="l1", alpha=0.1, learning_rate=3e-3),
+        [
+            Claim("mean cosine", at_least=0.95),
+            Claim("features recovered", at_least=0.9),
+            Claim("active codes", at_most=12),
+            Claim("unexplained", at_most=0.15),
+        ],
+        stubs=[PCA(32), RandomProjection(32), Autoencoder(128, hidden_layer_sizes=())],
+    )
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.2])
+def test_mean_codes_meet_their_target(request, rho):
+    """G2: nine in ten units; and not by a constant bias."""
+
+    def figures(model, seed):
+        Z = model.fit(digits()).transform(digits())
+        means = Z.mean(axis=0)
+        return {
+            "units near the target": (np.abs(means / rho - 1) < 0.2).mean(),
+            "deviation within units": np.median(Z.std(axis=0)) / rho,
+        }
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(100, alpha=5.0, rho=rho, batch_size=256, max_epochs=150),
+        [
+            Claim("units near the target", at_least=0.9),
+            Claim("deviation within units", at_least=1.0),
+        ],
+        stubs=[
+            SparseAutoencoder(100, alpha=0.0, max_epochs=50),
+            SparseAutoencoder(100, alpha=1e4, rho=rho, batch_size=256),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "target", "tolerance"),
+    [
+        ("logistic", 0.1, 0.02),
+        ("relu", 0.1, 0.02),
+        ("tanh", -0.8, 0.04),
+        ("selu", -1.482, 0.06),
+    ],
+)
+def test_target_is_measured_from_the_lowest_value(
+    request, activation, target, tolerance
+):
+    """G4: a penalty that forgets the offset gives NaN, or means near rho."""
+
+    def figures(model, seed):
+        Z = model.fit(digits()).transform(digits())
+        return {"distance": float(np.median(np.abs(Z.mean(axis=0) - target)))}
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(
+            100,
+            code_activation=activation,
+            alpha=5.0,
+            rho=0.1,
+            batch_size=256,
+            max_epochs=100,
+        ),
+        [Claim("distance", at_most=tolerance)],
+        stubs=[Autoencoder(100, hidden_layer_sizes=(), code_activation=activation)],
+    )
+
+
+def test_l1_trades_codes_for_error(request):
+    """G3: fewer codes and more error for each larger weight."""
+
+    def figures(model, seed):
+        X, _ = dictionary_rows(seed, n=2000)
+        counts, errors = [], []
+        for alpha in (0.02, 0.1, 0.3, 0.6):
+            model.set_params(alpha=alpha).fit(X)
+            counts.append((model.transform(X) > 0).sum(axis=1).mean())
+            errors.append(sse(model, X))
+        return {
+            "largest step of the count": float(np.diff(counts).max()),
+            "least step of the error": float(np.diff(errors).min()),
+        }
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(64, penalty="l1", learning_rate=3e-3),
+        [
+            Claim("largest step of the count", never_above=-1e-3),
+            Claim("least step of the error", never_below=1e-3),
+        ],
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.4])
+def test_l1_shrinks_by_half_its_weight(request, alpha):
+    """G3: h ||d|| = a - alpha / 2 for rows a d; one that is not weighted is gamed."""
+
+    def figures(model, seed):
+        random = np.random.RandomState(seed)
+        basis, _ = np.linalg.qr(random.normal(size=(16, 16)))
+        sizes = random.uniform(1, 2, 6000)
+        X = sizes[:, np.newaxis] * basis[random.randint(16, size=6000)]
+        Z = model.fit(X).transform(X)
+        norms = np.linalg.norm(decoder_matrix(model, model.n_components), axis=0)
+        contribution = (Z * norms).sum(axis=1)
+        slope, intercept = np.polyfit(sizes, contribution, 1)
+        return {
+            "distance of the slope from 1": abs(slope - 1),
+            "relative distance of the intercept": abs(intercept / (-alpha / 2) - 1),
+        }
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(
+            16,
+            penalty="l1",
+            alpha=alpha,
+            learning_rate=1e-2,
+            learning_rate_schedule="cosine",
+            max_epochs=150,
+            batch_size=256,
+        ),
+        [
+            Claim("distance of the slope from 1", at_most=0.05),
+            Claim("relative distance of the intercept", at_most=0.1),
+        ],
+        stubs=[PCA(16), Autoencoder(16, hidden_layer_sizes=())],
+    )
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"penalty": "kl", "alpha": 0.0},
+        {"penalty": "l1", "alpha": 0.0},
+        {"penalty": "top_k", "k": 20},
+    ],
+    ids=["kl", "l1", "top_k"],
+)
+def test_no_penalty_is_the_basic_model(plain):
+    """C5: bit for bit, with the same seed and the same parameters."""
+    X = digits()[:200]
+    same = {
+        "n_components": 20,
+        "hidden_layer_sizes": (30,),
+        "code_activation": "relu",
+        "max_epochs": 3,
+        "random_state": 0,
+    }
+    expected = Autoencoder(**same).fit(X)
+    found = SparseAutoencoder(**same, **plain).fit(X)
+    assert_array_equal(found.transform(X), expected.transform(X))
+    assert found.loss_curve_ == expected.loss_curve_
+
+
+def test_divergence_is_that_of_scipy():
+    """C8: to 1e-6 within its limits, a line outside, 0 at the target."""
+    for rho in (0.02, 0.3, 0.8):
+        q = np.linspace(0.02 * rho, 0.989, 50)
+        target = torch.tensor(rho, dtype=torch.float64)
+        found = bernoulli_divergence(target, torch.from_numpy(q)).numpy()
+        assert_allclose(found, rel_entr(rho, q) + rel_entr(1 - rho, 1 - q), rtol=1e-6)
+        outside = torch.tensor([-1.0, 0.0, 1.0, 2.0, 3.0], dtype=torch.float64)
+        line = bernoulli_divergence(target, outside).numpy()
+        assert np.isfinite(line).all()
+        assert_allclose(line[4] - line[3], line[3] - line[2], rtol=1e-9)
+        assert float(bernoulli_divergence(target, target)) == pytest.approx(
+            0, abs=1e-12
+        )
+
+
+def test_lowest_values_are_those_of_the_activations():
+    a = torch.linspace(-60, 60, 1_200_001, dtype=torch.float64)
+    for name, activation in ACTIVATIONS.items():
+        least = float(activation.function(a).min())
+        if activation.low is None:
+            assert least < -0.5, name
+        else:
+            assert least == pytest.approx(activation.low, abs=1e-9), name
+
+
+def test_top_k_keeps_the_largest_codes():
+    """Exactly k of them where so many are positive, those of the plain encoder."""
+    X = digits()
+    model = SparseAutoencoder(100, penalty="top_k", k=7, max_epochs=5, random_state=0)
+    Z = model.fit(X).transform(X)
+    h = (
+        model.to_module()
+        .double()
+        .encoder[0](torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0).mean()))
+    )
+    assert ((Z != 0).sum(axis=1) <= 7).all()
+    assert (Z != 0).sum(axis=1).mean() > 6.9
+    assert h.shape == Z.shape
+
+
+def test_silent_components_are_revived(request):
+    """Few components stay dead that would without the auxiliary loss."""
+
+    def figures(model, seed):
+        X, _ = dictionary_rows(seed, n=4000)
+        model.fit(X)
+        Z = model.transform(X)
+        return {"dead share": float((Z == 0).all(axis=0).mean())}
+
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(512, penalty="top_k", k=3, batch_size=256),
+        [Claim("dead share", at_most=0.1)],
+        stubs=[SparseAutoencoder(512, penalty="top_k", k=3, alpha=0, batch_size=256)],
+    )
+
+
+def test_report_counts_the_codes():
+    X = digits()
+    model = SparseAutoencoder(50, penalty="l1", alpha=0.3, random_state=0).fit(X)
+    Z = model.transform(X)
+    assert model.mean_active_components_ == (Z != 0).sum(axis=1).mean()
+    assert model.dead_components_ == (Z == 0).all(axis=0).sum()
+    assert model.unexplained_variance_ == pytest.approx(1 - model.score(X), rel=1e-6)
+    assert_allclose(rebuild(model, X), model.reconstruct(X), atol=1e-9)
+
+
+def test_sparse_output_is_the_same_code():
+    X = digits()
+    params = {"penalty": "top_k", "k": 5, "max_epochs": 2, "random_state": 0}
+    dense = SparseAutoencoder(200, **params).fit(X)
+    sparse = SparseAutoencoder(200, sparse_output=True, **params).fit(X)
+    Z = sparse.transform(X)
+    assert Z.format == "csr"
+    assert Z.nnz <= 5 * len(X)
+    assert Z.dtype == np.float64
+    assert_allclose(Z.toarray(), dense.transform(X), atol=1e-12)
+    assert_allclose(sparse.inverse_transform(Z), dense.reconstruct(X), atol=1e-9)
+    assert sparse.transform(X.astype("f4")).dtype == np.float32
