@@ -1,8 +1,12 @@
 """Autoencoders as scikit-learn estimators, trained by skorch and torch."""
 
 from sklearn_ae._autoencoder import Autoencoder
+from sklearn_ae._contractive import ContractiveAutoencoder
+from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise
+from sklearn_ae._denoising import DenoisingAutoencoder
 from sklearn_ae._linear import LinearAutoencoder
-from sklearn_ae._losses import Huber
+from sklearn_ae._losses import Correntropy, Huber
+from sklearn_ae._robust import RobustAutoencoder
 from sklearn_ae._sparse import SparseAutoencoder
 from sklearn_ae.exceptions import DivergenceError
 
@@ -10,8 +14,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Autoencoder",
+    "ContractiveAutoencoder",
+    "Correntropy",
+    "DenoisingAutoencoder",
     "DivergenceError",
+    "GaussianNoise",
     "Huber",
     "LinearAutoencoder",
+    "MaskingNoise",
+    "RobustAutoencoder",
+    "SaltAndPepperNoise",
     "SparseAutoencoder",
 ]

@@ -19,24 +19,21 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from sklearn_ae._building import Building
 from sklearn_ae._input import (
     Array,
-    Moments,
     check_codes,
     check_rows,
     check_training_rows,
     value_range,
 )
-from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
-from sklearn_ae._modules import AutoencoderModule, copy_module
+from sklearn_ae._modules import copy_module
+from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import (
-    SPECS,
-    Parameters,
     resolve_spec,
     uses_all_rows,
 )
-from sklearn_ae._penalties import Penalty, WeightDecay
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
 
@@ -57,59 +54,15 @@ def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
 
 
 class BaseAutoencoder(
-    Parameters,
+    Building,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
 ):
-    """Methods of every estimator; a variant overrides the hooks that build parts."""
+    """Methods of every estimator; a variant overrides hooks, and no method."""
 
-    # Hooks. Each returns what `super()` returns, and what the variant has of its own.
-
-    def _build_module(
-        self, n_features: int, moments: Moments, seed: int
-    ) -> AutoencoderModule:
-        """Build the initialised net."""
-        architecture = resolve_spec("architecture", self.architecture)
-        architecture._validate_params()
-        if self.tied_weights and not architecture.supports_tied_weights:
-            raise ValueError(
-                f"tied_weights=True does not work with architecture={architecture}: "
-                "it has no layers whose transpose is a decoder."
-            )
-        encoder, decoder = architecture.build(
-            n_features,
-            self.n_components,
-            hidden_layer_sizes=self._checked_hidden_layer_sizes(),
-            activation=self.activation,
-            code_activation=self._resolved_code_activation(),
-            tied_weights=self.tied_weights,
-            initialization=self.initialization,
-            seed=seed,
-        )
-        shift = torch.from_numpy(moments.mean.copy())
-        scale = torch.tensor(moments.scale, dtype=torch.float64)
-        reconstruction = self._build_reconstruction(shift, scale)
-        penalties = self._build_penalties(reconstruction)
-        return AutoencoderModule(encoder, decoder, reconstruction, penalties)
-
-    def _resolved_code_activation(self) -> str:
-        """Answer the name of the code's activation."""
-        return self.code_activation
-
-    def _build_reconstruction(
-        self, shift: torch.Tensor, scale: torch.Tensor
-    ) -> Reconstruction:
-        """Build the end of the net: what a reconstruction is, and what it costs."""
-        loss = resolve_spec("loss", self.loss)
-        return loss.build(self.output_activation, shift, scale)
-
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        """Build the further terms of the objective, by name."""
-        if not self.weight_decay:
-            return {}
-        return {"weight_decay": WeightDecay(self.weight_decay)}
+    # Hooks, beside those of `Building`.
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Compute what follows from the trained net and its training rows."""
@@ -192,7 +145,7 @@ class BaseAutoencoder(
         from sklearn_ae._fitting import fitted_attributes, train
 
         X, seen = check_training_rows(
-            self, X, reset=not continues, accept_sparse=self._accepts_sparse()
+            self, X, reset=not continues, accepted=self._accepted()
         )
         previous = self._model if continues else None
         outcome = train(self, X, previous, seen, **options)
@@ -370,7 +323,9 @@ class BaseAutoencoder(
     def __sklearn_tags__(self) -> Tags:
         """Say what kinds of input are accepted."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self._accepts_sparse()
+        accepted = self._accepted()
+        tags.input_tags.sparse = accepted.sparse
+        tags.input_tags.allow_nan = accepted.missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -378,25 +333,20 @@ class BaseAutoencoder(
     def _n_features_out(self) -> int:
         return self._model.n_components
 
-    def _accepts_sparse(self) -> bool:
-        # Asked before parameters are validated, so the name may be wrong.
-        spec = SPECS["architecture"].get(self.architecture, self.architecture)
-        return getattr(spec, "supports_sparse", False)
-
     def _fitted_model(self) -> Model:
         check_is_fitted(self)
         return self._model
 
     def _fitted_rows(self, X: Any) -> tuple[Model, Array]:
         model = self._fitted_model()
-        return model, check_rows(
-            self, X, reset=False, accept_sparse=self._accepts_sparse()
-        )
+        return model, check_rows(self, X, reset=False, accepted=self._accepted())
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:
         """Refuse rows for which the loss has no meaning."""
         loss = resolve_spec("loss", self.loss)
-        if not loss.unit_interval:
+        if not loss.bounded:
             return
-        found = (moments.low, moments.high) if moments else value_range(X)
-        loss.check_range(*found)
+        if moments is None:
+            loss.check_range(*value_range(X))
+        else:
+            loss.check_range(float(moments.low.min()), float(moments.high.max()))

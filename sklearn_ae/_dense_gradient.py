@@ -89,16 +89,24 @@ class DenseGradient:
         self.weights = [owner.weight.detach() for owner in owners]
         self.weight_gradients = [owner.weight.grad for owner in owners]
 
-    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        x: Tensor,
+        weights: Tensor | None = None,
+        drawn: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """Write the gradient for standardised rows; answer the objective's terms.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_models, n_rows, n_features)
+        weights, drawn
+            As in `AutoencoderModule.objective`.
         """
         share = x.new_tensor(1.0 / x.shape[-2])
         # Rows stand side by side: such products are the fastest for wide nets.
-        inputs, arguments, h = [], [], x.mT
+        inputs, arguments = [], []
+        h = self.module.corrupt(x, weights, drawn).mT
         *inner, last = self.layers
         for layer in inner:
             inputs.append(h)
@@ -108,7 +116,7 @@ class DenseGradient:
         inputs.append(h)
         # But for the loss one below the other, as in x.
         a = self.affine(last.bias.mT, h.mT, last.weight.mT)
-        cost, delta = self.reconstruction.with_derivative(a, x, share)
+        cost, delta = self.reconstruction.with_derivative(a, x, share, weights)
         terms = {"reconstruction": cost.mean(-1)}
         by_code = None
         if self.penalties:

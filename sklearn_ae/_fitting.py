@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_ae._input import Array, RowSource, moments
+from sklearn_ae._input import Array, RowSource
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
+from sklearn_ae._moments import moments
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
@@ -81,19 +82,13 @@ def _train(
     task: tuple[Any, dict[str, Any]] | None,
 ) -> Outcome:
     model = _start_model(estimator, X, previous)
-    source = RowSource(
-        X,
-        model.moments.mean,
-        model.moments.scale,
-        next(model.module.parameters()).dtype,
-        model.device,
-    )
+    source = _rows_for(model, X)
     validation = None
     if estimator.early_stopping:
         source, validation = _split(source, estimator.validation_fraction, model.seed)
     net = _build_net(estimator, model, len(source), validation, one_pass)
     if previous is not None:
-        _restore_optimizer(net, previous.optimizer_state)
+        _restore_state(net, previous.training_state)
     if task is not None:
         context, data = task
         watcher = TaskCallbacks(context, estimator, data, _snapshot(model, seen))
@@ -108,10 +103,16 @@ def _train(
         history = []
     model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
-        model.optimizer_state = _keep_optimizer(net)
+        model.training_state = _keep_state(net)
     net.flat_.release()
     set_precision(model.module, torch.float32).eval()
     return Outcome(model, history, interrupt)
+
+
+def _rows_for(model: Model, X: Array) -> RowSource:
+    dtype = next(model.module.parameters()).dtype
+    known = model.moments
+    return RowSource(X, known.mean, known.scale, dtype, model.device, known.has_missing)
 
 
 def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
@@ -127,12 +128,13 @@ def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
 def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
-    found = moments(X)
+    found = moments(X, may_miss=estimator._accepted().missing)
     estimator._check_range(X, found)
     if previous is None:
         seed, n_epochs = draw_seed(estimator.random_state), 0
     else:
-        found, seed, n_epochs = previous.moments, previous.seed, previous.n_epochs
+        found = replace(previous.moments, has_missing=found.has_missing)
+        seed, n_epochs = previous.seed, previous.n_epochs
     module = estimator._build_module(X.shape[1], found, seed)
     if previous is not None:
         _load_weights(module, previous.module)
@@ -156,7 +158,8 @@ def _build_net(
     return AutoencoderNet(
         model.module,
         validation=validation,
-        seed=None if one_pass else model.seed,
+        seed=model.seed,
+        shuffles=not one_pass,
         epochs_before=model.n_epochs,
         optimizer=estimator.optimizer,
         lr=estimator.learning_rate,
@@ -205,16 +208,23 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
         parameter.data.copy_(weights[name].data)
 
 
-def _keep_optimizer(net: AutoencoderNet) -> dict[str, Any] | None:
+def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
     """Copy the optimizer's state, so that a later run continues without a jump."""
     if uses_all_rows(net.optimizer):
         return None
     state = copy.deepcopy(net.optimizer_.state_dict())
-    return {"optimizer": net.optimizer, "state": state}
+    return {
+        "optimizer": net.optimizer,
+        "state": state,
+        "generators": net.streams_.states(),
+    }
 
 
-def _restore_optimizer(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
-    if kept is None or kept["optimizer"] != net.optimizer:
+def _restore_state(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
+    if kept is None:
+        return
+    net.generator_states = kept["generators"]
+    if kept["optimizer"] != net.optimizer:
         return
     groups = net.optimizer_.param_groups
     rates = [group["lr"] for group in groups]

@@ -239,3 +239,14 @@ def binary_cross_entropy_derivative(
 ) -> Tensor:
     """Answer the gradient times p - x."""
     return (torch.sigmoid(logits) - target).mul_(gradient)
+
+
+def multinomial(logits: Tensor, target: Tensor) -> Tensor:
+    """-x log q, q the softmax of the logits, in nats."""
+    return -target * torch.log_softmax(logits, -1)
+
+
+def multinomial_derivative(gradient: Tensor, logits: Tensor, target: Tensor) -> Tensor:
+    """Answer the gradient times q sum(x) - x."""
+    expected = torch.softmax(logits, -1).mul_(target.sum(-1, keepdim=True))
+    return expected.sub_(target).mul_(gradient)

@@ -18,34 +18,78 @@ Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
 
 # Entries read at a time: large enough for the matrix products, small enough for caches.
 _SLICE_ENTRIES = 2**19
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 # scikit-learn's words for it.
-_TOO_LARGE = "Input X contains infinity or a value too large for dtype('{}')."
+TOO_LARGE = "Input X contains infinity or a value too large for dtype('{}')."
 # A file mapped into memory is read batch by batch from this size on.
 _MAPPED_BYTES = 2**28
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """What kinds of rows an estimator accepts: sparse ones, and NaN in them."""
+
+    sparse: bool = False
+    missing: bool = False
+
+
 def check_rows(
-    estimator: BaseEstimator, X: object, *, reset: bool, accept_sparse: bool
+    estimator: BaseEstimator, X: object, *, reset: bool, accepted: Accepted
 ) -> Array:
     """Check X as scikit-learn does, keeping its dtype: rows are cast as they are read.
 
     Returns
     -------
     ndarray or CSR array of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        For X that cannot be used; where NaN is accepted, for a row of nothing else.
     """
     X = validate_data(
         estimator,
         X,
         reset=reset,
-        accept_sparse=("csr", "csc") if accept_sparse else False,
+        accept_sparse=("csr", "csc") if accepted.sparse else False,
         dtype="numeric",
+        ensure_all_finite="allow-nan" if accepted.missing else True,
     )
-    return X.tocsr() if scipy.sparse.issparse(X) else X
+    X = X.tocsr() if scipy.sparse.issparse(X) else X
+    if accepted.missing:
+        refuse_empty("row", count_observed(X)[0])
+    return X
+
+
+def count_observed(X: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Count the entries that are not NaN, of each row and of each column."""
+    by_row = np.full(X.shape[0], X.shape[1])
+    by_column = np.full(X.shape[1], X.shape[0])
+    if X.dtype.kind == "f":
+        for rows in row_slices(*X.shape):
+            part = X[rows]
+            missing = np.isnan(part.toarray() if scipy.sparse.issparse(part) else part)
+            by_row[rows] -= missing.sum(axis=1)
+            by_column -= missing.sum(axis=0)
+    return by_row, by_column
+
+
+def refuse_empty(kind: str, n_observed: np.ndarray) -> None:
+    """Refuse rows, or columns, of which no entry was observed.
+
+    Raises
+    ------
+    ValueError
+    """
+    empty = np.flatnonzero(n_observed == 0)
+    if len(empty):
+        raise ValueError(
+            f"Input X contains NaN only in {kind} {empty[0]}: a {kind} needs at least "
+            "one number."
+        )
 
 
 def check_training_rows(
-    estimator: BaseEstimator, X: object, *, reset: bool, accept_sparse: bool
+    estimator: BaseEstimator, X: object, *, reset: bool, accepted: Accepted
 ) -> tuple[Array, dict[str, object]]:
     """Check X as `check_rows` does, and answer what was seen of it by attribute.
 
@@ -54,7 +98,7 @@ def check_training_rows(
     """
     stand_in = object.__new__(type(estimator))
     stand_in.__dict__.update(vars(estimator))
-    X = check_rows(stand_in, X, reset=reset, accept_sparse=accept_sparse)
+    X = check_rows(stand_in, X, reset=reset, accepted=accepted)
     names = ("n_features_in_", "feature_names_in_")
     return X, {name: v for name, v in vars(stand_in).items() if name in names}
 
@@ -104,70 +148,11 @@ def row_slices(n_rows: int, n_features: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_rows))
 
 
-@dataclass(frozen=True)
-class Moments:
-    """What one pass over the training rows tells, in float64.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (n_features,)
-    variance : float
-        Mean squared distance of the rows from their mean; 0 where it is rounding.
-    low, high : float
-        The smallest and the largest value.
-    """
-
-    mean: np.ndarray
-    variance: float
-    low: float
-    high: float
-
-    @property
-    def scale(self) -> float:
-        """Root mean square deviation per entry, 1 where the rows do not differ."""
-        return math.sqrt(self.variance / len(self.mean)) if self.variance else 1.0
-
-
-def moments(X: Array) -> Moments:
-    """Pass once over the rows.
-
-    The update is that of Chan, Golub and LeVeque (1983), which does not cancel for data
-    far from zero.
-
-    Raises
-    ------
-    ValueError
-        If X holds values that float32 cannot.
-    """
-    n_seen, mean, spread = 0, np.zeros(X.shape[1]), 0.0
-    low, high = math.inf, -math.inf
-    for rows in row_slices(*X.shape):
-        part = read_rows(X, rows, np.dtype(np.float64))
-        low, high = min(low, float(part.min())), max(high, float(part.max()))
-        if max(high, -low) > _FLOAT32_MAX:
-            raise ValueError(_TOO_LARGE.format("float32"))
-        part_mean = part.mean(axis=0)
-        part -= part_mean
-        n_part, gap = len(part), part_mean - mean
-        total = n_seen + n_part
-        # Not by inner products, whose rounding depends on the number of threads.
-        spread += float(np.einsum("ij,ij->", part, part))
-        spread += float(np.square(gap).sum()) * n_seen * n_part / total
-        mean += gap * (n_part / total)
-        n_seen = total
-    variance = spread / n_seen
-    # What constant columns leave behind when their mean is subtracted.
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
-    if variance <= float(np.square(rounding).sum()):
-        variance = 0.0
-    return Moments(mean, variance, low, high)
-
-
 def value_range(X: Array) -> tuple[float, float]:
     """Answer the smallest and the largest value."""
     ends = np.array(
         [
-            (part.min(), part.max())
+            (np.nanmin(part), np.nanmax(part))
             for part in (read_rows(X, rows, X.dtype) for rows in row_slices(*X.shape))
         ]
     )
@@ -184,7 +169,7 @@ def check_finite(values: Tensor) -> Tensor:
     """
     # Their sum tells in one pass, except where finite values add up to infinity.
     if not math.isfinite(values.sum()) and not bool(torch.isfinite(values).all()):
-        raise ValueError(_TOO_LARGE.format(str(values.dtype).removeprefix("torch.")))
+        raise ValueError(TOO_LARGE.format(str(values.dtype).removeprefix("torch.")))
     return values
 
 
@@ -209,6 +194,8 @@ class RowSource:
     scale : float
     dtype : torch.dtype
     device : torch.device
+    has_missing : bool, default=False
+        Whether entries may be NaN.
     """
 
     def __init__(
@@ -218,8 +205,10 @@ class RowSource:
         scale: float,
         dtype: torch.dtype,
         device: torch.device,
+        has_missing: bool = False,
     ) -> None:
         self.n_features = X.shape[1]
+        self.has_missing = has_missing
         self._X, self._shift, self._scale = X, shift, scale
         self._dtype, self._device = dtype, device
         self._index: np.ndarray | None = None
@@ -254,7 +243,14 @@ class RowSource:
 
     def like(self, X: Array) -> RowSource:
         """Answer a source of other rows, standardised in the same way."""
-        return RowSource(X, self._shift, self._scale, self._dtype, self._device)
+        return RowSource(
+            X,
+            self._shift,
+            self._scale,
+            self._dtype,
+            self._device,
+            self.has_missing,
+        )
 
     def subset(self, index: np.ndarray) -> RowSource:
         """Answer a source of the rows of an index array."""

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from sklearn_ae._input import (
     Array,
-    Moments,
     check_finite,
     compute_dtype,
     read_rows,
@@ -22,6 +21,7 @@ from sklearn_ae._input import (
     view_rows,
 )
 from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
+from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
 from sklearn_ae._torch import available_devices, evaluation
 
@@ -56,8 +56,8 @@ class Model:
         Epochs trained, which is also how far those streams have been used.
     residual_variance : ndarray of shape (n_features,) or None
         Of the training rows, where a latent density makes use of it.
-    optimizer_state : dict or None
-        Of a fit that may continue; in memory only.
+    training_state : dict or None
+        Of the optimizer and the generators, where a fit may continue; in memory only.
     """
 
     module: AutoencoderModule
@@ -67,7 +67,7 @@ class Model:
     seed: int
     n_epochs: int
     residual_variance: np.ndarray | None = None
-    optimizer_state: dict[str, Any] | None = None
+    training_state: dict[str, Any] | None = None
     _twins: dict[torch.dtype, _Twin] = field(default_factory=dict)
 
     def encode(self, X: Array) -> np.ndarray:
@@ -88,11 +88,13 @@ class Model:
 
     def squared_residuals(self, X: Array) -> np.ndarray:
         """Mean squared residual of each feature over the rows."""
-        total = np.zeros(X.shape[1])
+        total, n_observed = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         for rows in row_slices(*X.shape):
             part = read_rows(X, rows, np.dtype(np.float64))
-            total += np.square(part - self.reconstruct(part)).sum(axis=0)
-        return total / X.shape[0]
+            squares = np.square(part - self.reconstruct(part))
+            total += np.nansum(squares, axis=0)
+            n_observed += np.isfinite(squares).sum(axis=0)
+        return total / np.maximum(n_observed, 1)
 
     def sample(
         self, Z: np.ndarray, generator: torch.Generator, observation_noise: bool
@@ -149,7 +151,7 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         """Keep weights as numpy arrays: they load without CUDA, and nothing else does.
 
-        The optimizer's state and the copies in other precisions stay behind.
+        The state of the training and the copies in other precisions stay behind.
         """
         module = copy_module(self.module).cpu()
         arrays = {
@@ -159,7 +161,7 @@ class Model:
             **vars(self),
             "module": (module.to("meta"), arrays),
             "device": str(self.device),
-            "optimizer_state": None,
+            "training_state": None,
             "_twins": {},
         }
 
@@ -188,4 +190,8 @@ def named_tensors(module: torch.nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _squared_error(module: AutoencoderModule, x: Tensor) -> Tensor:
-    return module(x).sub_(x).double().square_().sum(-1)
+    squares = module(x).sub_(x).double().square_()
+    if not module.may_miss:
+        return squares.sum(-1)
+    # The mean over what was observed stands for the rest.
+    return squares.nanmean(-1) * x.shape[-1]

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._losses import Reconstruction
+from sklearn_ae._penalties import Pass
+from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._threads import one_thread
 
 
@@ -29,6 +30,10 @@ class AutoencoderModule(nn.Module):
         What turns those into `x_hat`, and what `x_hat` costs.
     penalties : dict of str to Penalty
         Further terms of the objective by name.
+    corruption : Corruption or None, default=None
+        What happens to the rows that the encoder gets in training.
+    may_miss : bool, default=False
+        Whether NaN in rows stands for missing entries; the encoder gets 0 for them.
     """
 
     def __init__(
@@ -37,12 +42,16 @@ class AutoencoderModule(nn.Module):
         decoder: nn.Module,
         reconstruction: Reconstruction,
         penalties: dict[str, nn.Module],
+        corruption: nn.Module | None = None,
+        may_miss: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction = reconstruction
         self.penalties = nn.ModuleDict(penalties)
+        self.corruption = corruption
+        self.may_miss = may_miss
 
     def standardize(self, x: Tensor) -> Tensor:
         """Subtract the shift and divide by the scale."""
@@ -51,7 +60,8 @@ class AutoencoderModule(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows of shape (n_rows, n_features) to (n_rows, n_components)."""
-        return self.encoder(self.standardize(x))
+        x = self.standardize(x)
+        return self.encoder(x.nan_to_num_(0.0) if self.may_miss else x)
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes of shape (n_rows, n_components) to (n_rows, n_features)."""
@@ -66,13 +76,53 @@ class AutoencoderModule(nn.Module):
         """Factor that turns a term of the objective into data units."""
         return self.reconstruction.unit
 
-    def objective(self, x: Tensor) -> dict[str, Tensor]:
-        """Terms of the objective for standardised rows, divided by `unit`."""
-        z = self.encoder(x)
-        terms = {"reconstruction": self.reconstruction(self.decoder(z), x).mean(-1)}
+    def random_parts(self) -> dict[str, nn.Module]:
+        """Parts of the objective that have to draw for each batch, by name."""
+        parts = {"corruption": self.corruption, **dict(self.penalties.items())}
+        return {name: part for name, part in parts.items() if hasattr(part, "draw")}
+
+    def corrupt(
+        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
+    ) -> Tensor:
+        """Answer what the encoder gets of standardised rows in training."""
+        if self.corruption is None:
+            return x
+        seen = self.corruption(x, drawn["corruption"])
+        return seen if weights is None else seen.masked_fill(weights == 0, 0.0)
+
+    def objective(
+        self,
+        x: Tensor,
+        weights: Tensor | None = None,
+        drawn: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Terms of the objective for standardised rows, divided by `unit`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            With 0 for missing entries.
+        weights : Tensor of shape (n_rows, n_features) or None, default=None
+            What each entry counts; None where none is missing.
+        drawn : dict of str to Tensor, default=None
+            What each of the `random_parts` has drawn for these rows.
+        """
+        drawn = drawn or {}
+        seen = self.corrupt(x, weights, drawn)
+        z = self.encoder(seen)
+        cost = self.reconstruction(self.decoder(z), x, weights)
+        terms = {"reconstruction": cost.mean(-1)}
+        rows = Pass(x, seen, z, weights, drawn)
         for name, penalty in self.penalties.items():
-            terms[name] = penalty(self, x, x, z) / self.unit
+            terms[name] = penalty(self, rows) / self.unit
         return terms
+
+
+def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Answer rows with 0 for NaN, and weights n_features / observed for the others."""
+    observed = x.isfinite()
+    n_observed = observed.sum(-1, keepdim=True)
+    return x.nan_to_num(0.0), observed * (x.shape[-1] / n_observed).to(x.dtype)
 
 
 def copy_module(module: nn.Module) -> nn.Module:

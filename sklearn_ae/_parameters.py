@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._losses import LOSSES, Loss
@@ -31,7 +32,11 @@ from sklearn_ae.architectures import ARCHITECTURES
 from sklearn_ae.architectures._base import Architecture
 
 # Parameters whose value may be a spec; a name stands for one at its defaults.
-SPECS: dict[str, dict[str, type]] = {"architecture": ARCHITECTURES, "loss": LOSSES}
+SPECS: dict[str, dict[str, type]] = {
+    "architecture": ARCHITECTURES,
+    "loss": LOSSES,
+    "noise": NOISES,
+}
 
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
@@ -64,8 +69,9 @@ class Parameters:
         Whether the decoder's weights are the encoder's, transposed.
     loss : str or spec, default="squared_error"
         Cost of a reconstruction, summed over features: "squared_error",
-        "absolute_error", "huber" (or `Huber(delta)`) or "binary_cross_entropy" (in
-        nats, for X in [0, 1]).
+        "absolute_error", "huber" (or `Huber(delta)`), "correntropy" (or
+        `Correntropy(kernel_width)`), "binary_cross_entropy" (in nats, for X in [0, 1])
+        or "multinomial" (in nats, for counts or proportions; softmax output).
     initialization : "auto" or float, default="auto"
         Standard deviation of the initial weights; "auto" chooses it for each layer by
         its activation and width.

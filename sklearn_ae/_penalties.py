@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,30 @@ from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_de
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
+
+
+class Pass(NamedTuple):
+    """Rows on their way through the net, standardised.
+
+    Attributes
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+        What is to be reconstructed.
+    seen : Tensor of shape (n_rows, n_features)
+        What the encoder gets.
+    z : Tensor of shape (n_rows, n_components)
+        The codes.
+    weights : Tensor of shape (n_rows, n_features) or None
+        What each entry of `x` counts, where some are missing.
+    drawn : dict of str to Tensor
+        What is random, by the name of the part that needs it.
+    """
+
+    x: Tensor
+    seen: Tensor
+    z: Tensor
+    weights: Tensor | None
+    drawn: dict[str, Tensor]
 
 
 @dataclass
@@ -47,19 +72,8 @@ class Penalty(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
-        """Answer the penalty of a net.
-
-        Parameters
-        ----------
-        net : AutoencoderModule
-        x : Tensor of shape (n_rows, n_features)
-            Standardised rows.
-        seen : Tensor of shape (n_rows, n_features)
-            The same as the encoder saw them.
-        z : Tensor of shape (n_rows, n_components)
-            Their codes.
-        """
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of an `AutoencoderModule` for some rows."""
 
 
 class WeightDecay(Penalty):
@@ -74,7 +88,7 @@ class WeightDecay(Penalty):
         super().__init__()
         self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
 
-    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the weights of `net`."""
         return self.weight * sum(_squared_norm(w) for w in weights_of(net))
 
@@ -108,9 +122,9 @@ class KLSparsity(Penalty):
     def _mean(self, z: Tensor) -> Tensor:
         return (z.mean(-2) - self.low) / (1 - self.low)
 
-    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes."""
-        divergence = bernoulli_divergence(self.rho[..., None], self._mean(z))
+        divergence = bernoulli_divergence(self.rho[..., None], self._mean(rows.z))
         return self.alpha * divergence.sum(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:
@@ -145,10 +159,10 @@ class L1Sparsity(Penalty):
         super().__init__()
         self.register_buffer("strength", torch.tensor(alpha * scale).double())
 
-    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
         norms = net.decoder[0].directions.norm(dim=-1)
-        return self.strength * (z.abs().mean(-2) * norms).sum(-1)
+        return self.strength * (rows.z.abs().mean(-2) * norms).sum(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the codes and by the directions; answer the term."""
@@ -197,12 +211,13 @@ class Revival(Penalty):
         self.largest = TopK(k)
         self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
 
-    def forward(self, net: nn.Module, x: Tensor, seen: Tensor, z: Tensor) -> Tensor:
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the cost of reconstructions with silent components."""
         encoder, _ = net.encoder
-        is_silent = (z == 0).all(-2, keepdim=True).to(z.dtype)
-        silent = self.largest(encoder(seen) * is_silent)
-        cost = net.reconstruction(net.decoder(z.detach() + silent), x).mean(-1)
+        is_silent = (rows.z == 0).all(-2, keepdim=True).to(rows.z.dtype)
+        silent = self.largest(encoder(rows.seen) * is_silent)
+        a = net.decoder(rows.z.detach() + silent)
+        cost = net.reconstruction(a, rows.x, rows.weights).mean(-1)
         return self.alpha * net.unit * cost * is_silent.amax()
 
 

@@ -16,11 +16,12 @@ from torch import nn
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._input import Array, Moments, row_slices
-from sklearn_ae._losses import Reconstruction
+from sklearn_ae._input import Array, row_slices
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._moments import Moments
 from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival, TopK
+from sklearn_ae._reconstruction import Reconstruction
 
 # The share of the auxiliary loss, and of the components that take part in it (Gao et
 # al. 2024).

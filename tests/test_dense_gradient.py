@@ -7,12 +7,18 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from sklearn_ae import Autoencoder, Huber, LinearAutoencoder, SparseAutoencoder
+from sklearn_ae import (
+    Autoencoder,
+    Correntropy,
+    Huber,
+    LinearAutoencoder,
+    SparseAutoencoder,
+)
 from sklearn_ae._dense_gradient import DenseGradient, supports
 from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._input import moments
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._modules import set_precision
+from sklearn_ae._moments import moments
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.net import AutoencoderNet
 
@@ -24,6 +30,8 @@ ROWS = {
     "absolute_error": (REAL, [*ACTIVATIONS]),
     "huber": (REAL, [*ACTIVATIONS]),
     "binary_cross_entropy": (UNIT, ["auto", "logistic"]),
+    "multinomial": (UNIT, ["auto"]),
+    "correntropy": (REAL, [*ACTIVATIONS]),
 }
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 CASES = [
@@ -36,6 +44,8 @@ CASES = [
     ),
     (Huber(delta=0.05), {}),
     (Huber(delta=50.0), {}),
+    (Correntropy(kernel_width=0.3), {}),
+    (Correntropy(kernel_width=9.0), {}),
 ]
 
 

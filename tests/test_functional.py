@@ -96,7 +96,7 @@ def test_activation_is_its_formula(name, dtype):
 
 @pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"binary"}))
 def test_derivative_of_activation_is_the_difference_quotient(name):
-    function, derivative, _ = ACTIVATIONS[name]
+    function, derivative, *_ = ACTIVATIONS[name]
     a = arguments()
     gradient = torch.linspace(-2, 2, len(a), dtype=torch.float64)
     answer = derivative(gradient, a, function(a))
@@ -105,7 +105,7 @@ def test_derivative_of_activation_is_the_difference_quotient(name):
 
 @pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"binary"}))
 def test_derivative_of_activation_passes_gradcheck(name):
-    function, derivative, _ = ACTIVATIONS[name]
+    function, derivative, *_ = ACTIVATIONS[name]
 
     class Function(torch.autograd.Function):
         @staticmethod
@@ -126,7 +126,7 @@ def test_derivative_of_activation_passes_gradcheck(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_derivative_of_activation_is_autograd(name, dtype):
     """At the kink too: both take the same side."""
-    function, derivative, _ = ACTIVATIONS[name]
+    function, derivative, *_ = ACTIVATIONS[name]
     a = torch.cat([arguments(), torch.zeros(1), torch.tensor([-80.0, 80.0])]).to(dtype)
     gradient = torch.linspace(-2, 2, len(a), dtype=dtype)
     (expected,) = torch.autograd.grad(function(a.requires_grad_()), a, gradient)
@@ -137,7 +137,7 @@ def test_derivative_of_activation_is_autograd(name, dtype):
 
 def test_binary_is_a_step_with_a_straight_through_gradient():
     """The value is exactly 0 or 1; the gradient is the logistic function's."""
-    function, derivative, _ = ACTIVATIONS["binary"]
+    function, derivative, *_ = ACTIVATIONS["binary"]
     for dtype in (torch.float32, torch.float64):
         a = arguments().to(dtype).requires_grad_()
         h = function(a)
@@ -154,7 +154,7 @@ def test_binary_is_a_step_with_a_straight_through_gradient():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_is_finite_far_out(name):
-    function, derivative, _ = ACTIVATIONS[name]
+    function, derivative, *_ = ACTIVATIONS[name]
     a = torch.tensor([-1e4, -90.0, 90.0, 1e4])
     h = function(a)
     assert torch.isfinite(h).all()

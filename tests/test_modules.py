@@ -8,9 +8,9 @@ from scipy.special import expit, huber, xlog1py, xlogy
 
 from sklearn_ae import Autoencoder, LinearAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._input import moments
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._modules import in_precision, set_precision
+from sklearn_ae._moments import moments
 
 COSTS = {
     "squared_error": lambda x, x_hat: np.square(x - x_hat),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sklearn_ae import _dense_gradient
 from sklearn_ae._input import RowSource, slice_size
-from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop
@@ -27,6 +27,7 @@ from sklearn_ae._training.optimizers import (
     make_schedule,
     step_schedule,
 )
+from sklearn_ae._training.streams import Streams
 from sklearn_ae.exceptions import DivergenceError
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -68,8 +69,12 @@ class AutoencoderNet(NeuralNet):
     module : AutoencoderModule
     validation : RowSource or None
         Held-out rows. With them training stops early and the best weights are kept.
-    seed : int or None
-        Where the order of the rows comes from; None takes them as they come.
+    seed : int
+        Where everything random comes from.
+    shuffles : bool, default=True
+        Whether the order of the rows is random.
+    generator_states : dict of str to Tensor, default=None
+        Where the generators of an earlier fit have stopped.
     epochs_before : int
         Epochs that this seed has served in earlier fits of the same model.
     optimizer, lr, schedule, max_epochs, batch_size, tol, n_iter_no_change, callbacks
@@ -81,7 +86,9 @@ class AutoencoderNet(NeuralNet):
         module: AutoencoderModule,
         *,
         validation: RowSource | None = None,
-        seed: int | None = None,
+        seed: int = 0,
+        shuffles: bool = True,
+        generator_states: dict[str, Tensor] | None = None,
         epochs_before: int = 0,
         schedule: Any = None,
         tol: float = 0.0,
@@ -94,6 +101,8 @@ class AutoencoderNet(NeuralNet):
         self.use_caching = False
         self.validation = validation
         self.seed = seed
+        self.shuffles = shuffles
+        self.generator_states = generator_states
         self.epochs_before = epochs_before
         self.schedule = schedule
         self.tol = tol
@@ -121,11 +130,20 @@ class AutoencoderNet(NeuralNet):
         )
         return self
 
-    def _autograd(self, x: Tensor) -> dict[str, Tensor]:
+    def _autograd(
+        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         self.flat_.zero_gradient()
-        terms = self.module_.objective(x)
+        terms = self.module_.objective(x, weights, drawn)
         sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
+
+    def _make_streams(self, use: str, epoch: int = 0) -> Streams:
+        parts = self.module_.random_parts()
+        return Streams(parts, self.seed, use, epoch, self.flat_.vector.device)
+
+    def _split_missing(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        return split_missing(x) if self.source_.has_missing else (x, None)
 
     def get_dataset(self, X: Any, y: Any = None) -> RowSource:
         """Answer the rows as a source; an array is standardised like training rows."""
@@ -135,7 +153,8 @@ class AutoencoderNet(NeuralNet):
         """Answer the batches of a source, in random order for training."""
         if not training or self._sums_all_rows:
             return self._slices(dataset)
-        return Batches(dataset, self.batch_size, self.seed, self.epochs_before)
+        seed = self.seed if self.shuffles else None
+        return Batches(dataset, self.batch_size, seed, self.epochs_before)
 
     def _slices(self, dataset: RowSource) -> Batches:
         return Batches(dataset, slice_size(dataset.n_features), seed=None)
@@ -146,6 +165,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
+        x, _ = self._split_missing(x)
         return self.module_.decode(self.module_.encoder(x))
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -182,6 +202,8 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.source_ = X
+        self.streams_ = self._make_streams("training", self.epochs_before)
+        self.streams_.restore(self.generator_states or {})
         self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
         self.least_: dict[str, float] = {}
         self.exhausted_ = False
@@ -249,14 +271,14 @@ class AutoencoderNet(NeuralNet):
         update: Callable[[], Any] = getattr(
             self.optimizer_, "update", self.optimizer_.step
         )
-        gradient, add = self.gradient_, sums.add
+        gradient, draw, add = self.gradient_, self.streams_.draw, sums.add
         watched = self._listens(*_BATCH_EVENTS)
         self.module_.train()
         for batch in batches:
-            x = batch[0]
+            x, weights = self._split_missing(batch[0])
             if watched:
                 self.notify("on_batch_begin", batch=batch, training=True)
-            terms = gradient(x)
+            terms = gradient(x, weights, draw(x))
             if watched:
                 self._notify_gradient(batch)
             update()
@@ -275,14 +297,18 @@ class AutoencoderNet(NeuralNet):
 
     def _lbfgs_epoch(self, batches: Batches, sums: TermSums) -> None:
         """One step of L-BFGS: at most 20 iterations on the objective of all rows."""
-        vector = self.flat_.vector
-        n_rows = len(batches.source)
+        vector, streams = self.flat_.vector, self.streams_
+        n_rows, states = len(batches.source), self.streams_.states()
 
         def closure() -> Tensor:
             total, loss = torch.zeros_like(vector), 0.0
-            for x, _ in batches:
+            # The same noise throughout the step: the line search compares.
+            streams.restore(states)
+            for batch, _ in batches:
+                x, weights = self._split_missing(batch)
                 share = x.shape[0] / n_rows
-                loss = loss + share * sum(self.gradient_(x).values())
+                terms = self.gradient_(x, weights, streams.draw(x))
+                loss = loss + share * sum(terms.values())
                 total.add_(vector.grad, alpha=share)
             vector.grad.copy_(total)
             return loss
@@ -303,12 +329,15 @@ class AutoencoderNet(NeuralNet):
             state["n_iter"] - used[0] < group["max_iter"]
             and state["func_evals"] - used[1] < group["max_eval"]
         )
-        self._sum_terms(batches, sums)
+        streams.restore(states)
+        self._sum_terms(batches, streams, sums)
 
-    def _sum_terms(self, batches: Batches, sums: TermSums) -> None:
+    def _sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
         with torch.no_grad():
-            for x, _ in batches:
-                sums.add(self.module_.objective(x), x.shape[0])
+            for batch, _ in batches:
+                x, weights = self._split_missing(batch)
+                terms = self.module_.objective(x, weights, streams.draw(x))
+                sums.add(terms, x.shape[0])
 
     def _record(self, sums: TermSums) -> None:
         """Read the epoch's sums, once, and write their means into the history."""
@@ -328,7 +357,9 @@ class AutoencoderNet(NeuralNet):
     def _mean_objective(self, source: RowSource) -> float:
         self.module_.eval()
         sums = TermSums()
-        self._sum_terms(self._slices(source), sums)
+        # The same noise each time: epochs are compared.
+        streams = self._make_streams("validation")
+        self._sum_terms(self._slices(source), streams, sums)
         return sum(sums.means(self.module_.unit).values())
 
     def _validate(self) -> None:

@@ -13,12 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
 
 import sklearn_ae
-from sklearn_ae import Autoencoder, Huber, LinearAutoencoder, SparseAutoencoder
+from sklearn_ae import (
+    Autoencoder,
+    Correntropy,
+    Huber,
+    LinearAutoencoder,
+    SparseAutoencoder,
+)
 from sklearn_ae.architectures import Dense
 
 N_ROWS, N_FEATURES = 60, 6
@@ -48,6 +55,8 @@ class Row:
         Whether sparse rows are accepted.
     shift_scale : bool
         Whether a shift and a scale of X leave the score as it is.
+    missing : bool
+        Whether NaN stands for a missing entry.
     stopping_early : dict
         Arguments with which early stopping ends the fit before `max_epochs`.
     """
@@ -61,6 +70,7 @@ class Row:
     wide: tuple[dict[str, Any], ...]
     sparse: bool
     shift_scale: bool
+    missing: bool = False
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
             "early_stopping": True,
@@ -79,6 +89,11 @@ class Row:
         return self.cls(*n_components, **{"random_state": 0, **self.fast, **params})
 
 
+def flipped_signs(X: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """Flip the signs of some entries: a noise of one's own."""
+    return X * random_state.choice([-1, 1], X.shape, p=[0.1, 0.9])
+
+
 ROWS = [
     Row(
         Autoencoder,
@@ -88,6 +103,8 @@ ROWS = [
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
             "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2},
             "huber": {"loss": Huber(delta=0.1), "optimizer": "sgd", "batch_size": 7},
+            "multinomial": {"loss": "multinomial", "code_activation": "tanh"},
+            "correntropy": {"loss": Correntropy(kernel_width=0.5)},
             "absolute": {"loss": "absolute_error", "activation": "binary"},
             "autograd": {"optimizer": partial(torch.optim.AdamW, amsgrad=True)},
             "schedule": {"learning_rate_schedule": "cosine", "optimizer": "rmsprop"},
@@ -171,10 +188,103 @@ ROWS = [
         # The weight of the penalty has units.
         shift_scale=False,
     ),
+    Row(
+        ContractiveAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "one layer": {"hidden_layer_sizes": (), "code_activation": "logistic"},
+            "projected": {"n_projections": 2},
+            "linear": {
+                "hidden_layer_sizes": (),
+                "tied_weights": True,
+                "optimizer": "lbfgs",
+                "max_epochs": 2,
+            },
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={
+            "hidden_layer_sizes": (64,),
+            "max_epochs": 12,
+            "n_components": 8,
+            "alpha": 1e-4,
+        },
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "n_projections": 1,
+                "batch_size": 300,
+                "max_epochs": 2,
+            },
+            {
+                "hidden_layer_sizes": (),
+                "n_components": 200,
+                "code_activation": "tanh",
+                "batch_size": 300,
+                "max_epochs": 2,
+            },
+        ),
+        sparse=True,
+        shift_scale=False,
+    ),
+    Row(
+        DenoisingAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "gaussian": {"noise": GaussianNoise(), "noise_level": 0.1},
+            "salt_and_pepper": {"noise": "salt_and_pepper", "activation": "tanh"},
+            "function": {"noise": flipped_signs},
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2},
+            "autograd": {"optimizer": partial(torch.optim.AdamW, amsgrad=True)},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 2,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+        missing=True,
+    ),
+    Row(
+        RobustAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "width": {"kernel_width": 0.5},
+            "tied": {"tied_weights": True, "weight_decay": 1e-3},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e8, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 2,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+    ),
 ]
 
 # Public classes that are no estimators: parts that are passed in, and errors.
-SPECS = [Huber, Dense]
+SPECS = [
+    Correntropy,
+    Dense,
+    GaussianNoise,
+    Huber,
+    MaskingNoise,
+    SaltAndPepperNoise,
+]
 ERRORS = [sklearn_ae.DivergenceError]
 
 
@@ -217,10 +327,15 @@ def weights(estimator: Any) -> dict[str, np.ndarray]:
     return {name: p.detach().numpy() for name, p in parameters}
 
 
+def dense(Z: Any) -> np.ndarray:
+    """Answer codes as an ndarray, also where `transform` answers sparse ones."""
+    return Z.toarray() if scipy.sparse.issparse(Z) else np.asarray(Z)
+
+
 def answers(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     """Answer what every method that looks at rows says of X."""
     return {
-        "transform": estimator.transform(X),
+        "transform": dense(estimator.transform(X)),
         "reconstruct": estimator.reconstruct(X),
         "reconstruction_error": estimator.reconstruction_error(X),
         "score_samples": estimator.score_samples(X),

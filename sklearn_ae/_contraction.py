@@ -1,0 +1,98 @@
+"""Penalties on the Jacobian of the encoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae._functional import ACTIVATIONS, linear
+from sklearn_ae._penalties import Pass, Penalty
+from sklearn_ae.architectures._dense import DenseLayer
+
+
+class Contraction(Penalty):
+    r"""Squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).
+
+    .. math:: \alpha \, \|J_f(x)\|_F^2
+
+    in data units, with the mean over the batch's rows.
+
+    Parameters
+    ----------
+    alpha : float
+    scale : float
+        What turns standardised rows into data units.
+    """
+
+    strength: Tensor
+
+    def __init__(self, alpha: float, scale: float) -> None:
+        super().__init__()
+        strength = torch.tensor(alpha / scale**2, dtype=torch.float64)
+        self.register_buffer("strength", strength)
+
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of the encoder at what it has seen."""
+        return self.strength * self._squared_norm(net.encoder, rows).mean(-1)
+
+    def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
+        return jacobian_norm(encoder, rows.seen, rows.z)
+
+
+class ProjectedContraction(Contraction):
+    """The same, estimated without bias from random projections (Hutchinson 1990).
+
+    Parameters
+    ----------
+    alpha, scale : float
+    n_projections : int
+    n_components : int
+    """
+
+    def __init__(
+        self, alpha: float, scale: float, n_projections: int, n_components: int
+    ) -> None:
+        super().__init__(alpha, scale)
+        self.n_projections, self.n_components = n_projections, n_components
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw directions of signs, (n_projections, n_rows, n_components)."""
+        shape = (self.n_projections, x.shape[-2], self.n_components)
+        signs = torch.empty(shape, dtype=x.dtype, device=x.device)
+        return signs.bernoulli_(0.5, generator=generator).mul_(2.0).sub_(1.0)
+
+    def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
+        directions = rows.drawn["contraction"]
+        return _pulled_back(encoder, rows.seen, directions).mean(0)
+
+
+def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
+    """Answer the squared Frobenius norm of the Jacobian of each row's code.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+    x : Tensor of shape (n_rows, n_features)
+    z : Tensor of shape (n_rows, n_components)
+        The codes of `x`.
+    """
+    layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
+    if len(layers) == 1 and isinstance(layers[0], DenseLayer):
+        layer = layers[0]
+        a = linear(x, layer.weight, layer.bias)
+        activation = ACTIVATIONS[layer.activation]
+        slope = activation.derivative(torch.ones_like(z), a, z)
+        return slope.square() @ layer.weight.square().sum(-1)
+    n_components = z.shape[-1]
+    units = torch.eye(n_components, dtype=z.dtype, device=z.device)
+    directions = units.unsqueeze(1).expand(-1, z.shape[-2], -1)
+    return _pulled_back(encoder, x, directions).sum(0)
+
+
+def _pulled_back(encoder: nn.Module, x: Tensor, directions: Tensor) -> Tensor:
+    """Answer ||J' v||^2 of each direction and row, (n_directions, n_rows)."""
+    # Reverse mode, and unlike `autograd.grad` it works where gradients are off.
+    _, pull_back = torch.func.vjp(encoder, x)
+    if len(directions) == 1:
+        return pull_back(directions[0])[0].square().sum(-1).unsqueeze(0)
+    return torch.func.vmap(lambda v: pull_back(v)[0].square().sum(-1))(directions)

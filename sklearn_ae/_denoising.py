@@ -1,0 +1,139 @@
+"""The denoising autoencoder: it repairs rows that were corrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._corruption import NOISES, CallableCorruption, Corruption, Noise
+from sklearn_ae._moments import Moments
+from sklearn_ae._parameters import resolve_spec
+
+
+def _adds_gaussian_noise(estimator: DenoisingAutoencoder) -> bool:
+    if estimator.noise_level == 0:
+        return False
+    noise = estimator.noise
+    return noise == "gaussian" or getattr(noise, "name", None) == "gaussian"
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    r"""Autoencoder that gets corrupted rows and has to answer the clean ones.
+
+    .. math:: \min_{f, g} \mathbb{E}_{\tilde x \sim q(\tilde x | x)}
+              \frac{1}{n} \sum_x \|x - g(f(\tilde x))\|^2
+
+    Each presentation of a row has noise of its own. `transform`, `reconstruct` and the
+    scores add none: `reconstruct` removes what noise there is in X. NaN stands for a
+    missing entry: the net gets the feature's training mean for it, as for a masked one,
+    and errors are taken over what was observed, times n_features / observed.
+
+    `score` measures how rows are reconstructed as they are, so it prefers the least
+    `noise_level`: choose it by :func:`sklearn_ae.metrics.make_denoising_scorer`, by
+    :func:`sklearn_ae.metrics.make_probe_scorer`, or by a classifier at the end of a
+    pipeline.
+
+    Parameters
+    ----------
+    noise : str, noise object or callable, default="masking"
+        "masking" (entries become the feature's mean, or see :class:`MaskingNoise`),
+        "gaussian" (added), "salt_and_pepper" (entries become the feature's training
+        minimum or maximum), or a function ``noise(X, random_state)`` of rows in data
+        units and a `RandomState` that answers the corrupted rows.
+    noise_level : float, default=0.25
+        Probability that an entry is hit; of "gaussian", the standard deviation in
+        units of X. A function has no use for it, but at 0 there is no noise.
+
+    See Also
+    --------
+    sklearn_ae.metrics.make_denoising_scorer : Scores what noise is removed.
+
+    References
+    ----------
+    P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol. Stacked
+    denoising autoencoders: learning useful representations in a deep network with a
+    local denoising criterion. JMLR 11 (2010).
+
+    P. Vincent. A connection between score matching and denoising autoencoders. Neural
+    Computation 23 (2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import DenoisingAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> denoising = DenoisingAutoencoder(16, max_epochs=20, random_state=0).fit(X)
+    >>> X[0, 20] = np.nan
+    >>> bool(np.isnan(denoising.impute(X)).any())
+    False
+    """
+
+    noise: str | Noise | Callable[..., ArrayLike] = "masking"
+    noise_level: float = 0.25
+
+    _parameter_constraints = {
+        "noise": [StrOptions(set(NOISES)), Noise, callable],
+        "noise_level": [Interval(Real, 0, None, closed="left")],
+    }
+    _may_miss = True
+
+    def _build_corruption(self, moments: Moments) -> Corruption | None:
+        if not self.noise_level:
+            return super()._build_corruption(moments)
+        noise = resolve_spec("noise", self.noise)
+        if isinstance(noise, Noise):
+            noise.check_level(self.noise_level)
+            return noise.build(self.noise_level, moments, moments.mean, moments.scale)
+        shift, scale = torch.from_numpy(moments.mean.copy()), moments.scale
+        return CallableCorruption(noise, shift, torch.tensor(scale).double())
+
+    def impute(self, X: Any) -> np.ndarray:
+        """Fill in missing entries.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            With NaN where an entry is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            X, with the reconstruction in place of NaN.
+        """
+        model, X = self._fitted_rows(X)
+        x_hat = model.reconstruct(X)
+        rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+        return np.where(np.isnan(rows), x_hat, rows.astype(x_hat.dtype))
+
+    @available_if(_adds_gaussian_noise)
+    def score_function(self, X: Any) -> np.ndarray:
+        r"""Estimate the gradient of the log density of noisy rows.
+
+        .. math:: \nabla_x \log p_\sigma(x) \approx (g(f(x)) - x) / \sigma^2
+
+        with the density of the data convolved with the noise, N(0, sigma^2) in each
+        feature: for the best denoiser it is exact (Miyasawa 1961, Vincent 2011). There
+        is a score function with Gaussian noise only.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            NaN where X is NaN.
+        """
+        model, X = self._fitted_rows(X)
+        rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+        return (model.reconstruct(X) - rows) / self.noise_level**2

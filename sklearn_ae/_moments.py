@@ -1,0 +1,142 @@
+"""What a pass over the training rows tells of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_ae._input import (
+    TOO_LARGE,
+    Array,
+    count_observed,
+    read_rows,
+    refuse_empty,
+    row_slices,
+)
+
+_DOUBLE = np.dtype(np.float64)
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Entries that tell the median deviation closely enough.
+_SAMPLED_ENTRIES = 2**17
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What is known of the training rows, in float64.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        Over the entries that are not missing.
+    variance : float
+        Mean squared distance of the rows from their mean; 0 where it is rounding. With
+        missing entries, a row's is that of its others times n_features / observed.
+    low, high : ndarray of shape (n_features,)
+        The smallest and the largest value of each feature.
+    median_deviation : float
+        Median distance of an entry from its feature's mean, which outliers hardly
+        move; of evenly spaced rows where there are many.
+    has_missing : bool
+        Whether entries are missing.
+    """
+
+    mean: np.ndarray
+    variance: float
+    low: np.ndarray
+    high: np.ndarray
+    median_deviation: float
+    has_missing: bool = False
+
+    @property
+    def scale(self) -> float:
+        """Root mean square deviation per entry, 1 where the rows do not differ."""
+        return math.sqrt(self.variance / len(self.mean)) if self.variance else 1.0
+
+
+def moments(X: Array, *, may_miss: bool = False) -> Moments:
+    """Pass over the rows; once, unless entries are missing.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    may_miss : bool, default=False
+        Whether NaN stands for a missing entry.
+
+    Raises
+    ------
+    ValueError
+        If X holds values that float32 cannot, or nothing but NaN in a column.
+    """
+    if may_miss:
+        _, n_observed = count_observed(X)
+        refuse_empty("column", n_observed)
+        if (n_observed < X.shape[0]).any():
+            return _moments_of_observed(X, n_observed)
+    return _moments_of_all(X)
+
+
+def _moments_of_all(X: Array) -> Moments:
+    """Update by Chan, Golub and LeVeque (1983), exact for data far from zero."""
+    n_seen, mean, spread = 0, np.zeros(X.shape[1]), 0.0
+    extremes = _Extremes(X.shape[1])
+    for rows in row_slices(*X.shape):
+        part = read_rows(X, rows, _DOUBLE)
+        extremes.update(part)
+        part_mean = part.mean(axis=0)
+        part -= part_mean
+        n_part, gap = len(part), part_mean - mean
+        total = n_seen + n_part
+        # Not by inner products, whose rounding depends on the number of threads.
+        spread += float(np.einsum("ij,ij->", part, part))
+        spread += float(np.square(gap).sum()) * n_seen * n_part / total
+        mean += gap * (n_part / total)
+        n_seen = total
+    return _finished(X, mean, spread / n_seen, extremes)
+
+
+def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
+    total, spread = np.zeros(X.shape[1]), 0.0
+    extremes = _Extremes(X.shape[1])
+    for rows in row_slices(*X.shape):
+        part = read_rows(X, rows, _DOUBLE)
+        extremes.update(part)
+        total += np.nansum(part, axis=0)
+    mean = total / n_observed
+    for rows in row_slices(*X.shape):
+        part = np.square(read_rows(X, rows, _DOUBLE) - mean)
+        spread += float(np.nanmean(part, axis=1).sum()) * X.shape[1]
+    return _finished(X, mean, spread / X.shape[0], extremes, has_missing=True)
+
+
+class _Extremes:
+    """The smallest and the largest value of each feature."""
+
+    def __init__(self, n_features: int) -> None:
+        self.low = np.full(n_features, math.inf)
+        self.high = np.full(n_features, -math.inf)
+
+    def update(self, part: np.ndarray) -> None:
+        # Of a number and NaN, fmin and fmax answer the number.
+        self.low = np.fmin(self.low, np.fmin.reduce(part))
+        self.high = np.fmax(self.high, np.fmax.reduce(part))
+        if max(self.high.max(), -self.low.min()) > _FLOAT32_MAX:
+            raise ValueError(TOO_LARGE.format("float32"))
+
+
+def _finished(
+    X: Array,
+    mean: np.ndarray,
+    variance: float,
+    extremes: _Extremes,
+    has_missing: bool = False,
+) -> Moments:
+    # What constant columns leave behind when their mean is subtracted.
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
+    if variance <= float(np.square(rounding).sum()):
+        variance = 0.0
+    step = -(-X.shape[0] * X.shape[1] // _SAMPLED_ENTRIES)
+    sample = read_rows(X, slice(None, None, step), _DOUBLE)
+    deviation = float(np.nanmedian(np.abs(sample - mean)))
+    return Moments(mean, variance, extremes.low, extremes.high, deviation, has_missing)

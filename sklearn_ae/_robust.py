@@ -1,0 +1,73 @@
+"""The robust autoencoder: outliers in the training rows hardly move it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._input import Array
+from sklearn_ae._losses import Correntropy, Loss
+from sklearn_ae._model import Model
+from sklearn_ae._moments import Moments
+from sklearn_ae._reconstruction import Reconstruction
+
+
+class RobustAutoencoder(BaseAutoencoder):
+    r"""Autoencoder that maximises correntropy, to which outliers hardly count.
+
+    .. math:: \min_{f, g} -\frac{1}{n} \sum_x \sum_j \frac{1}{\sqrt{2 \pi} \sigma}
+              \exp\left(-\frac{(x_j - g(f(x))_j)^2}{2 \sigma^2}\right)
+
+    Residuals far above the width sigma have next to no gradient, those far below it the
+    gradient of the squared error. With a wide kernel it is an :class:`Autoencoder`.
+    `score` is the share of variance explained all the same.
+
+    Parameters
+    ----------
+    kernel_width : "auto" or float, default="auto"
+        The deviation sigma of the kernel, in units of X. "auto" is 1.4826 times the
+        median distance of an entry from its feature's training mean.
+
+    Attributes
+    ----------
+    kernel_width_ : float
+        The width that was used.
+
+    See Also
+    --------
+    Correntropy : The same loss for other estimators.
+
+    References
+    ----------
+    W. Liu, P. P. Pokharel and J. C. Principe. Correntropy: properties and applications
+    in non-Gaussian signal processing. IEEE Transactions on Signal Processing 55 (2007).
+
+    Y. Qi, Y. Wang, X. Zheng and Z. Wu. Robust feature learning by stacked autoencoder
+    with maximum correntropy criterion. ICASSP (2014).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import RobustAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> X[::20] = 1000.0
+    >>> robust = RobustAutoencoder(8, max_epochs=20, random_state=0).fit(X)
+    >>> robust.reconstruct(X).shape
+    (1797, 64)
+    """
+
+    loss: str | Loss = field(default="correntropy", init=False)
+    kernel_width: str | float = "auto"
+
+    _parameter_constraints = Correntropy._parameter_constraints
+
+    def _loss(self) -> Correntropy:
+        return Correntropy(self.kernel_width)
+
+    def _build_reconstruction(self, moments: Moments) -> Reconstruction:
+        return self._loss().build(self.output_activation, moments)
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        width = self._loss().width(model.moments)
+        return super()._derived_attributes(model, X) | {"kernel_width_": width}
