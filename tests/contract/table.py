@@ -21,9 +21,15 @@ from sklearn.base import BaseEstimator
 import sklearn_ae
 from sklearn_ae import (
     Autoencoder,
+    ContractiveAutoencoder,
     Correntropy,
+    DenoisingAutoencoder,
+    GaussianNoise,
     Huber,
     LinearAutoencoder,
+    MaskingNoise,
+    RobustAutoencoder,
+    SaltAndPepperNoise,
     SparseAutoencoder,
 )
 from sklearn_ae.architectures import Dense
