@@ -8,6 +8,7 @@ from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Correntropy, Huber
 from sklearn_ae._robust import RobustAutoencoder
 from sklearn_ae._sparse import SparseAutoencoder
+from sklearn_ae._stacked import StackedAutoencoder
 from sklearn_ae.exceptions import DivergenceError
 
 __version__ = "0.1.0"
@@ -25,4 +26,5 @@ __all__ = [
     "RobustAutoencoder",
     "SaltAndPepperNoise",
     "SparseAutoencoder",
+    "StackedAutoencoder",
 ]

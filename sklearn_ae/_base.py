@@ -15,6 +15,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import Tags, check_scalar
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -50,7 +51,13 @@ def _has_density(estimator: BaseAutoencoder) -> bool:
 
 
 def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
-    return not uses_all_rows(estimator.optimizer)
+    # One pass cannot pretrain; it can go on from a net that is.
+    can_start = estimator.pretraining is None or estimator.__sklearn_is_fitted__()
+    return can_start and not uses_all_rows(estimator.optimizer)
+
+
+def _is_dense(estimator: BaseAutoencoder) -> bool:
+    return resolve_spec("architecture", estimator.architecture).supports_pretraining
 
 
 class BaseAutoencoder(
@@ -143,13 +150,23 @@ class BaseAutoencoder(
     def _train(self, X: Any, continues: bool, **options: Any) -> Self:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import fitted_attributes, train
+        from sklearn_ae._pretraining import pretrain
 
         X, seen = check_training_rows(
             self, X, reset=not continues, accepted=self._accepted()
         )
         previous = self._model if continues else None
-        outcome = train(self, X, previous, seen, **options)
-        if outcome.history:
+        start = None
+        if self.pretraining is not None and previous is None:
+            start = pretrain(self, X)
+            seen = seen | {"pretraining_curves_": start.curves}
+        elif not self.max_epochs:
+            raise InvalidParameterError(
+                f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
+                "1 where there is no pretraining. Got 0 instead."
+            )
+        outcome = train(self, X, previous, seen, start=start, **options)
+        if outcome.is_usable:
             try:
                 derived = self._derived_attributes(outcome.model, X)
             except ValueError:
@@ -158,7 +175,8 @@ class BaseAutoencoder(
                     raise
                 derived = {}
             fitted = fitted_attributes(outcome, self if continues else None)
-            stale = ["latent_density_", *([] if continues else ["feature_names_in_"])]
+            once = ["feature_names_in_", "pretraining_curves_"]
+            stale = ["latent_density_", *([] if continues else once)]
             for name in stale:
                 vars(self).pop(name, None)
             vars(self).update(seen | fitted | derived)
@@ -182,6 +200,22 @@ class BaseAutoencoder(
         """
         model, X = self._fitted_rows(X)
         return model.encode(X)
+
+    @available_if(_is_dense)
+    def layer_codes(self, X: Any) -> list[np.ndarray]:
+        """Encode rows, and answer what each layer of a dense encoder makes of them.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, n_units)
+            From the data inwards; the last one is the code.
+        """
+        model, X = self._fitted_rows(X)
+        return model.layer_codes(X)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes.
@@ -343,7 +377,7 @@ class BaseAutoencoder(
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:
         """Refuse rows for which the loss has no meaning."""
-        loss = resolve_spec("loss", self.loss)
+        loss = self._loss()
         if not loss.bounded:
             return
         if moments is None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from sklearn.base import clone
+
 from sklearn_ae._corruption import Corruption
 from sklearn_ae._input import Accepted
+from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
@@ -38,7 +43,7 @@ class Building(Parameters):
             initialization=self.initialization,
             seed=seed,
         )
-        reconstruction = self._build_reconstruction(moments)
+        reconstruction = self._loss().build(self.output_activation, moments)
         return AutoencoderModule(
             encoder,
             decoder,
@@ -52,10 +57,9 @@ class Building(Parameters):
         """Answer the name of the code's activation."""
         return self.code_activation
 
-    def _build_reconstruction(self, moments: Moments) -> Reconstruction:
-        """Build the end of the net: what a reconstruction is, and what it costs."""
-        loss = resolve_spec("loss", self.loss)
-        return loss.build(self.output_activation, moments)
+    def _loss(self) -> Loss:
+        """Answer the spec of what a reconstruction costs."""
+        return resolve_spec("loss", self.loss)
 
     def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
         """Build the further terms of the objective, by name."""
@@ -66,6 +70,63 @@ class Building(Parameters):
     def _build_corruption(self, moments: Moments) -> Corruption | None:
         """Build what happens to rows before the encoder gets them in training."""
         return None
+
+    def _shallow_copy(
+        self, n_components: int, activation: str, below: str | None
+    ) -> Self:
+        """Answer an autoencoder of the same kind that trains one layer of the net.
+
+        Parameters
+        ----------
+        n_components : int
+        activation : str
+            Of the layer.
+        below : str or None
+            Activation of the layer whose codes it is trained on; None for the first.
+        """
+        shallow = clone(self)
+        shallow.n_components, shallow.code_activation = n_components, activation
+        shallow.hidden_layer_sizes, shallow.tied_weights = (), True
+        shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
+        shallow.early_stopping = shallow.warm_start = False
+        shallow.latent_density = shallow.callbacks = None
+        if below is not None:
+            shallow.output_activation = below
+            if self._loss().bounded:
+                shallow.loss = "squared_error"
+        return shallow
+
+    def _check_pretraining(self) -> None:
+        """Refuse what cannot be trained layer by layer."""
+        architecture = resolve_spec("architecture", self.architecture)
+        if not architecture.supports_pretraining:
+            raise ValueError(
+                f"pretraining={self.pretraining!r} does not work with "
+                f"architecture={architecture}: its layers are not dense."
+            )
+        if self.pretraining != "rbm":
+            return
+        if len(self.hidden_layer_sizes) and self.activation != "logistic":
+            raise ValueError(
+                "pretraining='rbm' needs activation='logistic', the mean of binary "
+                f"units, got activation={self.activation!r}."
+            )
+        code_activation = self._resolved_code_activation()
+        if code_activation not in ("identity", "logistic"):
+            raise ValueError(
+                "pretraining='rbm' needs code_activation='identity' or 'logistic', got "
+                f"code_activation={code_activation!r}."
+            )
+        loss = self._loss().name
+        if loss == "multinomial" or self.output_activation not in (
+            "auto",
+            "logistic" if loss == "binary_cross_entropy" else "identity",
+        ):
+            raise ValueError(
+                "pretraining='rbm' has binary units with loss='binary_cross_entropy' "
+                "and Gaussian ones otherwise; it does not work with "
+                f"loss={loss!r} and output_activation={self.output_activation!r}."
+            )
 
     def _accepted(self) -> Accepted:
         # Asked before parameters are validated, so the name may be wrong.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from sklearn_ae._input import Array, RowSource
+from sklearn_ae._layers import Layer, write_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
-from sklearn_ae._moments import moments
+from sklearn_ae._moments import Moments, moments
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
@@ -28,6 +29,28 @@ _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
 
 
 @dataclass
+class Start:
+    """What pretraining leaves behind.
+
+    Attributes
+    ----------
+    seed : int
+        Where the fit's streams of random numbers start.
+    layers : list of Layer
+        From the data inwards.
+    curves : list of list of float
+        A loss per epoch of each of them.
+    interrupt : KeyboardInterrupt or None
+        What ended it early.
+    """
+
+    seed: int
+    layers: list[Layer] = field(default_factory=list)
+    curves: list[list[float]] = field(default_factory=list)
+    interrupt: KeyboardInterrupt | None = None
+
+
+@dataclass
 class Outcome:
     """What a training run leaves behind.
 
@@ -35,14 +58,23 @@ class Outcome:
     ----------
     model : Model
     history : list of dict
-        A record per epoch; empty where an interrupt came before the first step.
+        A record per epoch.
+    loss : float or None
+        The objective of weights that no epoch has trained; None where none are worth
+        keeping, as an interrupt came before the first step.
     interrupt : KeyboardInterrupt or None
         What ended the run early.
     """
 
     model: Model
     history: list[dict[str, Any]]
+    loss: float | None
     interrupt: KeyboardInterrupt | None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there are weights to keep."""
+        return bool(self.history) or self.loss is not None
 
 
 def train(
@@ -53,6 +85,8 @@ def train(
     *,
     one_pass: bool = False,
     task: tuple[Any, dict[str, Any]] | None = None,
+    start: Start | None = None,
+    known: Moments | None = None,
 ) -> Outcome:
     """Train a new module, or on from a previous model, which stays as it is.
 
@@ -68,21 +102,28 @@ def train(
         Whether to go once through the rows, in their order (`partial_fit`).
     task : tuple, default=None
         The context of scikit-learn's callbacks, and the data that they are shown.
+    start : Start, default=None
+        What pretraining has left behind.
+    known : Moments, default=None
+        What shift and scale are taken from instead of X.
     """
     with one_thread(math.inf):
-        return _train(estimator, X, previous, seen, one_pass, task)
+        model = _start_model(estimator, X, previous, start, known)
+        return _train(estimator, X, model, previous, seen, one_pass, task, start)
 
 
 def _train(
     estimator: Any,
     X: Array,
+    model: Model,
     previous: Model | None,
     seen: dict[str, Any],
     one_pass: bool,
     task: tuple[Any, dict[str, Any]] | None,
+    start: Start | None,
 ) -> Outcome:
-    model = _start_model(estimator, X, previous)
-    source = _rows_for(model, X)
+    dtype = next(model.module.parameters()).dtype
+    source = rows_for(X, model.moments, model.device, dtype)
     validation = None
     if estimator.early_stopping:
         source, validation = _split(source, estimator.validation_fraction, model.seed)
@@ -93,26 +134,32 @@ def _train(
         context, data = task
         watcher = TaskCallbacks(context, estimator, data, _snapshot(model, seen))
         net.callbacks_.append(("task", watcher))
-    interrupt = None
+    interrupt = start.interrupt if start else None
     try:
-        net.partial_fit(source)
+        if net.max_epochs and interrupt is None:
+            net.partial_fit(source)
     except KeyboardInterrupt as caught:
         interrupt = caught
     history = _whole_epochs(net)
     if interrupt is not None and not torch.isfinite(net.flat_.vector).all():
         history = []
+    loss = net.objective_of(source) if start and not history else None
     model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
         model.training_state = _keep_state(net)
     net.flat_.release()
     set_precision(model.module, torch.float32).eval()
-    return Outcome(model, history, interrupt)
+    return Outcome(model, history, loss, interrupt)
 
 
-def _rows_for(model: Model, X: Array) -> RowSource:
-    dtype = next(model.module.parameters()).dtype
-    known = model.moments
-    return RowSource(X, known.mean, known.scale, dtype, model.device, known.has_missing)
+def rows_for(
+    X: Array,
+    known: Moments,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> RowSource:
+    """Answer a source of rows, standardised by what is known of them."""
+    return RowSource(X, known.mean, known.scale, dtype, device, known.has_missing)
 
 
 def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
@@ -125,19 +172,28 @@ def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
     ]
 
 
-def _start_model(estimator: Any, X: Array, previous: Model | None) -> Model:
+def _start_model(
+    estimator: Any,
+    X: Array,
+    previous: Model | None,
+    start: Start | None,
+    known: Moments | None,
+) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
-    found = moments(X, may_miss=estimator._accepted().missing)
+    found = known or moments(X, may_miss=estimator._accepted().missing)
     estimator._check_range(X, found)
     if previous is None:
-        seed, n_epochs = draw_seed(estimator.random_state), 0
+        seed = start.seed if start else draw_seed(estimator.random_state)
+        n_epochs = 0
     else:
         found = replace(previous.moments, has_missing=found.has_missing)
         seed, n_epochs = previous.seed, previous.n_epochs
     module = estimator._build_module(X.shape[1], found, seed)
     if previous is not None:
         _load_weights(module, previous.module)
+    elif start is not None:
+        write_layers(module, start.layers)
     # The line search compares objectives that differ by less than float32 can show.
     dtype = torch.float64 if uses_all_rows(estimator.optimizer) else torch.float32
     set_precision(module, dtype).to(device)
@@ -165,7 +221,7 @@ def _build_net(
         lr=estimator.learning_rate,
         schedule=None if one_pass else estimator.learning_rate_schedule,
         max_epochs=max_epochs,
-        batch_size=_batch_size(estimator.batch_size, n_rows),
+        batch_size=batch_size_for(estimator.batch_size, n_rows),
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
         callbacks=callbacks,
@@ -173,7 +229,8 @@ def _build_net(
     ).initialize()
 
 
-def _batch_size(batch_size: int | str, n_rows: int) -> int:
+def batch_size_for(batch_size: int | str, n_rows: int) -> int:
+    """Answer how many rows a batch has: what was asked for, or what suits them."""
     if batch_size != "auto":
         return batch_size
     power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
@@ -266,7 +323,7 @@ def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
     kept = min(
         (row for row in rows if "valid_loss" in row),
         key=lambda row: row["valid_loss"],
-        default=rows[-1],
+        default=rows[-1] if rows else {"train_loss": outcome.loss},
     )
     return {
         "_model": outcome.model,

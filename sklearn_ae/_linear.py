@@ -85,6 +85,8 @@ class LinearAutoencoder(BaseAutoencoder):
     output_activation: str = field(default="auto", init=False)
     architecture: str = field(default="dense", init=False)
     loss: str = field(default="squared_error", init=False)
+    pretraining: str | None = field(default=None, init=False)
+    pretraining_epochs: int = field(default=20, init=False)
     initialization: str | float = 1e-3
     optimizer: Any = "lbfgs"
     max_epochs: int = 200

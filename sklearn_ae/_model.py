@@ -20,6 +20,7 @@ from sklearn_ae._input import (
     row_slices,
     view_rows,
 )
+from sklearn_ae._layers import dense_layers
 from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
 from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
@@ -73,6 +74,15 @@ class Model:
     def encode(self, X: Array) -> np.ndarray:
         """Codes of rows, shape (n_samples, n_components)."""
         return self._map(X, lambda module, x: module.encode(x))
+
+    def layer_codes(self, X: Array) -> list[np.ndarray]:
+        """Codes of each layer of a dense encoder, from the data inwards."""
+        depth = len(dense_layers(self.module.encoder))
+        inner = [
+            self._map(X, lambda module, x, i=i: module.encode(x, n_layers=i))
+            for i in range(1, depth)
+        ]
+        return [*inner, self.encode(X)]
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Rows of codes, shape (n_samples, n_features)."""

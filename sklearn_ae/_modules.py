@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._layers import dense_layers
 from sklearn_ae._penalties import Pass
 from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._threads import one_thread
@@ -58,10 +59,18 @@ class AutoencoderModule(nn.Module):
         shift = self.reconstruction.shift.to(x.dtype)
         return (x - shift).div_(self.reconstruction.scale)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Encode rows of shape (n_rows, n_features) to (n_rows, n_components)."""
-        x = self.standardize(x)
-        return self.encoder(x.nan_to_num_(0.0) if self.may_miss else x)
+    def encode(self, x: Tensor, n_layers: int | None = None) -> Tensor:
+        """Encode rows of shape (n_rows, n_features) to (n_rows, n_components).
+
+        With `n_layers`, by that many layers of a dense encoder.
+        """
+        h = self.standardize(x)
+        h = h.nan_to_num_(0.0) if self.may_miss else h
+        if n_layers is None:
+            return self.encoder(h)
+        for layer in dense_layers(self.encoder)[:n_layers]:
+            h = layer(h)
+        return h
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes of shape (n_rows, n_components) to (n_rows, n_features)."""

@@ -72,6 +72,15 @@ class Parameters:
         "absolute_error", "huber" (or `Huber(delta)`), "correntropy" (or
         `Correntropy(kernel_width)`), "binary_cross_entropy" (in nats, for X in [0, 1])
         or "multinomial" (in nats, for counts or proportions; softmax output).
+    pretraining : {"greedy", "rbm"} or None, default=None
+        What the weights of a dense net start from: "greedy" trains layer after layer,
+        each a shallow autoencoder of the same kind with tied weights on the codes of
+        the layer below; "rbm" trains restricted Boltzmann machines by contrastive
+        divergence (for logistic layers and a logistic or linear code; with Gaussian
+        visible units, or binary ones for binary cross-entropy). The decoder starts
+        from the transposes, and the whole net is trained on.
+    pretraining_epochs : int, default=20
+        Passes over the rows for each layer.
     initialization : "auto" or float, default="auto"
         Standard deviation of the initial weights; "auto" chooses it for each layer by
         its activation and width.
@@ -93,7 +102,7 @@ class Parameters:
         Rows in a batch; the last batch of an epoch may be smaller. "auto" is a power
         of two near a fortieth of the rows, from 32 to 256.
     max_epochs : int, default=60
-        Passes over the rows at most.
+        Passes over the rows at most; 0 leaves a pretrained net as it is.
     tol : float, default=1e-4
         Training ends when `n_iter_no_change` epochs have not improved the objective by
         `tol` times its absolute value in the first epoch.
@@ -141,6 +150,9 @@ class Parameters:
         Number of columns of X.
     n_iter_ : int
         Number of epochs trained.
+    pretraining_curves_ : list of list of float
+        Loss in each epoch of each layer's pretraining, where there was one: the layer's
+        objective, or of "rbm" the squared error of a reconstruction.
     validation_scores_ : list of float or None
         Negative objective on the held-out rows after each epoch, with early stopping.
     """
@@ -167,7 +179,9 @@ class Parameters:
         ],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), _POSITIVE_INTEGER],
-        "max_epochs": [_POSITIVE_INTEGER],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "pretraining": [StrOptions({"greedy", "rbm"}), None],
+        "pretraining_epochs": [_POSITIVE_INTEGER],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [_POSITIVE_INTEGER],
         "early_stopping": ["boolean"],
@@ -188,6 +202,8 @@ class Parameters:
     architecture: str | Architecture = "dense"
     tied_weights: bool = False
     loss: str | Loss = "squared_error"
+    pretraining: str | None = None
+    pretraining_epochs: int = 20
     initialization: str | float = "auto"
     optimizer: str | Callable[..., Any] = "adam"
     learning_rate: float = 1e-3

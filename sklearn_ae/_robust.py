@@ -9,8 +9,6 @@ from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array
 from sklearn_ae._losses import Correntropy, Loss
 from sklearn_ae._model import Model
-from sklearn_ae._moments import Moments
-from sklearn_ae._reconstruction import Reconstruction
 
 
 class RobustAutoencoder(BaseAutoencoder):
@@ -64,9 +62,6 @@ class RobustAutoencoder(BaseAutoencoder):
 
     def _loss(self) -> Correntropy:
         return Correntropy(self.kernel_width)
-
-    def _build_reconstruction(self, moments: Moments) -> Reconstruction:
-        return self._loss().build(self.output_activation, moments)
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         width = self._loss().width(model.moments)

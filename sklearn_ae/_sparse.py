@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -154,6 +154,14 @@ class SparseAutoencoder(BaseAutoencoder):
         if self._selects():
             module.encoder = nn.Sequential(module.encoder, TopK(self.k))
         return module
+
+    def _shallow_copy(
+        self, n_components: int, activation: str, below: str | None
+    ) -> Self:
+        shallow = super()._shallow_copy(n_components, activation, below)
+        # A layer narrower than k keeps all of its codes.
+        shallow.k = min(self.k, n_components)
+        return shallow
 
     def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
         penalties = super()._build_penalties(reconstruction)

@@ -142,9 +142,6 @@ class AutoencoderNet(NeuralNet):
         parts = self.module_.random_parts()
         return Streams(parts, self.seed, use, epoch, self.flat_.vector.device)
 
-    def _split_missing(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        return split_missing(x) if self.source_.has_missing else (x, None)
-
     def get_dataset(self, X: Any, y: Any = None) -> RowSource:
         """Answer the rows as a source; an array is standardised like training rows."""
         return X if isinstance(X, RowSource) else self.source_.like(X)
@@ -165,12 +162,11 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
-        x, _ = self._split_missing(x)
-        return self.module_.decode(self.module_.encoder(x))
+        return self.module_.decode(self.module_.encoder(x.nan_to_num(0.0)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Answer the negative objective, for `EpochScoring(None)`."""
-        return -self._mean_objective(self.get_dataset(X))
+        return -self.objective_of(self.get_dataset(X))
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; skorch's early stopping asks by an interrupt."""
@@ -275,7 +271,7 @@ class AutoencoderNet(NeuralNet):
         watched = self._listens(*_BATCH_EVENTS)
         self.module_.train()
         for batch in batches:
-            x, weights = self._split_missing(batch[0])
+            x, weights = _split(batch[0], batches.source)
             if watched:
                 self.notify("on_batch_begin", batch=batch, training=True)
             terms = gradient(x, weights, draw(x))
@@ -305,7 +301,7 @@ class AutoencoderNet(NeuralNet):
             # The same noise throughout the step: the line search compares.
             streams.restore(states)
             for batch, _ in batches:
-                x, weights = self._split_missing(batch)
+                x, weights = _split(batch, batches.source)
                 share = x.shape[0] / n_rows
                 terms = self.gradient_(x, weights, streams.draw(x))
                 loss = loss + share * sum(terms.values())
@@ -335,7 +331,7 @@ class AutoencoderNet(NeuralNet):
     def _sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
         with torch.no_grad():
             for batch, _ in batches:
-                x, weights = self._split_missing(batch)
+                x, weights = _split(batch, batches.source)
                 terms = self.module_.objective(x, weights, streams.draw(x))
                 sums.add(terms, x.shape[0])
 
@@ -354,7 +350,8 @@ class AutoencoderNet(NeuralNet):
         if is_best:
             self.least_[name] = loss
 
-    def _mean_objective(self, source: RowSource) -> float:
+    def objective_of(self, source: RowSource) -> float:
+        """Answer the mean objective of rows, with noise that is always the same."""
         self.module_.eval()
         sums = TermSums()
         # The same noise each time: epochs are compared.
@@ -365,7 +362,7 @@ class AutoencoderNet(NeuralNet):
     def _validate(self) -> None:
         if self.validation is None:
             return
-        self._record_loss("valid_loss", self._mean_objective(self.validation))
+        self._record_loss("valid_loss", self.objective_of(self.validation))
         if self.history[-1]["valid_loss_best"]:
             self.best_weights_ = self.flat_.vector.detach().clone()
 
@@ -396,3 +393,7 @@ class AutoencoderNet(NeuralNet):
             f"{self.history[-1]['train_loss']}. Lower learning_rate, or look for "
             "extreme values in X."
         )
+
+
+def _split(x: Tensor, source: RowSource) -> tuple[Tensor, Tensor | None]:
+    return split_missing(x) if source.has_missing else (x, None)

@@ -17,12 +17,15 @@ class Architecture(BaseEstimator, ABC):
         Whether sparse rows are accepted (and densified batch by batch).
     supports_tied_weights : bool
         Whether the decoder can use the encoder's weights, transposed.
+    supports_pretraining : bool
+        Whether the net is a chain of layers that can be trained one by one.
     stackable : bool
         Whether a stack of such nets can be trained at once.
     """
 
     supports_sparse = False
     supports_tied_weights = False
+    supports_pretraining = False
     stackable = False
     _parameter_constraints = {}
 

@@ -92,6 +92,7 @@ class Dense(Architecture):
 
     supports_sparse = True
     supports_tied_weights = True
+    supports_pretraining = True
     stackable = True
 
     def build(

@@ -1,0 +1,127 @@
+"""Weights to start from: the layers of a deep net, trained one by one.
+
+Each layer is trained on the codes of the layer below. The encoder gets its weights, and
+the decoder their transposes (Hinton and Salakhutdinov 2006, Bengio et al. 2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_ae._boltzmann import UNITS, BoltzmannMachine
+from sklearn_ae._fitting import Start, batch_size_for, rows_for, train
+from sklearn_ae._input import Array, row_slices
+from sklearn_ae._layers import Layer, read_layer
+from sklearn_ae._moments import Moments, moments
+from sklearn_ae._threads import one_thread
+from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
+from sklearn_ae._training.batches import Batches
+
+
+@dataclass
+class _Stage:
+    """A layer that is to be trained, and where it stands."""
+
+    index: int
+    n_components: int
+    activation: str
+    below: str | None
+    """Activation of the layer below; None where there are only the rows."""
+
+
+def _stages(estimator: Any) -> Iterator[_Stage]:
+    widths = [*estimator._checked_hidden_layer_sizes(), estimator.n_components]
+    inner = [estimator.activation] * (len(widths) - 1)
+    activations = [*inner, estimator._resolved_code_activation()]
+    below = [None, *inner]
+    for index, names in enumerate(zip(widths, activations, below, strict=True)):
+        yield _Stage(index, *names)
+
+
+def pretrain(estimator: Any, X: Array) -> Start:
+    """Train the layers of an estimator's net.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        With valid parameters.
+    X : ndarray or CSR array of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        If the parameters do not allow it.
+    """
+    estimator._check_pretraining()
+    start = Start(draw_seed(estimator.random_state))
+    known = moments(X, may_miss=estimator._accepted().missing)
+    estimator._check_range(X, known)
+    train_layer = {"greedy": _autoencoder_layer, "rbm": _machine_layer}
+    try:
+        for stage in _stages(estimator):
+            if stage.index:
+                # As they are: between layers of a net nothing is shifted or scaled.
+                known = replace(
+                    moments(X), mean=np.zeros(X.shape[1]), variance=float(X.shape[1])
+                )
+            method = train_layer[estimator.pretraining]
+            layer, curve, X = method(estimator, stage, X, known, start.seed)
+            start.layers.append(layer)
+            start.curves.append(curve)
+    except KeyboardInterrupt as interrupt:
+        start.interrupt = interrupt
+    return start
+
+
+def _autoencoder_layer(
+    estimator: Any, stage: _Stage, X: Array, known: Moments, seed: int
+) -> tuple[Layer, list[float], np.ndarray]:
+    """Train a shallow autoencoder of the same kind, with tied weights."""
+    shallow = estimator._shallow_copy(stage.n_components, stage.activation, stage.below)
+    shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
+    outcome = train(shallow, X, None, {}, known=known)
+    if outcome.interrupt is not None:
+        raise outcome.interrupt
+    curve = [row["train_loss"] for row in outcome.history]
+    return read_layer(outcome.model.module), curve, outcome.model.encode(X)
+
+
+def _machine_layer(
+    estimator: Any, stage: _Stage, X: Array, known: Moments, seed: int
+) -> tuple[Layer, list[float], np.ndarray]:
+    """Train a Boltzmann machine, and write it as a layer of standardised rows."""
+    device = resolve_device(estimator.device)
+    source = rows_for(X, known, device)
+    size = batch_size_for(estimator.batch_size, len(source))
+    # Rows that the loss takes for probabilities are those of binary units, as they are.
+    is_probability = stage.below is None and estimator._loss().bounded
+    shift, scale = torch.from_numpy(known.mean).float().to(device), known.scale
+
+    def visible(u: Tensor) -> Tensor:
+        u = u.nan_to_num(0.0) if known.has_missing else u
+        return u * scale + shift if is_probability else u
+
+    machine = BoltzmannMachine(
+        X.shape[1],
+        stage.n_components,
+        "binary" if is_probability else UNITS[stage.below or "identity"],
+        UNITS[stage.activation],
+        make_generator(seed, "pretraining", stage.index, device),
+    )
+    batches = Batches(source, size, derive_seed(seed, "pretraining", stage.index))
+    weight, bias = machine.weight, machine.hidden_bias
+    codes = np.empty((len(source), stage.n_components), np.float32)
+    with one_thread(3.0 * min(size, len(source)) * weight.numel()):
+        curve = machine.train(batches, visible, estimator.pretraining_epochs)
+        for rows in row_slices(*X.shape):
+            codes[rows] = machine.hidden_mean(visible(source[rows])).cpu().numpy()
+        if is_probability:
+            weight, bias = weight * scale, bias + weight @ shift
+    layer = Layer(weight, bias, machine.weight.mT, machine.visible_bias)
+    return layer, curve, codes
