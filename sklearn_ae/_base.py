@@ -51,9 +51,7 @@ def _has_density(estimator: BaseAutoencoder) -> bool:
 
 
 def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
-    # One pass cannot pretrain; it can go on from a net that is.
-    can_start = estimator.pretraining is None or estimator.__sklearn_is_fitted__()
-    return can_start and not uses_all_rows(estimator.optimizer)
+    return not uses_all_rows(estimator.optimizer)
 
 
 def _is_dense(estimator: BaseAutoencoder) -> bool:
@@ -123,7 +121,8 @@ class BaseAutoencoder(
 
         Shift, scale and the `v` of `score` are those of the first call's rows; what is
         computed from the trained net, such as a latent density, is that of the last
-        call's. `max_epochs`, `tol` and the schedule play no part. It is not available
+        call's. With `pretraining` the first call's rows are what the layers are trained
+        on first. `max_epochs`, `tol` and the schedule play no part. It is not available
         with `optimizer="lbfgs"`.
 
         Parameters
@@ -147,7 +146,9 @@ class BaseAutoencoder(
             raise ValueError("partial_fit does not support early_stopping=True.")
         return self._train(X, self.__sklearn_is_fitted__(), one_pass=True)
 
-    def _train(self, X: Any, continues: bool, **options: Any) -> Self:
+    def _train(
+        self, X: Any, continues: bool, one_pass: bool = False, **options: Any
+    ) -> Self:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import fitted_attributes, train
         from sklearn_ae._pretraining import pretrain
@@ -160,12 +161,14 @@ class BaseAutoencoder(
         if self.pretraining is not None and previous is None:
             start = pretrain(self, X)
             seen = seen | {"pretraining_curves_": start.curves}
-        elif not self.max_epochs:
+        elif not (self.max_epochs or self.pretraining or one_pass):
             raise InvalidParameterError(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
                 "1 where there is no pretraining. Got 0 instead."
             )
-        outcome = train(self, X, previous, seen, start=start, **options)
+        outcome = train(
+            self, X, previous, seen, one_pass=one_pass, start=start, **options
+        )
         if outcome.is_usable:
             try:
                 derived = self._derived_attributes(outcome.model, X)

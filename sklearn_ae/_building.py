@@ -12,7 +12,7 @@ from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
-from sklearn_ae._penalties import Penalty, WeightDecay
+from sklearn_ae._penalties import Penalty, WeightDecay, objective_weight
 from sklearn_ae._reconstruction import Reconstruction
 
 
@@ -65,7 +65,8 @@ class Building(Parameters):
         """Build the further terms of the objective, by name."""
         if not self.weight_decay:
             return {}
-        return {"weight_decay": WeightDecay(self.weight_decay)}
+        weight = objective_weight(self.weight_decay, reconstruction.unit)
+        return {"weight_decay": WeightDecay(weight)}
 
     def _build_corruption(self, moments: Moments) -> Corruption | None:
         """Build what happens to rows before the encoder gets them in training."""
@@ -90,6 +91,7 @@ class Building(Parameters):
         shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
         shallow.early_stopping = shallow.warm_start = False
         shallow.latent_density = shallow.callbacks = None
+        shallow.verbose = 0
         if below is not None:
             shallow.output_activation = below
             if self._loss().bounded:

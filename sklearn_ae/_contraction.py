@@ -19,17 +19,15 @@ class Contraction(Penalty):
 
     Parameters
     ----------
-    alpha : float
-    scale : float
-        What turns standardised rows into data units.
+    strength : float
+        alpha, over the squared scale of the rows.
     """
 
     strength: Tensor
 
-    def __init__(self, alpha: float, scale: float) -> None:
+    def __init__(self, strength: float) -> None:
         super().__init__()
-        strength = torch.tensor(alpha / scale**2, dtype=torch.float64)
-        self.register_buffer("strength", strength)
+        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the encoder at what it has seen."""
@@ -44,15 +42,13 @@ class ProjectedContraction(Contraction):
 
     Parameters
     ----------
-    alpha, scale : float
+    strength : float
     n_projections : int
     n_components : int
     """
 
-    def __init__(
-        self, alpha: float, scale: float, n_projections: int, n_components: int
-    ) -> None:
-        super().__init__(alpha, scale)
+    def __init__(self, strength: float, n_projections: int, n_components: int) -> None:
+        super().__init__(strength)
         self.n_projections, self.n_components = n_projections, n_components
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._contraction import Contraction, ProjectedContraction
-from sklearn_ae._penalties import Penalty
+from sklearn_ae._penalties import Penalty, objective_weight
 from sklearn_ae._reconstruction import Reconstruction
 
 
@@ -38,6 +38,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     n_projections : int or None, default=None
         Random directions for each row; None computes the norm exactly. Use some where
         there are many components and hidden layers.
+
+    See Also
+    --------
+    Autoencoder : Without the penalty.
 
     References
     ----------
@@ -72,14 +76,14 @@ class ContractiveAutoencoder(BaseAutoencoder):
         if not self.alpha:
             return penalties
         self._refuse_linear_encoder()
-        scale = float(reconstruction.scale)
+        unit = reconstruction.unit * float(reconstruction.scale) ** 2
+        strength = objective_weight(self.alpha, unit)
         if self.n_projections is None:
-            contraction = Contraction(self.alpha, scale)
-        else:
-            contraction = ProjectedContraction(
-                self.alpha, scale, self.n_projections, self.n_components
-            )
-        return penalties | {"contraction": contraction}
+            return penalties | {"contraction": Contraction(strength)}
+        projected = ProjectedContraction(
+            strength, self.n_projections, self.n_components
+        )
+        return penalties | {"contraction": projected}
 
     def _refuse_linear_encoder(self) -> None:
         is_linear = self._resolved_code_activation() == "identity" and (

@@ -192,7 +192,9 @@ class Noise(BaseEstimator, ABC):
 
 @dataclass(eq=False, repr=False)
 class MaskingNoise(Noise):
-    """Entries are masked with probability `noise_level` (Vincent et al. 2008).
+    r"""Entries are masked with probability `noise_level` (Vincent et al. 2008).
+
+    .. math:: \tilde x_j = \mu_j \text{ with probability } \nu, \text{ else } x_j
 
     Parameters
     ----------
@@ -227,12 +229,14 @@ class MaskingNoise(Noise):
         """Build the corruption of rows (x - shift) / scale."""
         self._validate_params()
         fill = known.mean if self.fill == "mean" else self.fill
-        value = torch.from_numpy((fill - shift) / scale)
-        return _Replacement(level, value, value)
+        low, high = (torch.from_numpy((fill - shift) / scale) for _ in range(2))
+        return _Replacement(level, low, high)
 
 
 class GaussianNoise(Noise):
-    """Gaussian noise is added, of standard deviation `noise_level` in units of X.
+    r"""Gaussian noise is added, of standard deviation `noise_level` in units of X.
+
+    .. math:: \tilde x = x + \sigma \varepsilon, \quad \varepsilon \sim N(0, I)
 
     References
     ----------
@@ -259,9 +263,10 @@ class GaussianNoise(Noise):
 
 
 class SaltAndPepperNoise(Noise):
-    """Entries become the feature's training minimum or maximum.
+    r"""Entries become the feature's training minimum or maximum.
 
-    Each happens with probability `noise_level` / 2.
+    .. math:: \tilde x_j = \min_j \text{ or } \max_j
+              \text{ with probability } \nu / 2 \text{ each, else } x_j
 
     References
     ----------

@@ -84,7 +84,6 @@ class DenseGradient:
         self.affine = torch.baddbmm if self.stacked else affine
         self.product = torch.bmm if self.stacked else product
         self.reconstruction = module.reconstruction
-        self.unit = module.unit
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]
         self.weight_gradients = [owner.weight.grad for owner in owners]
@@ -138,7 +137,6 @@ class DenseGradient:
             self.weight_gradients,
             reader.weight.mT,
             reader.weight_gradient.mT,
-            1.0 / self.unit,
         )
 
     def _backward(

@@ -31,7 +31,9 @@ def split_entries(section: str) -> dict[str, str]:
 
 
 def merge_docstrings(
-    docstrings: Iterable[str | None], parameters: Iterable[str]
+    docstrings: Iterable[str | None],
+    parameters: Iterable[str],
+    absent: Iterable[str] = (),
 ) -> str:
     """Merge the docstrings of a class and its bases.
 
@@ -41,6 +43,8 @@ def merge_docstrings(
         From the class to its most distant base; the first keeps all of its sections.
     parameters : iterable of str
         The names in the constructor's signature, in order.
+    absent : iterable of str, default=()
+        Attributes of the bases that the class does not have.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def merge_docstrings(
             merged[name].update(split_entries(other.get(name, "")))
     wanted = {
         "Parameters": [name for name in parameters if name in merged["Parameters"]],
-        "Attributes": sorted(merged["Attributes"]),
+        "Attributes": sorted(merged["Attributes"].keys() - set(absent)),
     }
     for name in _MERGED:
         sections[name] = "\n".join(merged[name][entry] for entry in wanted[name])

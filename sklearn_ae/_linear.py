@@ -92,6 +92,8 @@ class LinearAutoencoder(BaseAutoencoder):
     max_epochs: int = 200
     tol: float = 1e-7
 
+    _absent_attributes = ("pretraining_curves_",)
+
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Find the principal axes within the span of the decoder."""
         attributes = super()._derived_attributes(model, X)

@@ -123,7 +123,7 @@ class AutoencoderModule(nn.Module):
         terms = {"reconstruction": cost.mean(-1)}
         rows = Pass(x, seen, z, weights, drawn)
         for name, penalty in self.penalties.items():
-            terms[name] = penalty(self, rows) / self.unit
+            terms[name] = penalty(self, rows)
         return terms
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -157,6 +157,9 @@ class Parameters:
         Negative objective on the held-out rows after each epoch, with early stopping.
     """
 
+    # Attributes that parameters which a class has removed would have brought.
+    _absent_attributes: ClassVar[tuple[str, ...]] = ()
+
     _parameter_constraints = {
         "n_components": [_POSITIVE_INTEGER],
         "hidden_layer_sizes": ["array-like"],
@@ -236,6 +239,7 @@ class Parameters:
         cls.__doc__ = merge_docstrings(
             [base.__doc__ for base in cls.__mro__ if issubclass(base, Parameters)],
             names,
+            cls._absent_attributes,
         )
 
     def set_params(self, **params: Any) -> Self:

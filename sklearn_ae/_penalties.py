@@ -13,6 +13,8 @@ from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_de
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
+# Its square, which Adam takes, is well within float32.
+_LARGEST_WEIGHT = 1e12
 
 
 class Pass(NamedTuple):
@@ -39,6 +41,15 @@ class Pass(NamedTuple):
     drawn: dict[str, Tensor]
 
 
+def objective_weight(weight: float, unit: float) -> float:
+    """Turn the weight of a term in data units into units of the objective.
+
+    It has a limit, at which the term has long been all that counts: rows of 1e-20 have
+    squared errors that float32 cannot hold beside a term of order one.
+    """
+    return min(weight / unit, _LARGEST_WEIGHT)
+
+
 @dataclass
 class DenseStep:
     """What a step of the fast path shows a penalty, and where derivatives are added.
@@ -51,8 +62,6 @@ class DenseStep:
     weights, weight_gradients : list of Tensor of shape (..., n_outputs, n_inputs)
     directions, direction_gradient : Tensor of shape (..., n_components, n_outputs)
         The weights of the layer that reads the code, one direction per component.
-    factor : float
-        What derivatives and terms are multiplied by.
     """
 
     codes: Tensor
@@ -61,11 +70,10 @@ class DenseStep:
     weight_gradients: list[Tensor]
     directions: Tensor
     direction_gradient: Tensor
-    factor: float
 
 
 class Penalty(nn.Module, ABC):
-    """A term of the objective, in data units.
+    """A term of the objective, in units of the objective (see `objective_weight`).
 
     One that also has `add_derivative(step)`, which adds the derivative to the gradients
     of a `DenseStep` and answers the term, can be trained on the fast path.
@@ -94,7 +102,7 @@ class WeightDecay(Penalty):
 
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the weights; answer the term."""
-        strength = step.factor * self.weight
+        strength = self.weight
         for w, gradient in zip(step.weights, step.weight_gradients, strict=True):
             gradient.add_(w * (2 * strength)[..., None, None])
         return strength * sum(_squared_norm(w) for w in step.weights)
@@ -129,7 +137,7 @@ class KLSparsity(Penalty):
 
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the codes; answer the term."""
-        strength = (step.factor * self.alpha)[..., None]
+        strength = self.alpha[..., None]
         rho, q = self.rho[..., None], self._mean(step.codes)
         share = 1 / ((1 - self.low) * step.codes.shape[-2])
         gradient = bernoulli_divergence_derivative(strength * share, rho, q)
@@ -148,16 +156,15 @@ class L1Sparsity(Penalty):
 
     Parameters
     ----------
-    alpha : float
-    scale : float
-        What turns the directions into data units.
+    strength : float
+        alpha, times what turns the directions into data units.
     """
 
     strength: Tensor
 
-    def __init__(self, alpha: float, scale: float) -> None:
+    def __init__(self, strength: float) -> None:
         super().__init__()
-        self.register_buffer("strength", torch.tensor(alpha * scale).double())
+        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
@@ -166,7 +173,7 @@ class L1Sparsity(Penalty):
 
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the codes and by the directions; answer the term."""
-        strength = (step.factor * self.strength)[..., None]
+        strength = self.strength[..., None]
         sizes = step.codes.abs().mean(-2)
         norms = step.directions.norm(dim=-1)
         by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
@@ -218,7 +225,7 @@ class Revival(Penalty):
         silent = self.largest(encoder(rows.seen) * is_silent)
         a = net.decoder(rows.z.detach() + silent)
         cost = net.reconstruction(a, rows.x, rows.weights).mean(-1)
-        return self.alpha * net.unit * cost * is_silent.amax()
+        return self.alpha * cost * is_silent.amax()
 
 
 def _squared_norm(w: Tensor) -> Tensor:

@@ -20,7 +20,14 @@ from sklearn_ae._input import Array, row_slices
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival, TopK
+from sklearn_ae._penalties import (
+    KLSparsity,
+    L1Sparsity,
+    Penalty,
+    Revival,
+    TopK,
+    objective_weight,
+)
 from sklearn_ae._reconstruction import Reconstruction
 
 # The share of the auxiliary loss, and of the components that take part in it (Gao et
@@ -167,12 +174,13 @@ class SparseAutoencoder(BaseAutoencoder):
         penalties = super()._build_penalties(reconstruction)
         if not self.alpha:
             return penalties
+        unit = reconstruction.unit
         if self.penalty == "l1":
-            scale = reconstruction.output_scale
-            return penalties | {"sparsity": L1Sparsity(self.alpha, scale)}
+            strength = objective_weight(self.alpha, unit / reconstruction.output_scale)
+            return penalties | {"sparsity": L1Sparsity(strength)}
         if self.penalty == "kl":
-            low = self._code_low()
-            return penalties | {"sparsity": KLSparsity(self.alpha, self.rho, low)}
+            alpha, low = objective_weight(self.alpha, unit), self._code_low()
+            return penalties | {"sparsity": KLSparsity(alpha, self.rho, low)}
         if self._selects():
             n_revived = max(1, round(_REVIVED_SHARE * self.n_components))
             revival = Revival(self.alpha * _REVIVAL_SHARE, n_revived)

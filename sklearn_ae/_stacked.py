@@ -21,6 +21,10 @@ class StackedAutoencoder(BaseAutoencoder):
     pretraining : {"greedy", "rbm"} or None, default="greedy"
         As in :class:`Autoencoder`.
 
+    See Also
+    --------
+    Autoencoder : The same without pretraining.
+
     References
     ----------
     G. E. Hinton and R. R. Salakhutdinov. Reducing the dimensionality of data with

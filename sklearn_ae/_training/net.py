@@ -128,6 +128,7 @@ class AutoencoderNet(NeuralNet):
             if _dense_gradient.supports(self.module_)
             else self._autograd
         )
+        self.streams_ = self._make_streams("training", self.epochs_before)
         return self
 
     def _autograd(
@@ -198,7 +199,6 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.source_ = X
-        self.streams_ = self._make_streams("training", self.epochs_before)
         self.streams_.restore(self.generator_states or {})
         self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
         self.least_: dict[str, float] = {}

@@ -31,6 +31,7 @@ from sklearn_ae import (
     RobustAutoencoder,
     SaltAndPepperNoise,
     SparseAutoencoder,
+    StackedAutoencoder,
 )
 from sklearn_ae.architectures import Dense
 
@@ -63,6 +64,11 @@ class Row:
         Whether a shift and a scale of X leave the score as it is.
     missing : bool
         Whether NaN stands for a missing entry.
+    constant : dict
+        Arguments with which rows that are all the same have a code of 0, so that their
+        mean, which is known from the start, is their reconstruction.
+    plain : bool
+        Whether its objective is the squared error of clean rows.
     stopping_early : dict
         Arguments with which early stopping ends the fit before `max_epochs`.
     """
@@ -77,6 +83,8 @@ class Row:
     sparse: bool
     shift_scale: bool
     missing: bool = False
+    constant: dict[str, Any] = field(default_factory=dict)
+    plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
             "early_stopping": True,
@@ -92,7 +100,10 @@ class Row:
 
     def make(self, *n_components: int, **params: Any) -> Any:
         """Answer an unfitted estimator that is fast to fit."""
-        return self.cls(*n_components, **{"random_state": 0, **self.fast, **params})
+        named = {"random_state": 0, **self.fast, **params}
+        if n_components:
+            named.pop("n_components", None)
+        return self.cls(*n_components, **named)
 
 
 def flipped_signs(X: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
@@ -171,14 +182,14 @@ ROWS = [
     ),
     Row(
         SparseAutoencoder,
-        fast={"n_components": 8, "max_epochs": 4, "batch_size": 16},
+        fast={"n_components": 2, "max_epochs": 4, "batch_size": 16},
         variants={
             "l1": {"penalty": "l1", "alpha": 0.01},
-            "top_k": {"penalty": "top_k", "k": 2},
+            "top_k": {"penalty": "top_k", "k": 1},
             "deep": {"hidden_layer_sizes": (7,), "code_activation": "tanh"},
-            "csr": {"penalty": "l1", "sparse_output": True},
         },
-        by_batch={"batch_size": 16, "max_epochs": 4},
+        by_batch={"batch_size": 16, "max_epochs": 4, "alpha": 0.01},
+        constant={"penalty": "l1"},
         learns={"n_components": 32, "max_epochs": 30, "alpha": 0.001},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
@@ -193,6 +204,7 @@ ROWS = [
         sparse=True,
         # The weight of the penalty has units.
         shift_scale=False,
+        plain=False,
     ),
     Row(
         ContractiveAutoencoder,
@@ -233,6 +245,7 @@ ROWS = [
         ),
         sparse=True,
         shift_scale=False,
+        plain=False,
     ),
     Row(
         DenoisingAutoencoder,
@@ -241,7 +254,7 @@ ROWS = [
             "gaussian": {"noise": GaussianNoise(), "noise_level": 0.1},
             "salt_and_pepper": {"noise": "salt_and_pepper", "activation": "tanh"},
             "function": {"noise": flipped_signs},
-            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2},
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "noise_level": 0.01},
             "autograd": {"optimizer": partial(torch.optim.AdamW, amsgrad=True)},
         },
         by_batch={"batch_size": 16, "max_epochs": 4},
@@ -258,6 +271,7 @@ ROWS = [
         sparse=True,
         shift_scale=True,
         missing=True,
+        plain=False,
     ),
     Row(
         RobustAutoencoder,
@@ -268,13 +282,61 @@ ROWS = [
         },
         by_batch={"batch_size": 16, "max_epochs": 4},
         learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
-        diverges={"optimizer": "sgd", "learning_rate": 1e8, "max_epochs": 20},
+        # Its gradient vanishes far from the rows.
+        diverges={"optimizer": "sgd", "learning_rate": 1e40, "max_epochs": 20},
         wide=(
             {
                 "hidden_layer_sizes": (200,),
                 "n_components": 64,
                 "batch_size": 300,
                 "max_epochs": 2,
+            },
+        ),
+        sparse=True,
+        # No squared error: features of little variance have the most weight.
+        shift_scale=False,
+        plain=False,
+    ),
+    Row(
+        StackedAutoencoder,
+        fast={
+            "hidden_layer_sizes": (8, 4),
+            "max_epochs": 4,
+            "pretraining_epochs": 2,
+            "batch_size": 16,
+        },
+        variants={
+            "rbm": {"pretraining": "rbm", "activation": "logistic"},
+            "binary rbm": {
+                "pretraining": "rbm",
+                "activation": "logistic",
+                "loss": "binary_cross_entropy",
+            },
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4, "pretraining_epochs": 1},
+        learns={
+            "hidden_layer_sizes": (64, 32),
+            "max_epochs": 12,
+            "n_components": 8,
+            "pretraining_epochs": 5,
+        },
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+                "pretraining_epochs": 1,
+            },
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+                "pretraining": "rbm",
+                "activation": "logistic",
+                "pretraining_epochs": 1,
             },
         ),
         sparse=True,

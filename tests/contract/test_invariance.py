@@ -124,6 +124,7 @@ def test_units_of_what_is_learned(row, X):
         rtol=0.02,
         atol=1e6 * plain.reconstruction_error(X).mean() * 1e-3,
     )
-    np.testing.assert_allclose(
-        scaled.loss_curve_, 1e6 * np.array(plain.loss_curve_), rtol=1e-3
-    )
+    if row.shift_scale:
+        np.testing.assert_allclose(
+            scaled.loss_curve_, 1e6 * np.array(plain.loss_curve_), rtol=1e-3
+        )

@@ -27,7 +27,13 @@ def put(X, value):
     return X
 
 
-# Name: (X made of a good one, the message, whether every method can tell).
+def put_row(X, value):
+    X = X.copy()
+    X[3] = value
+    return X
+
+
+# Name: (X made of a good one, the message).
 REFUSED = {
     "nan": (lambda X: put(X, np.nan), r"Input X contains NaN"),
     "infinity": (lambda X: put(X, np.inf), r"Input X contains infinity"),
@@ -60,10 +66,39 @@ REFUSED = {
 }
 
 
+# What is refused where NaN is allowed, in place of single entries.
+REFUSED_ANYWAY = {
+    "nan": (lambda X: put_row(X, np.nan), r"Input X contains NaN only in row 3"),
+    "nan in float32": (
+        lambda X: put_row(X, np.nan).astype("f4"),
+        r"Input X contains NaN only in row 3",
+    ),
+    "None": (lambda X: put_row(X.astype(object), None), r"contains NaN only in row 3"),
+    "missing in a frame": (
+        lambda X: pd.DataFrame(X).astype("Float64").mask(X > -1),
+        r"contains NaN only in row 0",
+    ),
+    "sparse with nan": (
+        lambda X: scipy.sparse.csr_array(put_row(X, np.nan)),
+        r"Input X contains NaN only in row 3",
+    ),
+}
+
+
+def refusal(row, kind):
+    """Answer what an estimator refuses, and how."""
+    return (REFUSED_ANYWAY if row.missing else {}).get(kind, REFUSED[kind])
+
+
 @pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
-def fitted(request):
+def fitted_row(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(fitted_row):
     X = structured_rows()
-    return request.param.make().fit(X), X
+    return fitted_row.make().fit(X), X
 
 
 @every_class
@@ -71,7 +106,7 @@ def fitted(request):
 @pytest.mark.parametrize("method", LEARNING)
 def test_refused_in_training(row, kind, method, X):
     """9: and no fitted model comes of it."""
-    spoil, message = REFUSED[kind]
+    spoil, message = refusal(row, kind)
     estimator = row.make(**row.by_batch)
     with pytest.raises((ValueError, TypeError), match=message):
         getattr(estimator, method)(spoil(X))
@@ -82,10 +117,10 @@ def test_refused_in_training(row, kind, method, X):
 
 @pytest.mark.parametrize("kind", REFUSED)
 @pytest.mark.parametrize("method", LOOKING)
-def test_refused_by_a_fitted_model(fitted, kind, method):
+def test_refused_by_a_fitted_model(fitted_row, fitted, kind, method):
     """9."""
     estimator, X = fitted
-    spoil, message = REFUSED[kind]
+    spoil, message = refusal(fitted_row, kind)
     with pytest.raises((ValueError, TypeError), match=message):
         getattr(estimator, method)(spoil(X))
 
@@ -213,4 +248,24 @@ def test_unfitted_methods(row, X):
 @every_class
 def test_nan_is_refused_where_the_tag_says_so(row):
     """9: the tag and the table agree."""
-    assert not get_tags(row.make()).input_tags.allow_nan
+    assert get_tags(row.make()).input_tags.allow_nan == row.missing
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.missing], ids=lambda row: row.name
+)
+def test_missing_entries_are_accepted(row, X):
+    """9: single ones; a column of nothing else is refused in training only."""
+    gaps = put(put(X, np.nan).astype("f4"), np.nan)
+    estimator = row.make(**row.stopping_early).fit(gaps)
+    for name, answer in answers(estimator, gaps).items():
+        assert np.isfinite(answer).all(), name
+    empty = X.copy()
+    empty[:, 4] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN only in column 4"):
+        row.make().fit(empty)
+    assert np.isfinite(estimator.reconstruct(empty)).all()
+    sparse = scipy.sparse.csr_array(gaps)
+    np.testing.assert_array_equal(
+        estimator.transform(sparse), estimator.transform(gaps)
+    )
