@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit, huber, ndtr, xlog1py, xlogy
+from scipy.special import expit, huber, ndtr, softmax, xlog1py, xlogy
+from scipy.stats import norm
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch.autograd import gradcheck
 from torch.nn import init
@@ -16,6 +17,8 @@ from sklearn_ae._functional import (
     RESIDUAL_LOSSES,
     binary_cross_entropy,
     binary_cross_entropy_derivative,
+    multinomial,
+    multinomial_derivative,
     weight_deviation,
 )
 from sklearn_ae._losses import LOSSES
@@ -58,6 +61,7 @@ RESIDUAL_REFERENCES = {
     "squared_error": (np.square, ()),
     "absolute_error": (np.abs, ()),
     "huber": (lambda r: huber(float(DELTA), r), (DELTA,)),
+    "correntropy": (lambda r: -norm.pdf(r, scale=float(DELTA)), (DELTA,)),
 }
 
 
@@ -77,7 +81,8 @@ def difference(function, a, h=1e-6):
 def test_every_function_has_a_reference():
     assert set(REFERENCES) == set(RULES) == set(ACTIVATIONS)
     assert set(RESIDUAL_REFERENCES) == set(RESIDUAL_LOSSES)
-    assert set(LOSSES) == {*RESIDUAL_REFERENCES, "binary_cross_entropy"}
+    others = {"binary_cross_entropy", "multinomial"}
+    assert set(LOSSES) == {*RESIDUAL_REFERENCES, *others}
 
 
 # Activations
@@ -233,7 +238,8 @@ def test_losses_are_those_of_scikit_learn_and_torch():
     random = np.random.RandomState(0)
     x, x_hat = random.normal(size=(2, 40, 5))
     arrays = torch.from_numpy(x_hat), torch.from_numpy(x)
-    squared, absolute, clipped = (RESIDUAL_LOSSES[n].function for n in RESIDUAL_LOSSES)
+    names = ("squared_error", "absolute_error", "huber")
+    squared, absolute, clipped = (RESIDUAL_LOSSES[name].function for name in names)
     assert_allclose(squared(*arrays).mean(), mean_squared_error(x, x_hat))
     assert_allclose(absolute(*arrays).mean(), mean_absolute_error(x, x_hat))
     theirs = torch.nn.functional.huber_loss(*arrays, delta=float(DELTA))
@@ -300,3 +306,26 @@ def test_binary_cross_entropy_is_finite_far_out():
     for x in (0.0, 0.3, 1.0):
         cost = binary_cross_entropy(logits, torch.full((2,), x))
         assert_allclose(cost, [1e4 * x, 1e4 * (1 - x)], rtol=1e-6, atol=1e-3)
+
+
+def test_multinomial_is_its_formula():
+    random = np.random.RandomState(0)
+    logits, x = random.normal(size=(30, 4)) * 3, random.poisson(2, size=(30, 4)) * 1.0
+    arrays = torch.from_numpy(logits), torch.from_numpy(x)
+    cost = multinomial(*arrays)
+    assert_allclose(cost, -x * np.log(softmax(logits, axis=1)), rtol=1e-10)
+    theirs = torch.nn.functional.cross_entropy(
+        arrays[0], arrays[1] / arrays[1].sum(-1, keepdim=True), reduction="none"
+    )
+    assert_allclose(cost.sum(-1).numpy() / x.sum(axis=1), theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize("share", [0.5, "by row"])
+def test_derivative_of_multinomial(share):
+    random = np.random.RandomState(0)
+    logits = torch.from_numpy(random.normal(size=(6, 4))).requires_grad_()
+    x = torch.from_numpy(random.poisson(2, size=(6, 4)) * 1.0)
+    gradient = torch.rand(6, 1).double() if share == "by row" else torch.tensor(share)
+    (expected,) = torch.autograd.grad((gradient * multinomial(logits, x)).sum(), logits)
+    answer = multinomial_derivative(gradient, logits.detach(), x)
+    assert_allclose(answer, expected, rtol=1e-10, atol=1e-14)
