@@ -55,6 +55,10 @@ def test_nothing_of_the_rows_or_gradients_stays(row, params, method):
     arrays = [part for part in parts if isinstance(part, (np.ndarray, torch.Tensor))]
     assert len(arrays) > 4
     for array in arrays:
+        if array.dtype == torch.uint8:
+            # Where a generator has stopped: 5 kB whatever it has drawn.
+            assert method == "partial_fit"
+            continue
         assert 97 not in array.shape
         assert array.nbytes < 97 * 6 * 4
     tensors = [array for array in arrays if isinstance(array, torch.Tensor)]
@@ -69,7 +73,7 @@ def test_nothing_of_the_rows_or_gradients_stays(row, params, method):
         assert not any(isinstance(part, optimizers) for part in parts)
         # The weights, the shift, and the weights in float64.
         total = sum(tensor.nbytes for tensor in tensors)
-        assert total <= 3 * n_bytes(estimator) + 8 * 6 + 200
+        assert total <= 3 * n_bytes(estimator) + 6 * 8 * 6 + 200
 
 
 @every_class
