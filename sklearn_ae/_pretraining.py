@@ -6,6 +6,7 @@ the decoder their transposes (Hinton and Salakhutdinov 2006, Bengio et al. 2007)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,23 +61,28 @@ def pretrain(estimator: Any, X: Array) -> Start:
     """
     estimator._check_pretraining()
     start = Start(draw_seed(estimator.random_state))
-    known = moments(X, may_miss=estimator._accepted().missing)
-    estimator._check_range(X, known)
-    train_layer = {"greedy": _autoencoder_layer, "rbm": _machine_layer}
     try:
-        for stage in _stages(estimator):
-            if stage.index:
-                # As they are: between layers of a net nothing is shifted or scaled.
-                known = replace(
-                    moments(X), mean=np.zeros(X.shape[1]), variance=float(X.shape[1])
-                )
-            method = train_layer[estimator.pretraining]
-            layer, curve, X = method(estimator, stage, X, known, start.seed)
-            start.layers.append(layer)
-            start.curves.append(curve)
+        with one_thread(math.inf):
+            _train_layers(estimator, X, start)
     except KeyboardInterrupt as interrupt:
         start.interrupt = interrupt
     return start
+
+
+def _train_layers(estimator: Any, X: Array, start: Start) -> None:
+    known = moments(X, may_miss=estimator._accepted().missing)
+    estimator._check_range(X, known)
+    train_layer = {"greedy": _autoencoder_layer, "rbm": _machine_layer}
+    for stage in _stages(estimator):
+        if stage.index:
+            # As they are: between layers of a net nothing is shifted or scaled.
+            known = replace(
+                moments(X), mean=np.zeros(X.shape[1]), variance=float(X.shape[1])
+            )
+        method = train_layer[estimator.pretraining]
+        layer, curve, X = method(estimator, stage, X, known, start.seed)
+        start.layers.append(layer)
+        start.curves.append(curve)
 
 
 def _autoencoder_layer(

@@ -135,8 +135,10 @@ class AutoencoderNet(NeuralNet):
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         self.flat_.zero_gradient()
-        terms = self.module_.objective(x, weights, drawn)
-        sum(terms.values()).backward()
+        # Someone may have turned gradients off.
+        with torch.enable_grad():
+            terms = self.module_.objective(x, weights, drawn)
+            sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
 
     def _make_streams(self, use: str, epoch: int = 0) -> Streams:
