@@ -3,8 +3,8 @@
 from sklearn_ae._autoencoder import Autoencoder
 from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Huber
+from sklearn_ae._persistence import load
+from sklearn_ae._version import __version__ as __version__
 from sklearn_ae.exceptions import DivergenceError
 
-__version__ = "0.1.0"
-
-__all__ = ["Autoencoder", "DivergenceError", "Huber", "LinearAutoencoder"]
+__all__ = ["Autoencoder", "DivergenceError", "Huber", "LinearAutoencoder", "load"]

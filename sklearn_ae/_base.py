@@ -30,13 +30,9 @@ from sklearn_ae._input import (
 from sklearn_ae._losses import Reconstruction
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module
-from sklearn_ae._parameters import (
-    SPECS,
-    Parameters,
-    resolve_spec,
-    uses_all_rows,
-)
+from sklearn_ae._parameters import SPECS, Parameters, resolve_spec, uses_all_rows
 from sklearn_ae._penalties import WeightDecay
+from sklearn_ae._persistence import SaveMixin
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
 
@@ -58,6 +54,7 @@ def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
 
 class BaseAutoencoder(
     Parameters,
+    SaveMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

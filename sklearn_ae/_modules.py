@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -93,3 +94,14 @@ def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     if next(module.parameters()).dtype == dtype:
         return module
     return set_precision(copy_module(module), dtype)
+
+
+def named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """List all parameters and buffers of a module by name."""
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def fill_tensors(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays into the parameters and buffers of a module."""
+    for name, tensor in named_tensors(module):
+        tensor.data.copy_(torch.from_numpy(np.array(arrays[name])))

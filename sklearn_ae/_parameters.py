@@ -33,6 +33,9 @@ from sklearn_ae.architectures._base import Architecture
 # Parameters whose value may be a spec; a name stands for one at its defaults.
 SPECS: dict[str, dict[str, type]] = {"architecture": ARCHITECTURES, "loss": LOSSES}
 
+# The package's own estimators by name: those that a file may hold.
+CLASSES: dict[str, type[Parameters]] = {}
+
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
 
@@ -215,6 +218,8 @@ class Parameters:
             [base.__doc__ for base in cls.__mro__ if issubclass(base, Parameters)],
             names,
         )
+        if cls.__module__.startswith("sklearn_ae.") and cls.__name__[:4] != "Base":
+            CLASSES[cls.__name__] = cls
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of specs, as in `loss__delta=2`.
