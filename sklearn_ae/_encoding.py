@@ -183,8 +183,9 @@ class Decoder:
 
 
 def _refusal(name: str, value: Any) -> ValueError:
+    shown = " ".join(repr(value).split())[:200]
     return ValueError(
-        f"{name}={value!r} cannot be written to a file: files hold plain values, "
+        f"{name}={shown} cannot be written to a file: files hold plain values, "
         "arrays, specs of sklearn_ae, GaussianMixture and KernelDensity. pickle and "
         "joblib keep everything."
     )
