@@ -31,6 +31,7 @@ from contract.table import (
     fitted_numbers,
     structured_rows,
 )
+from contract.test_world import assert_same_world, world
 from sklearn_ae import Autoencoder, Huber
 from sklearn_ae._parameters import CLASSES
 
@@ -123,8 +124,12 @@ def test_parameters_come_back_as_they_were(row, path):
         found = getattr(loaded, name)
         assert found == value
         assert type(found) in (int, float, bool, list)
-    for name in {"hidden_layer_sizes", "loss"} & set(loaded.get_params()):
-        for value in ((), (4, 3), [5]) if name != "loss" else (Huber(0.3), "huber"):
+    further = {
+        "hidden_layer_sizes": ((), (4, 3), [5], np.array([4])),
+        "loss": (Huber(0.3), "huber"),
+    }
+    for name in further.keys() & loaded.get_params():
+        for value in further[name]:
             found = getattr(through_file(row.cls(**{name: value}), path), name)
             assert type(found) is type(value)
             assert repr(found) == repr(value)
@@ -164,6 +169,15 @@ def test_a_fitted_density_as_parameter(X, path):
     loaded = through_file(Autoencoder(latent_density=density), path).latent_density
     np.testing.assert_array_equal(loaded.score_samples(X), density.score_samples(X))
     np.testing.assert_array_equal(loaded.sample(5, 0), density.sample(5, 0))
+
+
+@every_class
+def test_the_world_stays_as_it_was(row, X, path):
+    """23, 20: the net is built again without a draw from a global generator."""
+    estimator = row.make().fit(X)
+    before = world()
+    through_file(estimator, path)
+    assert_same_world(before)
 
 
 @every_class
