@@ -261,6 +261,15 @@ def test_what_else_is_refused(X, path):
         estimator.save(path)
 
 
+def test_callbacks_of_scikit_learn_are_refused(path):
+    """23, 14: by the attribute that holds them."""
+    estimator = Autoencoder()
+    if hasattr(estimator, "set_callbacks"):
+        callback = pytest.importorskip("sklearn.callback").ProgressBar()
+        with pytest.raises(ValueError, match=r"^_skl_callbacks="):
+            estimator.set_callbacks(callback).save(path)
+
+
 def test_the_registry_holds_the_public_estimators():
     """23."""
     assert {row.name: row.cls for row in ROWS} == CLASSES
