@@ -6,12 +6,12 @@ from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoi
 from sklearn_ae._denoising import DenoisingAutoencoder
 from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Correntropy, Huber
+from sklearn_ae._persistence import load
 from sklearn_ae._robust import RobustAutoencoder
 from sklearn_ae._sparse import SparseAutoencoder
 from sklearn_ae._stacked import StackedAutoencoder
+from sklearn_ae._version import __version__ as __version__
 from sklearn_ae.exceptions import DivergenceError
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Autoencoder",
@@ -27,4 +27,5 @@ __all__ = [
     "SaltAndPepperNoise",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "load",
 ]

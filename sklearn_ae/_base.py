@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_ae._building import Building
+from sklearn_ae._building import BaseBuilder
 from sklearn_ae._input import (
     Array,
     check_codes,
@@ -31,10 +31,8 @@ from sklearn_ae._input import (
 from sklearn_ae._model import Model
 from sklearn_ae._modules import copy_module
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import (
-    resolve_spec,
-    uses_all_rows,
-)
+from sklearn_ae._parameters import resolve_spec, uses_all_rows
+from sklearn_ae._persistence import SaveMixin
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
 
@@ -59,7 +57,8 @@ def _is_dense(estimator: BaseAutoencoder) -> bool:
 
 
 class BaseAutoencoder(
-    Building,
+    BaseBuilder,
+    SaveMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -67,7 +66,7 @@ class BaseAutoencoder(
 ):
     """Methods of every estimator; a variant overrides hooks, and no method."""
 
-    # Hooks, beside those of `Building`.
+    # Hooks, beside those of `BaseBuilder`.
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Compute what follows from the trained net and its training rows."""

@@ -16,7 +16,7 @@ from sklearn_ae._penalties import Penalty, WeightDecay, objective_weight
 from sklearn_ae._reconstruction import Reconstruction
 
 
-class Building(Parameters):
+class BaseBuilder(Parameters):
     """Builds the net; a variant adds to what `super()` returns what is its own."""
 
     # Whether NaN stands for a missing entry.

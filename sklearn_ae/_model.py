@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +20,16 @@ from sklearn_ae._input import (
     view_rows,
 )
 from sklearn_ae._layers import dense_layers
-from sklearn_ae._modules import AutoencoderModule, copy_module, in_precision
+from sklearn_ae._modules import (
+    AutoencoderModule,
+    copy_module,
+    fill_tensors,
+    in_precision,
+    named_tensors,
+)
 from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
-from sklearn_ae._torch import available_devices, evaluation
+from sklearn_ae._torch import device_or_cpu, evaluation
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
@@ -178,25 +183,10 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the module on its device, or on the CPU where there is none."""
         skeleton, arrays = state["module"]
-        device = torch.device(state["device"])
-        if str(device) not in available_devices() and not (
-            device == torch.device("cuda") and torch.cuda.is_available()
-        ):
-            warnings.warn(
-                f"This model was trained on device={str(device)!r}, which is not "
-                "available here: it is evaluated on the CPU.",
-                stacklevel=2,
-            )
-            device = torch.device("cpu")
+        device = device_or_cpu(state["device"], stacklevel=2)
         module = skeleton.to_empty(device="cpu")
-        for name, tensor in named_tensors(module):
-            tensor.data.copy_(torch.from_numpy(np.array(arrays[name])))
+        fill_tensors(module, arrays)
         self.__dict__.update(state, module=module.to(device), device=device)
-
-
-def named_tensors(module: torch.nn.Module) -> list[tuple[str, Tensor]]:
-    """List all parameters and buffers of a module by name."""
-    return [*module.named_parameters(), *module.named_buffers()]
 
 
 def _squared_error(module: AutoencoderModule, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -127,8 +128,10 @@ class AutoencoderModule(nn.Module):
         return terms
 
 
-def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Answer rows with 0 for NaN, and weights n_features / observed for the others."""
+def split_missing(x: Tensor, has_missing: bool) -> tuple[Tensor, Tensor | None]:
+    """Answer rows with 0 for NaN, and weights n_features / observed of the others."""
+    if not has_missing:
+        return x, None
     observed = x.isfinite()
     n_observed = observed.sum(-1, keepdim=True)
     return x.nan_to_num(0.0), observed * (x.shape[-1] / n_observed).to(x.dtype)
@@ -152,3 +155,14 @@ def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     if next(module.parameters()).dtype == dtype:
         return module
     return set_precision(copy_module(module), dtype)
+
+
+def named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """List all parameters and buffers of a module by name."""
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def fill_tensors(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays into the parameters and buffers of a module."""
+    for name, tensor in named_tensors(module):
+        tensor.data.copy_(torch.from_numpy(np.array(arrays[name])))

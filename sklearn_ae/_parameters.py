@@ -38,6 +38,9 @@ SPECS: dict[str, dict[str, type]] = {
     "noise": NOISES,
 }
 
+# The package's own estimators by name: those that a file may hold.
+CLASSES: dict[str, type[Parameters]] = {}
+
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
 
@@ -241,6 +244,8 @@ class Parameters:
             names,
             cls._absent_attributes,
         )
+        if cls.__module__.startswith("sklearn_ae.") and cls.__name__[:4] != "Base":
+            CLASSES[cls.__name__] = cls
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of specs, as in `loss__delta=2`.

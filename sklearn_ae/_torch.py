@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch.overrides import TorchFunctionMode
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -57,6 +60,57 @@ def resolve_device(device: str) -> torch.device:
             f"{', '.join(map(repr, available))} and 'auto'."
         )
     return torch.device(device)
+
+
+def device_or_cpu(name: str, stacklevel: int) -> torch.device:
+    """Answer the device of a stored model, or the CPU, with a warning, without it."""
+    device = torch.device(name)
+    if name in available_devices() or (name == "cuda" and torch.cuda.is_available()):
+        return device
+    warnings.warn(
+        f"This model was trained on device={name!r}, which is not available here: it "
+        "is evaluated on the CPU.",
+        stacklevel=stacklevel + 1,
+    )
+    return torch.device("cpu")
+
+
+class AllocationLimit(TorchFunctionMode):
+    """Refuses tensors that together are larger or more than they may be.
+
+    It looks at what makes tensors of a given shape, before they are made.
+
+    Parameters
+    ----------
+    n_bytes, n_tensors : int
+    """
+
+    _factories = frozenset(
+        {
+            *(torch.empty, torch.zeros, torch.ones, torch.full, torch.eye),
+            *(torch.rand, torch.randn, torch.arange, torch.linspace),
+            *(torch.Tensor.new_empty, torch.Tensor.new_zeros, torch.Tensor.new_ones),
+            torch.Tensor.new_full,
+        }
+    )
+
+    def __init__(self, n_bytes: int, n_tensors: int) -> None:
+        super().__init__()
+        self.n_bytes, self.n_tensors = n_bytes, n_tensors
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function of torch, unless its answer is too large."""
+        kwargs = kwargs or {}
+        if function in self._factories:
+            without = {k: v for k, v in kwargs.items() if k not in ("generator", "out")}
+            planned = function(*args, **{**without, "device": "meta"})
+            self.n_bytes -= planned.numel() * planned.itemsize
+            self.n_tensors -= 1
+            if min(self.n_bytes, self.n_tensors) < 0:
+                raise ValueError("a net of its parameters is larger than its arrays")
+        return function(*args, **kwargs)
 
 
 # TF32 is a setting of the process: the first evaluation turns it off, the last one

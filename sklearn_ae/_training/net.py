@@ -273,7 +273,7 @@ class AutoencoderNet(NeuralNet):
         watched = self._listens(*_BATCH_EVENTS)
         self.module_.train()
         for batch in batches:
-            x, weights = _split(batch[0], batches.source)
+            x, weights = split_missing(batch[0], batches.source.has_missing)
             if watched:
                 self.notify("on_batch_begin", batch=batch, training=True)
             terms = gradient(x, weights, draw(x))
@@ -303,7 +303,7 @@ class AutoencoderNet(NeuralNet):
             # The same noise throughout the step: the line search compares.
             streams.restore(states)
             for batch, _ in batches:
-                x, weights = _split(batch, batches.source)
+                x, weights = split_missing(batch, batches.source.has_missing)
                 share = x.shape[0] / n_rows
                 terms = self.gradient_(x, weights, streams.draw(x))
                 loss = loss + share * sum(terms.values())
@@ -333,7 +333,7 @@ class AutoencoderNet(NeuralNet):
     def _sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
         with torch.no_grad():
             for batch, _ in batches:
-                x, weights = _split(batch, batches.source)
+                x, weights = split_missing(batch, batches.source.has_missing)
                 terms = self.module_.objective(x, weights, streams.draw(x))
                 sums.add(terms, x.shape[0])
 
@@ -395,7 +395,3 @@ class AutoencoderNet(NeuralNet):
             f"{self.history[-1]['train_loss']}. Lower learning_rate, or look for "
             "extreme values in X."
         )
-
-
-def _split(x: Tensor, source: RowSource) -> tuple[Tensor, Tensor | None]:
-    return split_missing(x) if source.has_missing else (x, None)

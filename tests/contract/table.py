@@ -364,6 +364,7 @@ def _configurations(row: Row) -> dict[str, dict[str, Any]]:
 
 _NAMED = [(row, name, p) for row in ROWS for name, p in _configurations(row).items()]
 CASES = [(row, params) for row, _, params in _NAMED]
+CASES_BY_NAME = {name: (row, params) for row, name, params in _NAMED}
 
 every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 every_case = pytest.mark.parametrize(

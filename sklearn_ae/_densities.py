@@ -1,0 +1,86 @@
+"""Densities of scikit-learn as parameters and arrays, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+_DENSITIES = {"GaussianMixture": GaussianMixture, "KernelDensity": KernelDensity}
+
+
+def is_known_density(value: Any) -> bool:
+    """Whether a value is a density that can be taken apart, and no subclass of one."""
+    return type(value) in _DENSITIES.values()
+
+
+def take_apart(density: Any) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+    """Answer the name, the parameters and the fitted state of a known density.
+
+    The state is what scikit-learn's own attributes hold, except for a kernel density,
+    whose state is its training data: its tree follows from them. It is None where the
+    density is not fitted.
+    """
+    name = type(density).__name__
+    parameters = density.get_params(deep=False)
+    fitted = {
+        attribute: value
+        for attribute, value in vars(density).items()
+        if attribute.endswith("_") and not attribute.startswith("_")
+    }
+    if isinstance(density, KernelDensity) and fitted:
+        tree = density.tree_
+        weight = None
+        if tree.sample_weight is not None:
+            weight = np.array(tree.sample_weight)
+        fitted = {"data": np.array(tree.data), "sample_weight": weight}
+    return name, parameters, fitted or None
+
+
+def put_together(
+    name: str, parameters: dict[str, Any], fitted: dict[str, Any] | None
+) -> Any:
+    """Answer the density that `take_apart` has taken apart.
+
+    Raises
+    ------
+    ValueError
+        If there is no such density, or its state is not that of one.
+    """
+    if name not in _DENSITIES:
+        raise ValueError(f"there is no density {name!r}")
+    density = _DENSITIES[name](**parameters)
+    density._validate_params()
+    if fitted is None:
+        return density
+    if isinstance(density, KernelDensity):
+        data, weight = fitted["data"], fitted["sample_weight"]
+        _check_array("data", data, np.shape(data)[:2])
+        if weight is not None:
+            _check_array("sample_weight", weight, data.shape[:1])
+        return density.fit(data, sample_weight=weight)
+    _check_mixture(density, fitted)
+    vars(density).update(fitted)
+    return density
+
+
+def _check_mixture(density: GaussianMixture, fitted: dict[str, Any]) -> None:
+    n, d = density.n_components, fitted["n_features_in_"]
+    shape = {"full": (n, d, d), "tied": (d, d), "diag": (n, d), "spherical": (n,)}
+    matrices = shape[density.covariance_type]
+    _check_array("weights_", fitted["weights_"], (n,))
+    _check_array("means_", fitted["means_"], (n, d))
+    for name in ("covariances_", "precisions_", "precisions_cholesky_"):
+        _check_array(name, fitted[name], matrices)
+    for name in fitted:
+        if not name.endswith("_") or name.startswith("_") or hasattr(density, name):
+            raise ValueError(f"{name!r} is no fitted attribute of a GaussianMixture")
+
+
+def _check_array(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise ValueError(f"{name} of its density is no array of floats")
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{name} of its density has a wrong shape or wrong values")

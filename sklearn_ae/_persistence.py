@@ -1,0 +1,265 @@
+"""Estimators as files that run nothing when they are read, and back.
+
+A file has the constructor's parameters, the public fitted attributes, what the model
+knows besides its net, and the net's parameters and buffers as arrays. The net itself is
+built again from the parameters, and refused where it does not fit the arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_ae._encoding import Decoder, Encoder
+from sklearn_ae._files import read_file, write_file
+from sklearn_ae._model import Model
+from sklearn_ae._moments import Moments
+from sklearn_ae._parameters import CLASSES
+from sklearn_ae._rebuilding import (
+    alike,
+    check_fitted,
+    check_parameters,
+    check_start,
+    describe,
+    rebuild,
+)
+from sklearn_ae._threads import one_thread
+from sklearn_ae._torch import device_or_cpu
+from sklearn_ae._version import __version__
+
+_HEADER = {
+    "class": str,
+    "parameters": dict,
+    "output": dict,
+    "fitted": dict,
+    "model": (dict, type(None)),
+}
+_CONTAINERS = ("default", "pandas", "polars")
+# Fields of a model that are not written, or not as they are.
+_APART = ("module", "device", "moments", "training_state", "_twins")
+
+
+class SaveMixin:
+    """Gives an estimator `save`."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, for :func:`sklearn_ae.load`.
+
+        The file is in the safetensors format and holds no code, so one of unknown
+        origin can be read safely, unlike a pickle. It holds the parameters and, after
+        `fit`, all that was fitted; the optimizer's state is left out, as from a pickle.
+        It takes the place of an earlier file at once, when it is complete.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, which is used as it is.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be written, by its name: callables and classes,
+            callbacks, `RandomState` instances, and densities other than
+            `GaussianMixture` and `KernelDensity`; if a parameter is invalid, or has
+            been changed since `fit` so that it describes another net; for classes that
+            are not of this package.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> import sklearn_ae
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> autoencoder = sklearn_ae.Autoencoder(max_epochs=5, random_state=0).fit(X)
+        >>> with TemporaryDirectory() as folder:
+        ...     autoencoder.save(Path(folder) / "iris.safetensors")
+        ...     loaded = sklearn_ae.load(Path(folder) / "iris.safetensors")
+        >>> bool((loaded.transform(X) == autoencoder.transform(X)).all())
+        True
+        """
+        with one_thread():
+            header, arrays = _take_apart(self)
+        write_file(path, header, arrays)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read an estimator from a file that its method `save` has written.
+
+    Nothing in the file is run, whoever has written it. An estimator that was trained on
+    a device that is not available here answers from the CPU, with a warning.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+
+    Returns
+    -------
+    estimator
+        As it was saved, fitted or not. Its answers are bit-equal, and it can be trained
+        on.
+
+    Raises
+    ------
+    ValueError
+        If it is another file, if it is damaged, or if a newer version has written it in
+        a format that this one does not know.
+    OSError
+        If the file cannot be read, for example because there is none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_ae import LinearAutoencoder, load
+    >>> with TemporaryDirectory() as folder:
+    ...     LinearAutoencoder(n_components=3).save(Path(folder) / "linear")
+    ...     load(Path(folder) / "linear")
+    LinearAutoencoder(n_components=3)
+    """
+    library = __version__
+    try:
+        header, arrays = read_file(path)
+        library = header.get("library")
+        with one_thread():
+            estimator, device = _put_together(header, arrays)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        # Whatever stands in the file may be wrong, and so whatever may be raised.
+        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        if library != __version__:
+            reason += f" (written by sklearn_ae {library}, this is {__version__})"
+        raise ValueError(
+            f"{os.fsdecode(path)} cannot be loaded: {reason.rstrip('.')}."
+        ) from error
+    if device is not None:
+        model = estimator._model
+        model.device = device_or_cpu(device, stacklevel=2)
+        model.module.to(model.device)
+    return estimator
+
+
+def _take_apart(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    name = type(estimator).__name__
+    if CLASSES.get(name) is not type(estimator):
+        raise ValueError(
+            f"{name} is no class of sklearn_ae, so load could not know what it is; "
+            "pickle and joblib can write it."
+        )
+    arrays: dict[str, np.ndarray] = {}
+    parameters = estimator.get_params(deep=False)
+    encode = Encoder("parameter", arrays).encode
+    written = {key: encode(key, value) for key, value in parameters.items()}
+    check_parameters(estimator)
+    attributes = {k: v for k, v in vars(estimator).items() if k not in parameters}
+    model = attributes.pop("_model", None)
+    output = attributes.pop("_sklearn_output_config", {})
+    encode = Encoder("fitted", arrays).encode
+    for key, value in attributes.items():
+        if key.startswith("_") or not key.endswith("_"):
+            raise ValueError(
+                f"{key}={value!r} is no parameter and no fitted attribute, so it "
+                "cannot be written to a file. pickle and joblib keep everything."
+            )
+    header = {
+        "library": __version__,
+        "class": name,
+        "parameters": written,
+        "output": output,
+        "fitted": {key: encode(key, value) for key, value in attributes.items()},
+        "model": None,
+    }
+    if model is not None:
+        check_fitted(estimator, attributes, model)
+        header["model"] = _take_model_apart(estimator, model, arrays)
+    return header, arrays
+
+
+def _take_model_apart(
+    estimator: Any, model: Model, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    state = model.__getstate__()
+    skeleton, tensors = state["module"]
+    try:
+        rebuilt = rebuild(estimator, model.moments, model.seed, tensors)
+        if not alike(describe(rebuilt), describe(skeleton)):
+            raise ValueError("it has other activations or another loss")
+    except ValueError as error:
+        raise ValueError(
+            "The parameters no longer describe the trained net: set back what has been "
+            f"changed since fit, or fit again, before it is saved ({error})."
+        ) from error
+    arrays |= {f"module.{name}": array for name, array in tensors.items()}
+    encode = Encoder("model", arrays).encode
+    moments = {
+        field.name: encode(field.name, getattr(model.moments, field.name))
+        for field in dataclasses.fields(Moments)
+    }
+    others = {name: encode(name, v) for name, v in state.items() if name not in _APART}
+    return {"device": state["device"], "moments": moments, **others}
+
+
+def _put_together(
+    header: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[Any, str | None]:
+    """Answer the estimator, its module on the CPU, and the name of its device."""
+    for name, kind in _HEADER.items():
+        if not isinstance(header.get(name), kind):
+            raise ValueError(f"{name!r} in its header is wrong")
+    if header["class"] not in CLASSES:
+        raise ValueError(f"sklearn_ae has no class {header['class']!r}")
+    decoder = Decoder(arrays)
+    parameters = decoder.decode_parts(header["parameters"])
+    estimator = CLASSES[header["class"]](**parameters)
+    check_parameters(estimator)
+    for name, value in header["output"].items():
+        if name != "transform" or value not in _CONTAINERS:
+            raise ValueError(f"set_output has no {name}={value!r}")
+        estimator.set_output(transform=value)
+    fitted = decoder.decode_parts(header["fitted"])
+    for name in fitted:
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*_", name) or hasattr(estimator, name):
+            raise ValueError(f"{name!r} is no fitted attribute")
+    device = None
+    if header["model"] is not None:
+        model, device = _read_model(estimator, header["model"], decoder)
+        check_fitted(estimator, fitted, model)
+        estimator._model = model
+    if arrays:
+        raise ValueError(f"nothing needs its arrays {sorted(arrays)[:3]}")
+    vars(estimator).update(fitted)
+    return estimator, device
+
+
+def _read_model(
+    estimator: Any, stored: dict[str, Any], decoder: Decoder
+) -> tuple[Model, str]:
+    fields = dict(stored)
+    device = fields.pop("device")
+    if not re.fullmatch(r"cpu|cuda(:\d{1,4})?", device):
+        raise ValueError(f"there is no device {device!r}")
+    moments = Moments(**decoder.decode_parts(fields.pop("moments")))
+    others = decoder.decode_parts(fields)
+    if others.keys() & {*_APART}:
+        raise ValueError(f"a model in a file has no {others.keys() & {*_APART}}")
+    tensors = {
+        name.removeprefix("module."): decoder.arrays.pop(name)
+        for name in [*decoder.arrays]
+        if name.startswith("module.")
+    }
+    check_start(moments, others["seed"])
+    module = rebuild(estimator, moments, others["seed"], tensors)
+    return Model(module, torch.device("cpu"), moments, **others), device

@@ -1,0 +1,149 @@
+"""A trained net built again from parameters and arrays, and what must fit together."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from sklearn_ae._modules import fill_tensors, named_tensors
+from sklearn_ae._moments import Moments
+from sklearn_ae._torch import AllocationLimit
+
+# What later fits and the methods read, whatever class it is.
+_FITTED = {
+    "history_": list,
+    "loss_": float,
+    "loss_curve_": list,
+    "loss_terms_": dict,
+    "n_features_in_": int,
+    "n_iter_": int,
+    "validation_scores_": (list, type(None)),
+}
+# What torch itself keeps on every module, which differs between its versions.
+_INHERITED = frozenset(vars(nn.Module()))
+
+
+def rebuild(
+    estimator: Any, moments: Moments, seed: int, tensors: dict[str, np.ndarray]
+) -> nn.Module:
+    """Build the net of an estimator, and write the tensors into it that were trained.
+
+    Raises
+    ------
+    ValueError
+        If they are not those of such a net.
+    """
+    n_bytes = sum(array.nbytes for array in tensors.values())
+    # Some are made on the way; a net of 10**9 units is refused before it is made.
+    with AllocationLimit(4 * n_bytes + 2**16, 8 * len(tensors) + 256):
+        module = estimator._build_module(len(moments.mean), moments, seed)
+    wanted = {
+        name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in named_tensors(module)
+    }
+    found = {name: (array.shape, str(array.dtype)) for name, array in tensors.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(
+                f"{name!r} is {found.get(name)}, where the net of its parameters has "
+                f"{wanted.get(name)}"
+            )
+        if not np.isfinite(tensors[name]).all():
+            raise ValueError(f"{name!r} has values that are not finite")
+    fill_tensors(module, tensors)
+    return module.eval()
+
+
+def describe(module: nn.Module) -> list[Any]:
+    """List what a net is made of besides its parameters and buffers."""
+    return [
+        (name, type(part), sorted(own for own in vars(part).items() if _is_own(*own)))
+        for name, part in module.named_modules()
+    ]
+
+
+def _is_own(name: str, value: Any) -> bool:
+    return name not in _INHERITED and _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float, str, type))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two descriptions are equal, but for the rounding of another machine."""
+    if isinstance(one, (list, tuple)) and type(one) is type(other):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return one == other
+
+
+def check_parameters(estimator: Any) -> None:
+    """Refuse parameters that `fit` would refuse."""
+    estimator._validate_params()
+    estimator._checked_hidden_layer_sizes()
+
+
+def check_start(moments: Moments, seed: Any) -> None:
+    """Refuse moments and a seed that no fit has started from."""
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise ValueError(f"{seed!r} is no seed")
+    vectors = (moments.mean, moments.low, moments.high)
+    if not all(map(_is_vector, vectors)) or len({len(v) for v in vectors}) > 1:
+        raise ValueError("the moments of its training rows are no vectors of numbers")
+    numbers = (moments.variance, moments.median_deviation)
+    if not all(type(x) is float and math.isfinite(x) for x in numbers):
+        raise ValueError("the moments of its training rows are no numbers")
+    if type(moments.has_missing) is not bool:
+        raise ValueError("has_missing is neither true nor false")
+    if min(numbers) < 0:
+        raise ValueError("the moments of its training rows are negative")
+
+
+def _is_vector(value: Any) -> bool:
+    is_vector = isinstance(value, np.ndarray) and value.dtype == float
+    return is_vector and value.ndim == 1 and value.size and np.isfinite(value).all()
+
+
+def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
+    """Refuse fitted attributes that do not go with one another."""
+    for name, kind in _FITTED.items():
+        if name not in fitted or not isinstance(fitted[name], kind):
+            raise ValueError(f"{name} is missing, or has a wrong type")
+    n_features, residuals = len(model.moments.mean), model.residual_variance
+    for row in fitted["history_"]:
+        if not isinstance(row, dict) or not {"train_loss", "terms"} <= row.keys():
+            raise ValueError("history_ is no list of epochs")
+    names = fitted.get("feature_names_in_")
+    if names is not None and (
+        not isinstance(names, np.ndarray)
+        or names.shape != (n_features,)
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise ValueError("feature_names_in_ does not name the features")
+    if residuals is not None and (
+        not isinstance(residuals, np.ndarray)
+        or residuals.shape != (n_features,)
+        or not (residuals >= 0).all()
+    ):
+        raise ValueError("the variance of the residuals is wrong")
+    density = fitted.get("latent_density_")
+    if density is not None:
+        width = getattr(density, "n_features_in_", None)
+        if width != model.n_components or residuals is None:
+            raise ValueError("latent_density_ is none of its codes")
+    known = (model.n_components, model.n_epochs, fitted["n_features_in_"])
+    wanted = (estimator.n_components, fitted["n_iter_"], n_features)
+    if known != wanted or not all(map(_is_integer, known)):
+        raise ValueError("its numbers of components, epochs or features disagree")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
