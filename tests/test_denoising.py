@@ -86,7 +86,7 @@ def test_salt_and_pepper_are_the_ends_of_each_feature():
     X = draw_rows(n=20000)
     low, high = X.min(axis=0), X.max(axis=0)
     noisy = SaltAndPepperNoise().corrupt(X, 0.4, random_state=0)
-    inner = (X > low) & (X < high)
+    inner = np.logical_and(low < X, high > X)
     counts = [((noisy == end) & inner).sum() for end in (low, high)] + [
         ((noisy == X) & inner).sum()
     ]
