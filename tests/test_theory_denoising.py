@@ -332,7 +332,7 @@ def test_denoises_digits(request):
 
     def figures(model, seed):
         X_train, X_test, noisy = noisy_digits(seed)
-        # Stopped early it would be a smoother: 60 epochs explain 99% of the digits.
+        # Trained out: a net that is stopped early smooths a little.
         plain = Autoencoder(
             128,
             hidden_layer_sizes=(),
