@@ -6,6 +6,7 @@ and handed in, so that corrupting is a pure function and a stack of models can s
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,8 +177,8 @@ class Noise(BaseEstimator, ABC):
         ------
         ValueError
         """
-        limit = self.level_limit
-        if limit is not None and level > limit:
+        limit = math.inf if self.level_limit is None else self.level_limit
+        if not 0 <= level <= limit:
             raise InvalidParameterError(
                 f"The 'noise_level' parameter must be in [0, {limit:g}] with "
                 f"noise={self.name!r}. Got {level!r} instead."

@@ -181,7 +181,8 @@ def _start_model(
 ) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
-    found = known or moments(X, may_miss=estimator._accepted().missing)
+    may_miss = estimator._accepted().missing
+    found = known or moments(X, may_miss=may_miss, continues=previous is not None)
     estimator._check_range(X, found)
     if previous is None:
         seed = start.seed if start else draw_seed(estimator.random_state)

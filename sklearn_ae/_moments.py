@@ -55,7 +55,7 @@ class Moments:
         return math.sqrt(self.variance / len(self.mean)) if self.variance else 1.0
 
 
-def moments(X: Array, *, may_miss: bool = False) -> Moments:
+def moments(X: Array, *, may_miss: bool = False, continues: bool = False) -> Moments:
     """Pass over the rows; once, unless entries are missing.
 
     Parameters
@@ -63,6 +63,8 @@ def moments(X: Array, *, may_miss: bool = False) -> Moments:
     X : ndarray or CSR array of shape (n_samples, n_features)
     may_miss : bool, default=False
         Whether NaN stands for a missing entry.
+    continues : bool, default=False
+        Whether a mean is known from earlier rows, so that a column may be all NaN.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def moments(X: Array, *, may_miss: bool = False) -> Moments:
     """
     if may_miss:
         _, n_observed = count_observed(X)
-        refuse_empty("column", n_observed)
+        if not continues:
+            refuse_empty("column", n_observed)
         if (n_observed < X.shape[0]).any():
             return _moments_of_observed(X, n_observed)
     return _moments_of_all(X)
@@ -103,7 +106,7 @@ def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
         part = read_rows(X, rows, _DOUBLE)
         extremes.update(part)
         total += np.nansum(part, axis=0)
-    mean = total / n_observed
+    mean = total / np.maximum(n_observed, 1)
     for rows in row_slices(*X.shape):
         part = np.square(read_rows(X, rows, _DOUBLE) - mean)
         spread += float(np.nanmean(part, axis=1).sum()) * X.shape[1]

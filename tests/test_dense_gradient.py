@@ -87,10 +87,10 @@ def standardised(module, X, dtype):
     return x.to(dtype)
 
 
-def by_autograd(module, x):
+def by_autograd(module, x, weights=None, drawn=None):
     """Answer terms and gradients of the objective by autograd."""
     parameters = dict(module.named_parameters())
-    terms = module.objective(x)
+    terms = module.objective(x, weights, drawn)
     gradients = torch.autograd.grad(sum(terms.values()), parameters.values())
     terms = {name: term.detach() for name, term in terms.items()}
     return terms, dict(zip(parameters, gradients, strict=True))
