@@ -9,6 +9,9 @@ from sklearn_ae._functional import ACTIVATIONS, linear
 from sklearn_ae._penalties import Pass, Penalty
 from sklearn_ae.architectures._dense import DenseLayer
 
+# Activations whose slope does not follow from their result.
+_BY_ARGUMENT = {"gelu", "silu", "leaky_relu", "binary"}
+
 
 class Contraction(Penalty):
     r"""Squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).
@@ -75,7 +78,9 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
     if len(layers) == 1 and isinstance(layers[0], DenseLayer):
         layer = layers[0]
-        a = linear(x, layer.weight, layer.bias)
+        a = z
+        if layer.activation in _BY_ARGUMENT:
+            a = linear(x, layer.weight, layer.bias)
         activation = ACTIVATIONS[layer.activation]
         slope = activation.derivative(torch.ones_like(z), a, z)
         return slope.square() @ layer.weight.square().sum(-1)

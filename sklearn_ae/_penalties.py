@@ -197,35 +197,33 @@ class TopK(nn.Module):
 
 
 class Revival(Penalty):
-    r"""Silent components learn what the others leave over (Gao et al. 2024, AuxK).
+    r"""Draws silent components towards the rows that they come nearest to describing.
 
-    .. math:: \alpha \, \text{cost}(x, g(z + z_\text{silent}))
+    .. math:: \alpha \, \frac{1}{n_\text{components}} \sum_{j \text{ silent}}
+              \min_r (t_r - h_{rj})_+^2
 
-    where z is not moved, and z_silent are the k' largest codes of each row among the
-    components that none of the batch's rows uses. It is 0 where there are none.
+    with the least code t_r that is kept of row r; silent are the components that no row
+    of the batch uses. Without it only those that ever win would learn. Reconstructing
+    by them what the others leave over (Gao et al. 2024) does not make them win here:
+    a unit whose codes are all small stays unused.
 
-    Parameters
-    ----------
-    alpha : float
-    k : int
-        The number k' of silent components of a row that take part.
+    It is relative to the cost of answering the mean, so it means the same in all units.
     """
 
     alpha: Tensor
 
-    def __init__(self, alpha: float, k: int) -> None:
+    def __init__(self, alpha: float) -> None:
         super().__init__()
-        self.largest = TopK(k)
         self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
-        """Answer the cost of reconstructions with silent components."""
-        encoder, _ = net.encoder
-        is_silent = (rows.z == 0).all(-2, keepdim=True).to(rows.z.dtype)
-        silent = self.largest(encoder(rows.seen) * is_silent)
-        a = net.decoder(rows.z.detach() + silent)
-        cost = net.reconstruction(a, rows.x, rows.weights).mean(-1)
-        return self.alpha * cost * is_silent.amax()
+        """Answer the mean over components of their squared distance from use."""
+        encoder, selection = net.encoder
+        h = encoder(rows.seen)
+        least = h.detach().topk(selection.k, dim=-1).values[..., -1:]
+        distance = (least - h).amin(-2).clamp(min=0.0).square()
+        is_silent = (rows.z == 0).all(-2)
+        return self.alpha * (distance * is_silent).mean(-1)
 
 
 def _squared_norm(w: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from torch import nn
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import Array, row_slices
+from sklearn_ae._layers import dense_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -30,9 +32,9 @@ from sklearn_ae._penalties import (
 )
 from sklearn_ae._reconstruction import Reconstruction
 
-# The share of the auxiliary loss, and of the components that take part in it (Gao et
-# al. 2024).
-_REVIVAL_SHARE, _REVIVED_SHARE = 1 / 32, 1 / 2
+# What of `alpha` draws silent components: much more of it costs reconstruction.
+_REVIVAL_SHARE = 1 / 16
+_CODE_ACTIVATIONS = {"kl": "logistic", "l1": "relu", "top_k": "identity"}
 _REACHING_ZERO = {"relu", "binary"}
 # Where a code that never reaches its low value counts as active, between that and 1.
 _ACTIVE = 0.1
@@ -53,9 +55,10 @@ class SparseAutoencoder(BaseAutoencoder):
     - "l1": :math:`\sum_j |h_j| \|d_j\|`, with the directions :math:`d_j` in which the
       layer that reads the code moves its output. The norms keep the codes from being
       scaled down for nothing;
-    - "top_k": none, but only the `k` largest codes of a row are kept. Components that
-      no row of a batch uses learn, with weight :math:`\alpha / 32`, what the others
-      leave over.
+    - "top_k": none on the codes in use, but only the `k` largest of a row are kept.
+      Components that no row of a batch uses are drawn, with weight
+      :math:`\alpha / 16` times the variance of X, towards the row that they come
+      nearest to describing.
 
     `score` leaves the penalty out, so it always prefers the least `alpha`: choose it
     by :func:`sklearn_ae.metrics.make_probe_scorer`, by
@@ -70,16 +73,20 @@ class SparseAutoencoder(BaseAutoencoder):
         Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
         shallow net.
     code_activation : str, default="auto"
-        Activation of the code. "auto" is logistic for "kl" and relu otherwise.
+        Activation of the code. "auto" is logistic for "kl", relu for "l1" and identity
+        for "top_k", where exactly `k` codes of a row are not 0. (After a relu there are
+        fewer where fewer are positive, and components can fall silent for good.)
     penalty : {"kl", "l1", "top_k"}, default="kl"
         What makes the code sparse.
     alpha : float, default=1.0
-        Weight of the penalty, in the units of the loss (for "l1" over units of X).
+        Weight of the penalty, in the units of the loss (for "l1" over units of X; for
+        "top_k" it has none). Of "kl" and "l1" the same weight does more to rows in
+        small units: the mean code of "kl" is at `rho` where `alpha` is about the
+        variance of X, and far beyond that rows are no longer reconstructed.
     rho : float, default=0.05
         Target of the mean code with "kl", between 0 and 1.
     k : int, default=10
-        Number of components that describe a row, with "top_k". Fewer do where fewer
-        codes are positive.
+        Number of components that describe a row, with "top_k".
     sparse_output : bool, default=False
         Whether `transform` answers a scipy CSR array.
 
@@ -110,6 +117,9 @@ class SparseAutoencoder(BaseAutoencoder):
 
     L. Gao et al. Scaling and evaluating sparse autoencoders. ICLR (2025).
 
+    T. Conerly et al. Dictionary learning optimization techniques. Transformer Circuits
+    Thread (2025).
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -117,7 +127,7 @@ class SparseAutoencoder(BaseAutoencoder):
     >>> X, _ = load_digits(return_X_y=True)
     >>> sparse = SparseAutoencoder(100, penalty="top_k", k=5, random_state=0).fit(X)
     >>> Z = sparse.transform(X)
-    >>> bool(((Z != 0).sum(axis=1) <= 5).all())
+    >>> bool(((Z != 0).sum(axis=1) == 5).all())
     True
     """
 
@@ -142,7 +152,7 @@ class SparseAutoencoder(BaseAutoencoder):
     def _resolved_code_activation(self) -> str:
         if self.code_activation != "auto":
             return self.code_activation
-        return "logistic" if self.penalty == "kl" else "relu"
+        return _CODE_ACTIVATIONS[self.penalty]
 
     def _selects(self) -> bool:
         """Whether some codes are set to 0: with all of them it is the plain net."""
@@ -160,7 +170,18 @@ class SparseAutoencoder(BaseAutoencoder):
         module = super()._build_module(n_features, moments, seed)
         if self._selects():
             module.encoder = nn.Sequential(module.encoder, TopK(self.k))
+        elif self.penalty == "kl" and self.alpha:
+            self._start_at_target(module)
         return module
+
+    def _start_at_target(self, module: AutoencoderModule) -> None:
+        """Set the biases of a logistic code to where its mean is near `rho`.
+
+        From one half it would be on its way there for most of the training.
+        """
+        layers = dense_layers(module.encoder)
+        if layers and layers[-1].activation == "logistic":
+            nn.init.constant_(layers[-1].bias, math.log(self.rho / (1 - self.rho)))
 
     def _shallow_copy(
         self, n_components: int, activation: str, below: str | None
@@ -182,9 +203,7 @@ class SparseAutoencoder(BaseAutoencoder):
             alpha, low = objective_weight(self.alpha, unit), self._code_low()
             return penalties | {"sparsity": KLSparsity(alpha, self.rho, low)}
         if self._selects():
-            n_revived = max(1, round(_REVIVED_SHARE * self.n_components))
-            revival = Revival(self.alpha * _REVIVAL_SHARE, n_revived)
-            return penalties | {"revival": revival}
+            return penalties | {"revival": Revival(self.alpha * _REVIVAL_SHARE)}
         return penalties
 
     def _code_low(self) -> float:
