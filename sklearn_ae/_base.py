@@ -160,10 +160,10 @@ class BaseAutoencoder(
         if self.pretraining is not None and previous is None:
             start = pretrain(self, X)
             seen = seen | {"pretraining_curves_": start.curves}
-        elif not (self.max_epochs or self.pretraining or one_pass):
+        elif not (self.max_epochs or one_pass):
             raise InvalidParameterError(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
-                "1 where there is no pretraining. Got 0 instead."
+                "1 where fit does not pretrain. Got 0 instead."
             )
         outcome = train(
             self, X, previous, seen, one_pass=one_pass, start=start, **options

@@ -126,7 +126,8 @@ class BoltzmannMachine:
                     parameter.add_(velocity.mul_(momentum).add_(step, alpha=rate))
                 total, n_rows = total + error * len(v), n_rows + len(v)
             errors.append(float(total) / n_rows)
-            if not math.isfinite(errors[-1]):
+            is_finite = all(bool(torch.isfinite(p).all()) for p in self.parameters())
+            if not (is_finite and math.isfinite(errors[-1])):
                 raise DivergenceError(
                     "The pretraining of a layer by a restricted Boltzmann machine "
                     f"diverged in epoch {epoch + 1}. Look for extreme values in X, or "
@@ -141,6 +142,8 @@ def _mean(a: Tensor, units: str) -> Tensor:
 
 def _draw(mean: Tensor, units: str, generator: torch.Generator) -> Tensor:
     if units == "binary":
-        return torch.bernoulli(mean, generator=generator)
+        # Unlike `torch.bernoulli` it takes NaN, of which the end of the epoch tells.
+        drawn = torch.empty_like(mean).uniform_(generator=generator)
+        return (drawn < mean).to(mean.dtype)
     noise = torch.empty_like(mean).normal_(generator=generator)
     return mean + noise

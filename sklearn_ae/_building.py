@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from sklearn_ae._corruption import Corruption
 from sklearn_ae._input import Accepted
+from sklearn_ae._layers import Stage
 from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -72,30 +73,24 @@ class BaseBuilder(Parameters):
         """Build what happens to rows before the encoder gets them in training."""
         return None
 
-    def _shallow_copy(
-        self, n_components: int, activation: str, below: str | None
-    ) -> Self:
+    def _shallow_copy(self, stage: Stage) -> Self:
         """Answer an autoencoder of the same kind that trains one layer of the net.
 
-        Parameters
-        ----------
-        n_components : int
-        activation : str
-            Of the layer.
-        below : str or None
-            Activation of the layer whose codes it is trained on; None for the first.
+        Lengths and weights in units of X become what they are between layers, where
+        rows are in units of their scale.
         """
         shallow = clone(self)
-        shallow.n_components, shallow.code_activation = n_components, activation
+        shallow.n_components = stage.n_components
+        shallow.code_activation = stage.activation
         shallow.hidden_layer_sizes, shallow.tied_weights = (), True
         shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
         shallow.early_stopping = shallow.warm_start = False
         shallow.latent_density = shallow.callbacks = None
         shallow.verbose = 0
-        if below is not None:
-            shallow.output_activation = below
-            if self._loss().bounded:
-                shallow.loss = "squared_error"
+        if stage.below is not None:
+            shallow.output_activation = stage.below
+            shallow.loss = self._loss().of_codes(stage.known)
+            shallow.weight_decay = self.weight_decay / self._loss().unit(stage.known)
         return shallow
 
     def _check_pretraining(self) -> None:
@@ -128,6 +123,13 @@ class BaseBuilder(Parameters):
                 "pretraining='rbm' has binary units with loss='binary_cross_entropy' "
                 "and Gaussian ones otherwise; it does not work with "
                 f"loss={loss!r} and output_activation={self.output_activation!r}."
+            )
+        if self.tied_weights and loss == "binary_cross_entropy":
+            # The encoder divides rows by their scale, and logits have none.
+            raise ValueError(
+                "pretraining='rbm' with loss='binary_cross_entropy' does not work with "
+                "tied_weights=True: the decoder's weights are the machine's, and the "
+                "encoder's are for standardised rows."
             )
 
     def _accepted(self) -> Accepted:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Self
 
 from sklearn.utils._param_validation import Interval
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._contraction import Contraction, ProjectedContraction
+from sklearn_ae._layers import Stage
 from sklearn_ae._penalties import Penalty, objective_weight
 from sklearn_ae._reconstruction import Reconstruction
 
@@ -84,6 +86,13 @@ class ContractiveAutoencoder(BaseAutoencoder):
             strength, self.n_projections, self.n_components
         )
         return penalties | {"contraction": projected}
+
+    def _shallow_copy(self, stage: Stage) -> Self:
+        shallow = super()._shallow_copy(stage)
+        if stage.below is not None:
+            unit = self._loss().unit(stage.known) * stage.known.scale**2
+            shallow.alpha = self.alpha / unit
+        return shallow
 
     def _refuse_linear_encoder(self) -> None:
         is_linear = self._resolved_code_activation() == "identity" and (

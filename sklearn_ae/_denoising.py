@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -14,7 +14,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._base import BaseAutoencoder
-from sklearn_ae._corruption import NOISES, CallableCorruption, Corruption, Noise
+from sklearn_ae._corruption import (
+    NOISES,
+    CallableCorruption,
+    Corruption,
+    GaussianNoise,
+    MaskingNoise,
+    Noise,
+)
+from sklearn_ae._layers import Stage
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import resolve_spec
 
@@ -96,6 +104,17 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return noise.build(self.noise_level, moments, moments.mean, moments.scale)
         shift, scale = torch.from_numpy(moments.mean.copy()), moments.scale
         return CallableCorruption(noise, shift, torch.tensor(scale).double())
+
+    def _shallow_copy(self, stage: Stage) -> Self:
+        shallow = super()._shallow_copy(stage)
+        if stage.below is not None:
+            noise = resolve_spec("noise", self.noise)
+            if isinstance(noise, GaussianNoise):
+                shallow.noise_level = self.noise_level / stage.known.scale
+            elif isinstance(noise, MaskingNoise):
+                # A number is one of X; what is masked of a code is 0.
+                shallow.noise = "masking"
+        return shallow
 
     def impute(self, X: Any) -> np.ndarray:
         """Fill in missing entries.

@@ -141,9 +141,11 @@ def _train(
     except KeyboardInterrupt as caught:
         interrupt = caught
     history = _whole_epochs(net)
-    if interrupt is not None and not torch.isfinite(net.flat_.vector).all():
+    loss = None
+    if not torch.isfinite(net.flat_.vector).all():
         history = []
-    loss = net.objective_of(source) if start and not history else None
+    elif start and start.layers and not history:
+        loss = net.objective_of(source)
     model.n_epochs += len(history)
     if one_pass or estimator.warm_start:
         model.training_state = _keep_state(net)
@@ -268,7 +270,8 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
 
 def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
     """Copy the optimizer's state, so that a later run continues without a jump."""
-    if uses_all_rows(net.optimizer):
+    # A pretrained net may not have been trained on at all.
+    if uses_all_rows(net.optimizer) or not hasattr(net, "streams_"):
         return None
     state = copy.deepcopy(net.optimizer_.state_dict())
     return {

@@ -7,7 +7,34 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._moments import Moments
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer that is to be trained, and where it stands.
+
+    Attributes
+    ----------
+    index : int
+        How many layers are below.
+    n_components : int
+    activation : str
+    below : str or None
+        Activation of the layer below; None where there are only the rows.
+    is_code : bool
+        Whether there is no layer above.
+    known : Moments
+        Of the rows, whose units lengths and weights are given in.
+    """
+
+    index: int
+    n_components: int
+    activation: str
+    below: str | None
+    is_code: bool
+    known: Moments
 
 
 @dataclass

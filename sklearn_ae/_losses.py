@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Real
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ae._moments import Moments
@@ -41,6 +41,21 @@ class Loss(BaseEstimator):
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""
         return {}
+
+    def unit(self, moments: Moments) -> float:
+        """Answer what weights of penalties are multiples of, for such rows."""
+        return moments.scale**self.degree
+
+    def of_codes(self, moments: Moments) -> Loss:
+        """Answer what it is between layers, in units of the rows' scale."""
+        spec = clone(self)
+        return spec.set_params(
+            **{
+                name: value / moments.scale
+                for name, value in self.get_params().items()
+                if value != "auto"
+            }
+        )
 
     def check_range(self, low: float, high: float) -> None:
         """Refuse rows by their smallest and largest value; most losses take all."""
@@ -117,6 +132,10 @@ class BinaryCrossEntropy(Loss):
     degree = 0
     bounded = True
 
+    def of_codes(self, moments: Moments) -> Loss:
+        """Answer the squared error: codes are no probabilities."""
+        return SquaredError()
+
     def build(self, output_activation: str, moments: Moments) -> Reconstruction:
         """Build the end of the net: probabilities from logits.
 
@@ -152,6 +171,14 @@ class Multinomial(Loss):
 
     name = "multinomial"
     bounded = True
+
+    def unit(self, moments: Moments) -> float:
+        """Answer what weights of penalties are multiples of, for such rows."""
+        return float(moments.mean.sum()) or 1.0
+
+    def of_codes(self, moments: Moments) -> Loss:
+        """Answer the squared error: codes are no counts."""
+        return SquaredError()
 
     def build(self, output_activation: str, moments: Moments) -> Reconstruction:
         """Build the end of the net: a softmax.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,31 +18,20 @@ from torch import Tensor
 from sklearn_ae._boltzmann import UNITS, BoltzmannMachine
 from sklearn_ae._fitting import Start, batch_size_for, rows_for, train
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._layers import Layer, read_layer
+from sklearn_ae._layers import Layer, Stage, read_layer
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import Batches
 
 
-@dataclass
-class _Stage:
-    """A layer that is to be trained, and where it stands."""
-
-    index: int
-    n_components: int
-    activation: str
-    below: str | None
-    """Activation of the layer below; None where there are only the rows."""
-
-
-def _stages(estimator: Any) -> Iterator[_Stage]:
-    widths = [*estimator._checked_hidden_layer_sizes(), estimator.n_components]
-    inner = [estimator.activation] * (len(widths) - 1)
-    activations = [*inner, estimator._resolved_code_activation()]
-    below = [None, *inner]
-    for index, names in enumerate(zip(widths, activations, below, strict=True)):
-        yield _Stage(index, *names)
+def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
+    inner = estimator._checked_hidden_layer_sizes()
+    names = [None, *[estimator.activation] * len(inner)]
+    for index, (width, below) in enumerate(zip(inner, names, strict=False)):
+        yield Stage(index, width, estimator.activation, below, False, known)
+    code, width = estimator._resolved_code_activation(), estimator.n_components
+    yield Stage(len(inner), width, code, names[-1], True, known)
 
 
 def pretrain(estimator: Any, X: Array) -> Start:
@@ -73,7 +62,7 @@ def _train_layers(estimator: Any, X: Array, start: Start) -> None:
     known = moments(X, may_miss=estimator._accepted().missing)
     estimator._check_range(X, known)
     train_layer = {"greedy": _autoencoder_layer, "rbm": _machine_layer}
-    for stage in _stages(estimator):
+    for stage in _stages(estimator, known):
         if stage.index:
             # As they are: between layers of a net nothing is shifted or scaled.
             known = replace(
@@ -86,10 +75,10 @@ def _train_layers(estimator: Any, X: Array, start: Start) -> None:
 
 
 def _autoencoder_layer(
-    estimator: Any, stage: _Stage, X: Array, known: Moments, seed: int
+    estimator: Any, stage: Stage, X: Array, known: Moments, seed: int
 ) -> tuple[Layer, list[float], np.ndarray]:
     """Train a shallow autoencoder of the same kind, with tied weights."""
-    shallow = estimator._shallow_copy(stage.n_components, stage.activation, stage.below)
+    shallow = estimator._shallow_copy(stage)
     shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
     outcome = train(shallow, X, None, {}, known=known)
     if outcome.interrupt is not None:
@@ -99,7 +88,7 @@ def _autoencoder_layer(
 
 
 def _machine_layer(
-    estimator: Any, stage: _Stage, X: Array, known: Moments, seed: int
+    estimator: Any, stage: Stage, X: Array, known: Moments, seed: int
 ) -> tuple[Layer, list[float], np.ndarray]:
     """Train a Boltzmann machine, and write it as a layer of standardised rows."""
     device = resolve_device(estimator.device)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any
+from typing import Any, Self
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array
+from sklearn_ae._layers import Stage
 from sklearn_ae._losses import Correntropy, Loss
 from sklearn_ae._model import Model
 
@@ -62,6 +63,12 @@ class RobustAutoencoder(BaseAutoencoder):
 
     def _loss(self) -> Correntropy:
         return Correntropy(self.kernel_width)
+
+    def _shallow_copy(self, stage: Stage) -> Self:
+        shallow = super()._shallow_copy(stage)
+        if stage.below is not None:
+            shallow.kernel_width = shallow.loss.kernel_width
+        return shallow
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         width = self._loss().width(model.moments)

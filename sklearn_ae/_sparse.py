@@ -18,7 +18,7 @@ from torch import nn
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._layers import dense_layers
+from sklearn_ae._layers import Stage, dense_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -183,12 +183,15 @@ class SparseAutoencoder(BaseAutoencoder):
         if layers and layers[-1].activation == "logistic":
             nn.init.constant_(layers[-1].bias, math.log(self.rho / (1 - self.rho)))
 
-    def _shallow_copy(
-        self, n_components: int, activation: str, below: str | None
-    ) -> Self:
-        shallow = super()._shallow_copy(n_components, activation, below)
-        # A layer narrower than k keeps all of its codes.
-        shallow.k = min(self.k, n_components)
+    def _shallow_copy(self, stage: Stage) -> Self:
+        shallow = super()._shallow_copy(stage)
+        if not stage.is_code:
+            # In the net nothing selects from the hidden layers.
+            shallow.k = stage.n_components
+        if stage.below is not None and self.penalty != "top_k":
+            unit = self._loss().unit(stage.known)
+            is_length = self.penalty == "l1" and not self._loss().bounded
+            shallow.alpha *= (stage.known.scale if is_length else 1.0) / unit
         return shallow
 
     def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:

@@ -245,7 +245,7 @@ def test_missing_entries_stay_missing_under_noise(name):
         6, moments(X, may_miss=True), 0
     )
     set_precision(module, torch.float64)
-    x, weights = split_missing(standardised(module, X, torch.float64))
+    x, weights = split_missing(standardised(module, X, torch.float64), True)
     drawn = module.corruption.draw(x, torch.Generator().manual_seed(0))
     seen = module.corrupt(x, weights, {"corruption": drawn})
     assert (seen[torch.from_numpy(np.isnan(X))] == 0).all()
@@ -328,7 +328,7 @@ def test_fast_path_is_autograd_with_noise_and_gaps(noise, missing, loss):
                 parameter.grad = torch.full_like(parameter, 7.0)
             x, weights = standardised(module, X, dtype), None
             if missing:
-                x, weights = split_missing(x)
+                x, weights = split_missing(x, True)
             generator = torch.Generator().manual_seed(0)
             drawn = {"corruption": module.corruption.draw(x, generator)}
             assert supports(module)
