@@ -10,7 +10,11 @@ import numpy as np
 import scipy.sparse
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._base import BaseAutoencoder
@@ -99,6 +103,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if not self.noise_level:
             return super()._build_corruption(moments)
         noise = resolve_spec("noise", self.noise)
+        if isinstance(noise, type):
+            raise InvalidParameterError(
+                "The 'noise' parameter must be a name, a noise object or a function. "
+                f"Got the class {noise.__name__} instead; call it to get an object."
+            )
         if isinstance(noise, Noise):
             noise.check_level(self.noise_level)
             return noise.build(self.noise_level, moments, moments.mean, moments.scale)

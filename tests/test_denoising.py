@@ -338,3 +338,8 @@ def test_fast_path_is_autograd_with_noise_and_gaps(noise, missing, loss):
             assert_close(terms, expected[0], tolerance)
             fast = {name: p.grad for name, p in module.named_parameters()}
             assert_close(fast, expected[1], tolerance)
+
+
+def test_a_class_is_no_noise():
+    with pytest.raises(InvalidParameterError, match="class MaskingNoise.*call it"):
+        DenoisingAutoencoder(noise=MaskingNoise).fit(np.eye(3))

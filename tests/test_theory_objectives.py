@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.special import entr, huber, logit, rel_entr, xlog1py, xlogy
+from scipy.stats import norm
 from theory import (
     Claim,
     RandomProjection,
@@ -44,7 +45,15 @@ COSTS = {
     "absolute_error": lambda X, X_hat: np.abs(X - X_hat),
     "huber": lambda X, X_hat: huber(1.0, X - X_hat),
     "binary_cross_entropy": cross_entropy,
+    "multinomial": lambda X, P: -X * np.log(P / X.sum(axis=1).mean()),
+    "correntropy": lambda X, X_hat: -norm.pdf(X - X_hat, scale=robust_deviation(X)),
 }
+
+
+def robust_deviation(X):
+    return 1.4826 * np.median(np.abs(X - X.mean(axis=0)))
+
+
 # Trains nothing, so that the loss of an epoch is that of the model it leaves.
 STILL = {"learning_rate": 1e-30, "max_epochs": 1, "random_state": 0}
 
