@@ -78,11 +78,13 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
     if len(layers) == 1 and isinstance(layers[0], DenseLayer):
         layer = layers[0]
-        a = z
+        activation, ones = ACTIVATIONS[layer.activation], torch.ones_like(z)
         if layer.activation in _BY_ARGUMENT:
+            # Not its `derivative`: that of silu has none of its own in torch.
             a = linear(x, layer.weight, layer.bias)
-        activation = ACTIVATIONS[layer.activation]
-        slope = activation.derivative(torch.ones_like(z), a, z)
+            slope = torch.func.vjp(activation.function, a)[1](ones)[0]
+        else:
+            slope = activation.derivative(ones, z, z)
         return slope.square() @ layer.weight.square().sum(-1)
     n_components = z.shape[-1]
     units = torch.eye(n_components, dtype=z.dtype, device=z.device)
