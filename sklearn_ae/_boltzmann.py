@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from sklearn_ae._functional import linear
+from sklearn_ae._functional import linear, product
 from sklearn_ae.exceptions import DivergenceError
 
 # Hinton, A practical guide to training restricted Boltzmann machines (2010).
@@ -83,7 +83,7 @@ class BoltzmannMachine:
         h_model = self.hidden_mean(v_model)
         n_rows = len(v)
         direction = [
-            (h.mT @ v - h_model.mT @ v_model) / n_rows,
+            (product(h.mT, v) - product(h_model.mT, v_model)) / n_rows,
             (v - v_model).mean(0),
             (h - h_model).mean(0),
         ]

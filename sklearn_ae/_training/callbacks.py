@@ -35,17 +35,21 @@ def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
     return copies
 
 
+def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:
+    """Open a bar over epochs, with the time left; one that does not stay is wiped."""
+    return tqdm(total=total, desc=title, unit="epoch", leave=stays)
+
+
 class ProgressBar(Callback):
     """One bar over the epochs, with the objective and the time left."""
 
-    def __init__(self, total: int, description: str) -> None:
-        self.total = total
-        self.description = description
+    def __init__(self, total: int, title: str, stays: bool = True) -> None:
+        self.total, self.title, self.stays = total, title, stays
         self.bar_ = None
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=self.total, desc=self.description, unit="epoch")
+        self.bar_ = show_epochs(self.total, self.title, self.stays)
 
     def on_epoch_end(self, net, **kwargs):
         """Show the objective of the epoch that has ended."""
