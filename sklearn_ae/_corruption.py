@@ -59,7 +59,8 @@ class _Replacement(Corruption):
     def __init__(self, level: float, low: Tensor, high: Tensor) -> None:
         super().__init__(level)
         self.register_buffer("low", low)
-        self.register_buffer("high", high)
+        # Of its own: of a tensor that is two buffers, only one has a name to save.
+        self.register_buffer("high", high.clone())
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Draw from the uniform distribution."""
