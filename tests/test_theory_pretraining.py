@@ -1,5 +1,7 @@
 """What layer by layer training is good for: A13, F1, F3, F4, F7, M4."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -193,11 +195,22 @@ DEEP = {
 }
 
 
+def curves_split(seed):
+    return curves(seed, 3000), curves(1000 + seed, 500)
+
+
+@cache
+def from_small_weights(seed):
+    """Answer the error on curves of the net that was not pretrained."""
+    X, X_test = curves_split(seed)
+    model = Autoencoder(6, initialization=0.01, random_state=seed, **DEEP)
+    return sse(model.fit(X), X_test)
+
+
 def on_curves(model, seed):
-    X, X_test = curves(seed, 3000), curves(1000 + seed, 500)
+    X, X_test = curves_split(seed)
     mean = sse(MeanPredictor().fit(X), X_test)
-    unlucky = Autoencoder(6, initialization=0.01, random_state=seed, **DEEP)
-    unlucky = sse(unlucky.fit(X), X_test)
+    unlucky = from_small_weights(seed)
     return {
         "share of the random start's error": sse(model.fit(X), X_test) / unlucky,
         "random start over the mean": unlucky / mean,
