@@ -16,7 +16,7 @@ _WEIGHT_DEVIATION = 0.01
 _WEIGHT_DECAY = 2e-4
 _FIRST_MOMENTUM, _MOMENTUM, _FIRST_EPOCHS = 0.5, 0.9, 5
 # Gaussian units need a smaller one, as nothing bounds what they answer.
-_RATE, _GAUSSIAN_RATE = 0.1, 1e-3
+_RATE, _GAUSSIAN_RATE = 0.1, 1e-2
 
 # The activations that are the mean of a kind of unit.
 UNITS = {"logistic": "binary", "identity": "gaussian"}

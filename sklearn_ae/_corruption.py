@@ -60,7 +60,8 @@ class _Replacement(Corruption):
     def __init__(self, level: float, low: Tensor, high: Tensor) -> None:
         super().__init__(level)
         self.register_buffer("low", low)
-        self.register_buffer("high", high)
+        # Of its own: of a tensor that is two buffers, only one has a name to save.
+        self.register_buffer("high", high.clone())
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Draw from the uniform distribution."""
@@ -230,8 +231,8 @@ class MaskingNoise(Noise):
         """Build the corruption of rows (x - shift) / scale."""
         self._validate_params()
         fill = known.mean if self.fill == "mean" else self.fill
-        low, high = (torch.from_numpy((fill - shift) / scale) for _ in range(2))
-        return _Replacement(level, low, high)
+        value = torch.from_numpy((fill - shift) / scale)
+        return _Replacement(level, value, value)
 
 
 class GaussianNoise(Noise):

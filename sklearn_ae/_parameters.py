@@ -230,20 +230,22 @@ class Parameters:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # What is its own, as what follows completes it.
+        cls._own_constraints = cls.__dict__.get("_parameter_constraints", {})
+        cls._own_documentation = cls.__doc__
         if "n_components" in cls.__dict__.get("__annotations__", {}):
             # A new default must not make the only positional parameter keyword-only.
             cls.n_components = field(default=cls.n_components, kw_only=False)
+        _inherit_fields(cls)
         dataclass(cls, eq=False, repr=False, kw_only=True)
         names = [f.name for f in dataclasses.fields(cls) if f.init]
+        bases = [base for base in cls.__mro__ if issubclass(base, Parameters)]
         constraints: dict[str, list[Any]] = {}
-        for base in reversed(cls.__mro__):
-            constraints |= base.__dict__.get("_parameter_constraints", {})
+        for base in reversed(bases):
+            constraints |= base._own_constraints
         cls._parameter_constraints = {name: constraints[name] for name in names}
-        cls.__doc__ = merge_docstrings(
-            [base.__doc__ for base in cls.__mro__ if issubclass(base, Parameters)],
-            names,
-            cls._absent_attributes,
-        )
+        documentation = [base._own_documentation for base in bases]
+        cls.__doc__ = merge_docstrings(documentation, names, cls._absent_attributes)
         if cls.__module__.startswith("sklearn_ae.") and cls.__name__[:4] != "Base":
             CLASSES[cls.__name__] = cls
 
@@ -279,6 +281,36 @@ class Parameters:
                 f"{self.hidden_layer_sizes!r} instead."
             )
         return tuple(int(size) for size in sizes)
+
+
+Parameters._own_constraints = Parameters._parameter_constraints
+Parameters._own_documentation = Parameters.__doc__
+
+
+def _inherit_fields(cls: type[Parameters]) -> None:
+    """Let a class of several bases have each field of the first that declares it.
+
+    To `dataclass` a base declares all that it has, whatever it has it from.
+    """
+    inherited = {}
+    for base in reversed(cls.__mro__[1:]):
+        inherited |= base.__dict__.get("__dataclass_fields__", {})
+    own = cls.__dict__.get("__annotations__", {})
+    for name in inherited.keys() - own.keys():
+        owner = next(b for b in cls.__mro__ if name in _declared_by(b))
+        found = owner.__dataclass_fields__[name]
+        if found is not inherited[name]:
+            cls.__annotations__ = cls.__dict__.get("__annotations__", {}) | {
+                name: found.type
+            }
+            declared = field(
+                default=found.default, init=found.init, kw_only=found.kw_only
+            )
+            setattr(cls, name, declared)
+
+
+def _declared_by(cls: type) -> dict[str, Any]:
+    return cls.__dict__.get("__annotations__", {})
 
 
 def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
