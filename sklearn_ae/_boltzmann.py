@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -94,8 +94,8 @@ class BoltzmannMachine:
         batches: Iterable[tuple[Tensor, None]],
         visible: Callable[[Tensor], Tensor],
         n_epochs: int,
-    ) -> list[float]:
-        """Train by contrastive divergence; answer the mean error of each epoch.
+    ) -> Iterator[float]:
+        """Train by contrastive divergence; yield the mean error of each epoch.
 
         Parameters
         ----------
@@ -112,7 +112,6 @@ class BoltzmannMachine:
         """
         is_gaussian = "gaussian" in (self.visible, self.hidden)
         rate = _GAUSSIAN_RATE if is_gaussian else _RATE
-        errors = []
         for epoch in range(n_epochs):
             momentum = _FIRST_MOMENTUM if epoch < _FIRST_EPOCHS else _MOMENTUM
             total, n_rows = 0.0, 0
@@ -125,15 +124,15 @@ class BoltzmannMachine:
                 ):
                     parameter.add_(velocity.mul_(momentum).add_(step, alpha=rate))
                 total, n_rows = total + error * len(v), n_rows + len(v)
-            errors.append(float(total) / n_rows)
+            error = float(total) / n_rows
             is_finite = all(bool(torch.isfinite(p).all()) for p in self.parameters())
-            if not (is_finite and math.isfinite(errors[-1])):
+            if not (is_finite and math.isfinite(error)):
                 raise DivergenceError(
                     "The pretraining of a layer by a restricted Boltzmann machine "
                     f"diverged in epoch {epoch + 1}. Look for extreme values in X, or "
                     "set pretraining='greedy'."
                 )
-        return errors
+            yield error
 
 
 def _mean(a: Tensor, units: str) -> Tensor:

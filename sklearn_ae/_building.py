@@ -86,7 +86,6 @@ class BaseBuilder(Parameters):
         shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
         shallow.early_stopping = shallow.warm_start = False
         shallow.latent_density = shallow.callbacks = None
-        shallow.verbose = 0
         if stage.below is not None:
             shallow.output_activation = stage.below
             shallow.loss = self._loss().of_codes(stage.known)

@@ -87,6 +87,7 @@ def train(
     task: tuple[Any, dict[str, Any]] | None = None,
     start: Start | None = None,
     known: Moments | None = None,
+    title: str | None = None,
 ) -> Outcome:
     """Train a new module, or on from a previous model, which stays as it is.
 
@@ -106,10 +107,12 @@ def train(
         What pretraining has left behind.
     known : Moments, default=None
         What shift and scale are taken from instead of X.
+    title : str, default=None
+        What the progress bar of a part of a fit is called.
     """
     with one_thread(math.inf):
         model = _start_model(estimator, X, previous, start, known)
-        return _train(estimator, X, model, previous, seen, one_pass, task, start)
+        return _train(estimator, X, model, previous, seen, one_pass, task, start, title)
 
 
 def _train(
@@ -121,13 +124,10 @@ def _train(
     one_pass: bool,
     task: tuple[Any, dict[str, Any]] | None,
     start: Start | None,
+    title: str | None,
 ) -> Outcome:
-    dtype = next(model.module.parameters()).dtype
-    source = rows_for(X, model.moments, model.device, dtype)
-    validation = None
-    if estimator.early_stopping:
-        source, validation = _split(source, estimator.validation_fraction, model.seed)
-    net = _build_net(estimator, model, len(source), validation, one_pass)
+    source, validation = _sources(estimator, X, model)
+    net = _build_net(estimator, model, len(source), validation, one_pass, title)
     if previous is not None:
         _restore_state(net, previous.training_state)
     if task is not None:
@@ -152,6 +152,17 @@ def _train(
     net.flat_.release()
     set_precision(model.module, torch.float32).eval()
     return Outcome(model, history, loss, interrupt)
+
+
+def _sources(
+    estimator: Any, X: Array, model: Model
+) -> tuple[RowSource, RowSource | None]:
+    """Answer the rows to train on and, with early stopping, those held out."""
+    dtype = next(model.module.parameters()).dtype
+    source = rows_for(X, model.moments, model.device, dtype)
+    if not estimator.early_stopping:
+        return source, None
+    return _split(source, estimator.validation_fraction, model.seed)
 
 
 def rows_for(
@@ -209,11 +220,13 @@ def _build_net(
     n_rows: int,
     validation: RowSource | None,
     one_pass: bool,
+    title: str | None,
 ) -> AutoencoderNet:
     callbacks = copy_callbacks(estimator.callbacks)
     max_epochs = 1 if one_pass else estimator.max_epochs
     if estimator.verbose:
-        callbacks.append(ProgressBar(max_epochs, type(estimator).__name__))
+        name = title or type(estimator).__name__
+        callbacks.append(ProgressBar(max_epochs, name, stays=title is None))
     return AutoencoderNet(
         model.module,
         validation=validation,

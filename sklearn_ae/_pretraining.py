@@ -23,6 +23,7 @@ from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.callbacks import show_epochs
 
 
 def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
@@ -80,11 +81,29 @@ def _autoencoder_layer(
     """Train a shallow autoencoder of the same kind, with tied weights."""
     shallow = estimator._shallow_copy(stage)
     shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
-    outcome = train(shallow, X, None, {}, known=known)
+    outcome = train(shallow, X, None, {}, known=known, title=_title(estimator, stage))
     if outcome.interrupt is not None:
         raise outcome.interrupt
     curve = [row["train_loss"] for row in outcome.history]
     return read_layer(outcome.model.module), curve, outcome.model.encode(X)
+
+
+def _title(estimator: Any, stage: Stage) -> str:
+    return f"{type(estimator).__name__}, layer {stage.index + 1}"
+
+
+def _watched(errors: Iterator[float], estimator: Any, stage: Stage) -> list[float]:
+    """List the errors of the epochs as they come, under a bar if there is to be one."""
+    if not estimator.verbose:
+        return list(errors)
+    seen = []
+    title = _title(estimator, stage)
+    with show_epochs(estimator.pretraining_epochs, title, stays=False) as bar:
+        for error in errors:
+            seen.append(error)
+            bar.set_postfix(loss=f"{error:.4g}")
+            bar.update()
+    return seen
 
 
 def _machine_layer(
@@ -113,7 +132,11 @@ def _machine_layer(
     weight, bias = machine.weight, machine.hidden_bias
     codes = np.empty((len(source), stage.n_components), np.float32)
     with one_thread(3.0 * min(size, len(source)) * weight.numel()):
-        curve = machine.train(batches, visible, estimator.pretraining_epochs)
+        curve = _watched(
+            machine.train(batches, visible, estimator.pretraining_epochs),
+            estimator,
+            stage,
+        )
         for rows in row_slices(*X.shape):
             codes[rows] = machine.hidden_mean(visible(source[rows])).cpu().numpy()
         if is_probability:

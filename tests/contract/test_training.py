@@ -57,7 +57,10 @@ def test_the_bar_of_a_failed_fit_is_closed(row, X, capfd):
     """14."""
     with pytest.raises(DivergenceError):
         row.make(**row.diverges, verbose=1).fit(X)
-    assert capfd.readouterr().err.count("\n") == 1
+    # The line has ended, or been wiped where a layer's pretraining has failed.
+    err = capfd.readouterr().err
+    assert err.endswith(("\n", "\r"))
+    assert err.count("\n") <= 1
 
 
 @every_class
