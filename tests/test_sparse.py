@@ -1,0 +1,44 @@
+"""What SparseAutoencoder reports, and its sparse output."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from theory import digits, rebuild
+
+from sklearn_ae import SparseAutoencoder
+from sklearn_ae._functional import ACTIVATIONS
+
+
+def test_lowest_values_are_those_of_the_activations():
+    a = torch.linspace(-60, 60, 1_200_001, dtype=torch.float64)
+    for name, activation in ACTIVATIONS.items():
+        least = float(activation.function(a).min())
+        if activation.low is None:
+            assert least < -0.5, name
+        else:
+            assert least == pytest.approx(activation.low, abs=1e-9), name
+
+
+def test_report_counts_the_codes():
+    X = digits()
+    model = SparseAutoencoder(50, penalty="l1", alpha=0.3, random_state=0).fit(X)
+    Z = model.transform(X)
+    assert model.mean_active_components_ == (Z != 0).sum(axis=1).mean()
+    assert model.dead_components_ == (Z == 0).all(axis=0).sum()
+    assert model.unexplained_variance_ == pytest.approx(1 - model.score(X), rel=1e-6)
+    assert_allclose(rebuild(model, X), model.reconstruct(X), atol=1e-9)
+
+
+def test_sparse_output_is_the_same_code():
+    X = digits()
+    params = {"penalty": "top_k", "k": 5, "max_epochs": 2, "random_state": 0}
+    dense = SparseAutoencoder(200, **params).fit(X)
+    sparse = SparseAutoencoder(200, sparse_output=True, **params).fit(X)
+    Z = sparse.transform(X)
+    assert Z.format == "csr"
+    assert Z.nnz <= 5 * len(X)
+    assert Z.dtype == np.float64
+    assert_allclose(Z.toarray(), dense.transform(X), atol=1e-12)
+    assert_allclose(sparse.inverse_transform(Z), dense.reconstruct(X), atol=1e-9)
+    assert sparse.transform(X.astype("f4")).dtype == np.float32
