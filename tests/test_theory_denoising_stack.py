@@ -10,7 +10,6 @@ optimum over A = W'W is found numerically, from S alone.
 """
 
 import numpy as np
-import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.linalg import circulant
@@ -112,7 +111,6 @@ def figures(model, seed):
     }
 
 
-@pytest.mark.slow
 def test_a_layer_is_trained_on_corrupted_codes(request):
     """F5: the second layer's denoising error is the least one, within 2%.
 
