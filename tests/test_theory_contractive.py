@@ -219,7 +219,7 @@ def _matched_decay(target, X, X_test, params, low, high):
     """Answer the decayed twin whose error is nearest: bisection of its weight."""
     for _ in range(7):
         middle = np.sqrt(low * high)
-        twin = Autoencoder(weight_decay=middle, **params).fit(X)
+        twin = Autoencoder(**params | {"weight_decay": middle}).fit(X)
         ratio = target / sse(twin, X_test)
         if abs(ratio - 1) < 0.03:
             break
