@@ -1,4 +1,4 @@
-"""Objectives, their units and their optima: C1 to C4, C6, C8."""
+"""Objectives, their units and their optima: C1 to C4, C6 to C8."""
 
 from functools import partial
 
@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy.special import entr, huber, logit, rel_entr, xlog1py, xlogy
 from scipy.stats import norm
+from sklearn.base import clone
 from theory import (
     Claim,
     RandomProjection,
@@ -283,3 +284,37 @@ def test_reported_cross_entropy_is_entropy_and_kl():
         assert_allclose(reported / base, kl, rtol=1e-6)
 
     check_identity(check, 1, np.log(2))
+
+
+@pytest.mark.slow
+def test_weight_decay_prevents_overfitting(request):
+    """C7: of 60 rows, a net that pays for its weights learns more of the others.
+
+    The stub is the same net without decay.
+    """
+
+    def held_out(model, seed):
+        order = np.random.RandomState(seed).permutation(len(digits()))
+        few, others = digits()[order[:60]], digits()[order[60:]]
+        return sse(clone(model).set_params(random_state=seed).fit(few), others)
+
+    def figures(model, seed):
+        seeds = range(5 * seed, 5 * seed + 5)
+        plain = clone(model).set_params(weight_decay=0.0)
+        without = np.mean([held_out(plain, s) for s in seeds])
+        return {"gain": 1 - np.mean([held_out(model, s) for s in seeds]) / without}
+
+    params = {
+        "hidden_layer_sizes": (64,),
+        "learning_rate": 3e-3,
+        "max_epochs": 300,
+        "tol": 0.0,
+        "n_iter_no_change": 20,
+    }
+    check_claims(
+        request,
+        figures,
+        Autoencoder(32, weight_decay=3e-3, **params),
+        [Claim("gain", at_least=0.05)],
+        stubs=[Autoencoder(32, **params)],
+    )

@@ -6,18 +6,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import rel_entr
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from theory import (
     Claim,
-    Identity,
     RandomProjection,
     check_claims,
     decoder_matrix,
     digits,
-    digits_split,
     sse,
     total_variance,
 )
@@ -337,69 +331,4 @@ def test_very_overcomplete_codes_are_in_use(request, d):
             Claim("unexplained", at_most=0.02 if d == 2 else 0.25),
         ],
         stubs=[SparseAutoencoder(64 * d, alpha=0.0, **params)],
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("penalty", ["kl", "l1", "top_k"])
-@pytest.mark.parametrize("scale", [1.0, 1 / 16])
-def test_defaults_describe_raw_digits(request, penalty, scale):
-    """At their defaults, whatever the units, codes are sparse and rows are kept."""
-
-    def figures(model, seed):
-        X = digits() * 16 * scale
-        model.fit(X)
-        return {
-            "active share": model.mean_active_components_ / model.n_components,
-            "dead share": model.dead_components_ / model.n_components,
-            "unexplained": model.unexplained_variance_,
-        }
-
-    check_claims(
-        request,
-        figures,
-        SparseAutoencoder(penalty=penalty),
-        [
-            Claim("active share", at_most=0.5, at_least=0.02),
-            Claim("dead share", at_most=0.1),
-            Claim("unexplained", at_most=0.4),
-        ],
-        stubs=[SparseAutoencoder(penalty="kl", alpha=0.0)],
-    )
-
-
-@pytest.mark.slow
-def test_sparse_codes_serve_a_classifier(request):
-    """M3: on 100 labels a point more than the pixels, scaled or not; ten choices."""
-
-    def figures(model, seed):
-        X_train, X_test, y_train, y_test = digits_split(seed)
-        model.fit(X_train)
-        gains = []
-        for split in range(10):
-            rows, _ = train_test_split(
-                np.arange(len(y_train)),
-                train_size=100,
-                stratify=y_train,
-                random_state=split,
-            )
-            scores = [
-                make_pipeline(scaler, LogisticRegression(max_iter=1000))
-                .fit(f(X_train[rows]), y_train[rows])
-                .score(f(X_test), y_test)
-                for f, scaler in (
-                    (model.transform, StandardScaler()),
-                    (np.array, StandardScaler()),
-                    (np.array, None),
-                )
-            ]
-            gains.append(scores[0] - max(scores[1:]))
-        return {"gain in accuracy": float(np.mean(gains))}
-
-    check_claims(
-        request,
-        figures,
-        SparseAutoencoder(penalty="top_k"),
-        [Claim("gain in accuracy", at_least=0.01)],
-        stubs=[PCA(16), RandomProjection(64), Identity(64)],
     )
