@@ -363,7 +363,7 @@ def test_competitors_train_the_same_net(monkeypatch, X):
     monkeypatch.setattr(
         _dense_gradient.DenseGradient,
         "__call__",
-        lambda self, x: calls.append(len(x)) or function(self, x),
+        lambda self, x, *rest: calls.append(len(x)) or function(self, x, *rest),
     )
     net = competitors.Net((6, 4, 2), 32)
     for name, fit in competitors.competitors(net).items():

@@ -18,7 +18,7 @@ from theory import (
 from torch import nn
 
 from sklearn_ae import Autoencoder, ContractiveAutoencoder
-from sklearn_ae._contraction import Contraction, ProjectedContraction, jacobian_norm
+from sklearn_ae._contraction import ProjectedContraction, jacobian_norm
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._modules import set_precision
 from sklearn_ae._moments import moments
@@ -51,8 +51,9 @@ def built(n_components=4, seed=0, **params):
 
 
 def penalty_of(module, x, drawn=None):
+    """Answer the penalty in data units; its own are those of the objective."""
     rows = Pass(x, x, module.encoder(x), None, drawn or {})
-    return module.penalties["contraction"](module, rows)
+    return module.penalties["contraction"](module, rows) * module.unit
 
 
 def norm_by_differences(module, X, h=1e-5):
@@ -120,8 +121,8 @@ def test_closed_form_is_the_general_path(name):
 def test_projections_have_the_norm_as_their_mean():
     """Within four standard errors; Gaussian codes half as long would be off by far."""
     module, x, X = built(activation="tanh", hidden_layer_sizes=(7, 5))
-    scale = float(module.reconstruction.scale)
-    part = ProjectedContraction(1.0, scale, 4000, 4)
+    strength = float(module.penalties["contraction"].strength)
+    part = ProjectedContraction(strength, 4000, 4)
     directions = part.draw(x, torch.Generator().manual_seed(0))
     module.penalties["contraction"] = part
     estimate = float(penalty_of(module, x, {"contraction": directions}).detach())
@@ -329,4 +330,8 @@ def test_sheet_is_followed(request):
 
 
 def test_contraction_is_scaled_once():
-    assert float(Contraction(2.0, 4.0).strength) == pytest.approx(2.0 / 16)
+    module, _, _ = built()
+    strength = float(module.penalties["contraction"].strength)
+    assert strength * module.unit == pytest.approx(
+        1 / float(module.reconstruction.scale) ** 2
+    )

@@ -31,11 +31,27 @@ from theory import (
 )
 
 import sklearn_ae
-from sklearn_ae import Autoencoder, LinearAutoencoder
+from sklearn_ae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    LinearAutoencoder,
+    RobustAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
 from sklearn_ae._base import BaseAutoencoder
 
 # A leaf of the taxonomy, and the estimator that stands for it.
-LEAVES = {"basic": Autoencoder, "linear": LinearAutoencoder}
+LEAVES = {
+    "basic": Autoencoder,
+    "linear": LinearAutoencoder,
+    "stacked": StackedAutoencoder,
+    "sparse": SparseAutoencoder,
+    "contractive": ContractiveAutoencoder,
+    "denoising": DenoisingAutoencoder,
+    "robust": RobustAutoencoder,
+}
 QUICK = [
     Autoencoder(3, hidden_layer_sizes=(16,), max_epochs=5),
     Autoencoder(3, code_activation="tanh", hidden_layer_sizes=(), max_epochs=5),
@@ -246,7 +262,7 @@ def test_leaf_passes_scikit_learn(leaf):
 def test_leaf_is_at_home_in_scikit_learn(leaf):
     """A12: pipeline, grid search, clone and pickle; outputs equal to 1e-6."""
     X = digits()[:200]
-    pipeline = make_pipeline(StandardScaler(), LEAVES[leaf](max_epochs=3))
+    pipeline = make_pipeline(StandardScaler(), LEAVES[leaf](max_epochs=10))
     name = pipeline.steps[-1][0]
     pipeline.set_params(**{f"{name}__random_state": 0})
     search = GridSearchCV(pipeline, {f"{name}__n_components": [1, 6]}, cv=2).fit(X)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -127,17 +128,18 @@ def test_a_search_is_interrupted(row, X):
     assert not hasattr(search, "best_estimator_")
 
 
-@pytest.fixture
+@contextmanager
 def settings_restored():
     """Undo what only a debugger can do: an interrupt between a `with` and its exit."""
     n_threads = torch.get_num_threads()
-    yield
-    torch.set_grad_enabled(True)
-    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(True)
+        torch.set_num_threads(n_threads)
 
 
 @every_class
-@pytest.mark.usefixtures("settings_restored")
 def test_an_interrupt_at_any_line(row, X):
     """17: the estimator is fitted and consistent, or as it was before."""
     params = {**row.by_batch, "max_epochs": 3}
@@ -149,7 +151,8 @@ def test_an_interrupt_at_any_line(row, X):
     fitted = 0
     for at in np.linspace(1, n_lines, 60, dtype=int):
         estimator = row.make(**params)
-        with pytest.raises(KeyboardInterrupt):
+        # With other settings the next fit would run other lines.
+        with settings_restored(), pytest.raises(KeyboardInterrupt):
             count_lines(lambda estimator=estimator: estimator.fit(X), at)
         if estimator.__sklearn_is_fitted__():
             assert_consistent(estimator, X)
