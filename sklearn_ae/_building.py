@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Self
 
 from sklearn.base import clone
@@ -84,12 +85,14 @@ class Building(Parameters):
         below : str or None
             Activation of the layer whose codes it is trained on; None for the first.
         """
-        shallow = clone(self)
+        # Without what the layer has no use for, and what may not be cloned at all.
+        bare = copy.copy(self)
+        bare.callbacks = bare.latent_density = None
+        shallow = clone(bare)
         shallow.n_components, shallow.code_activation = n_components, activation
         shallow.hidden_layer_sizes, shallow.tied_weights = (), True
         shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
         shallow.early_stopping = shallow.warm_start = False
-        shallow.latent_density = shallow.callbacks = None
         if below is not None:
             shallow.output_activation = below
             if self._loss().bounded:
