@@ -34,27 +34,27 @@ class Family:
 
 
 def _sparse(penalty: str) -> Callable[..., BaseEstimator]:
-    def make(k: int, **parameters: Any) -> BaseEstimator:
+    def make(n_components: int, **parameters: Any) -> BaseEstimator:
         from sklearn_ae import SparseAutoencoder
 
-        return SparseAutoencoder(k, penalty=penalty, **parameters)
+        return SparseAutoencoder(n_components, penalty=penalty, **parameters)
 
     return make
 
 
-def _contractive(k: int, **parameters: Any) -> BaseEstimator:
+def _contractive(n_components: int, **parameters: Any) -> BaseEstimator:
     from sklearn_ae import ContractiveAutoencoder
 
     return ContractiveAutoencoder(
-        k, hidden_layer_sizes=(), code_activation="logistic", **parameters
+        n_components, hidden_layer_sizes=(), code_activation="logistic", **parameters
     )
 
 
-def _denoising(k: int, **parameters: Any) -> BaseEstimator:
+def _denoising(n_components: int, **parameters: Any) -> BaseEstimator:
     from sklearn_ae import DenoisingAutoencoder
 
     return DenoisingAutoencoder(
-        k,
+        n_components,
         hidden_layer_sizes=(),
         code_activation="relu",
         noise="gaussian",

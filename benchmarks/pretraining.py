@@ -232,11 +232,8 @@ class Watcher(Callback):
         self, X: np.ndarray, every: int, notes: list[dict[str, float]]
     ) -> None:
         self.X, self.every, self.notes = X, every, notes
-        self.began, self.paused = time.perf_counter(), 0.0
-
-    def __deepcopy__(self, memo: dict) -> Watcher:
-        """Answer itself: pretraining clones the estimator, the rows need no copy."""
-        return self
+        # skorch takes names without an underscore for the constructor's.
+        self.began_, self.paused_ = time.perf_counter(), 0.0
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **rest: Any):
         """Note the error that training starts from."""
@@ -251,11 +248,11 @@ class Watcher(Callback):
     def note(self, net: Any, epoch: int) -> None:
         """Measure the net as it is now."""
         start = time.perf_counter()
-        seconds = start - self.began - self.paused
+        seconds = start - self.began_ - self.paused_
         error = squared_error(self.X, rebuild(net.module_, self.X))
         self.notes.append({"epoch": epoch, "seconds": seconds, "test_error": error})
         say(f"  epoch {epoch}: test error {error:.3f} after {seconds:.0f} s")
-        self.paused += time.perf_counter() - start
+        self.paused_ += time.perf_counter() - start
 
 
 def rebuild(module: Any, X: np.ndarray) -> np.ndarray:
