@@ -12,6 +12,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from benchmarks.common import BenchmarkError
 
+# Documents drawn at a time.
+_SLICE = 500
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -95,11 +98,12 @@ def make_corpus(data_home: Path | None, seed: int, n_words: int) -> Corpus:
     words = rng.dirichlet(np.full(n_words, 0.05), n_topics)
     shares = rng.dirichlet(np.full(n_topics, 0.05), n_rows)
     lengths = rng.integers(40, 151, n_rows)
-    rows = [
-        scipy.sparse.csr_array(rng.multinomial(n, share @ words).astype(np.float32))
-        for n, share in zip(lengths, shares, strict=True)
-    ]
-    X = scipy.sparse.csr_array(scipy.sparse.vstack([r.reshape(1, -1) for r in rows]))
+    slices = [slice(i, i + _SLICE) for i in range(0, n_rows, _SLICE)]
+    parts = [rng.multinomial(lengths[rows], shares[rows] @ words) for rows in slices]
+    X = scipy.sparse.vstack(
+        [scipy.sparse.csr_array(part.astype(np.float32)) for part in parts],
+        format="csr",
+    )
     y, cut = shares.argmax(axis=1), 3 * n_rows // 4
     topics = tuple(f"topic {i}" for i in range(n_topics))
     return Corpus("synthetic", X[:cut], X[cut:], y[:cut], y[cut:], topics)
