@@ -14,6 +14,8 @@ from sklearn.decomposition import PCA
 THRESHOLD = 0.1
 # Step of the central differences, in units of the standardised rows.
 STEP = 1e-2
+# Shallow nets of many units need more and larger steps than the defaults.
+TRAINING = {"learning_rate": 2e-3, "batch_size": 64}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Family:
 
     def estimator(self, value: float, k: int, epochs: int, seed: int) -> BaseEstimator:
         """Return the estimator with one value of the grid."""
-        common = {"max_epochs": epochs, "random_state": seed}
+        common = {**TRAINING, "max_epochs": epochs, "random_state": seed}
         return self.make(k, **{self.parameter: value}, **common)
 
 
@@ -63,16 +65,14 @@ def _denoising(n_components: int, **parameters: Any) -> BaseEstimator:
 
 
 FAMILIES = {
-    "kl": Family("sparse, KL", "alpha", (0, 0.1, 1, 3, 10, 30, 100), _sparse("kl")),
-    "l1": Family("sparse, L1", "alpha", (0, 0.03, 0.1, 0.3, 1, 3), _sparse("l1")),
+    "kl": Family("sparse, KL", "alpha", (0, 0.3, 3, 30), _sparse("kl")),
+    "l1": Family("sparse, L1", "alpha", (0, 0.1, 0.3, 0.6, 1.2, 3), _sparse("l1")),
     "top_k": Family(
         "sparse, top k", "k", (64, 32, 16, 8, 4, 2), _sparse("top_k"), grows=False
     ),
-    "contractive": Family(
-        "contractive", "alpha", (0, 0.1, 1, 3, 10, 30, 100), _contractive
-    ),
+    "contractive": Family("contractive", "alpha", (0, 0.3, 3, 30, 300), _contractive),
     "denoising": Family(
-        "denoising, Gaussian", "noise_level", (0, 0.3, 0.6, 1, 1.5, 2, 3), _denoising
+        "denoising, Gaussian", "noise_level", (0, 0.5, 1, 2, 3), _denoising
     ),
 }
 

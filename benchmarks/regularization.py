@@ -81,8 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"some of {', '.join(FAMILIES)} (default: all)",
     )
     add("--labels", type=positive, default=100, help="default: %(default)s")
-    add("--components", type=positive, default=64, help="default: %(default)s")
-    add("--epochs", type=positive, default=60, help="default: %(default)s")
+    add("--components", type=positive, default=128, help="default: %(default)s")
+    add("--epochs", type=positive, default=100, help="default: %(default)s")
     add("--seeds", type=positive, help="splits, in place of the profile's")
     add(
         "--profile",
@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     if dataset.y is None:
         raise BenchmarkError(f"{dataset.name} has no labels")
     n_seeds = arguments.seeds or SPLITS_OF_PROFILE[arguments.profile]
+    folder = arguments.output / "regularization"
     n_fits = sum(len(FAMILIES[key].grid) for key in arguments.families)
     runs: list[dict[str, Any]] = []
     with progress_bar() as progress:
@@ -107,7 +108,9 @@ def run(arguments: argparse.Namespace) -> None:
         for seed in range(n_seeds):
             split = dataset.split(seed, max_train=MAX_TRAIN, max_test=MAX_TEST)
             runs += run_split(split, seed, arguments, progress)
-    folder = arguments.output / "regularization"
+            keys = list(dict.fromkeys(key for run in runs for key in run))
+            # After each split, so that a run cut short has not been for nothing.
+            write_rows(folder / "runs.csv", keys, runs)
     rows = medians(runs)
     tables = {
         "table": Table(
@@ -121,8 +124,6 @@ def run(arguments: argparse.Namespace) -> None:
     for stem, table in tables.items():
         table.show()
         table.write(folder, stem)
-    keys = list(dict.fromkeys(key for run in runs for key in run))
-    write_rows(folder / "runs.csv", keys, runs)
     _draw(rows, arguments).savefig(folder / "curves.png", dpi=150)
     print(f"\nwritten to {folder}")
 
@@ -252,7 +253,8 @@ def _notes(split: Split, n_seeds: int, arguments: argparse.Namespace) -> list[st
         f"Pipeline(StandardScaler, encoder, LogisticRegression) on "
         f"{len(split.X_train):,} training and {len(split.X_test):,} test rows, "
         f"{arguments.labels} labels; {arguments.components} components, "
-        f"{arguments.epochs} epochs; medians over {n_seeds} split(s).",
+        f"{arguments.epochs} epochs of batches of 64, learning rate 0.002; medians "
+        f"over {n_seeds} split(s).",
         "Fitted on the labelled rows: scaler and encoder see nothing else, as in "
         "Pipeline.fit(X_labelled, y). Fitted on all training rows: they see the rows "
         "without labels too; the classifier never does.",
