@@ -34,8 +34,8 @@ PROFILES = {"fast": (2, 100), "full": (5, 300)}
 MAX_TRAIN, MAX_TEST = 10_000, 2000
 N_SHOWN = 10
 N_ROBUST = 8
-# A width a tenth of the data's range: strokes keep their edges, outliers do not count.
-KERNEL_WIDTH = 0.1
+# A tenth of the range: above the errors of clean entries, far below the outliers.
+WIDTH = 0.1
 SPIKE = 30.0
 NOISES = [
     Column("noise", "noise", ".2f"),
@@ -228,11 +228,12 @@ def robust_nets(k: int, epochs: int, seed: int) -> Mapping[str, BaseEstimator]:
         "tol": 0.0,
         "random_state": seed,
     }
-    width = KERNEL_WIDTH
     return {
         "squared error": Autoencoder(k, **same),
-        "Huber, delta 0.1": Autoencoder(k, loss=Huber(width), **same),
-        "correntropy, width 0.1": RobustAutoencoder(k, kernel_width=width, **same),
+        f"Huber, delta {WIDTH:g}": Autoencoder(k, loss=Huber(WIDTH), **same),
+        f"correntropy, width {5 * WIDTH:g}": RobustAutoencoder(
+            k, kernel_width=5 * WIDTH, **same
+        ),
         "correntropy, automatic width": RobustAutoencoder(k, **same),
     }
 
