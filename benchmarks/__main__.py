@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks [compare|overhead|scaling|defaults]``."""
+"""The command line: ``python -m benchmarks [command]``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import compare, defaults, overhead, scaling
+from benchmarks import (
+    compare,
+    defaults,
+    denoising,
+    documents,
+    overhead,
+    pretraining,
+    regularization,
+    scaling,
+)
 from benchmarks.common import BenchmarkError, say
 
 COMMANDS = {
@@ -14,6 +23,10 @@ COMMANDS = {
     "overhead": overhead,
     "scaling": scaling,
     "defaults": defaults,
+    "regularization": regularization,
+    "denoising": denoising,
+    "pretraining": pretraining,
+    "documents": documents,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Self
 
 from sklearn.base import clone
@@ -79,13 +80,15 @@ class BaseBuilder(Parameters):
         Lengths and weights in units of X become what they are between layers, where
         rows are in units of their scale.
         """
-        shallow = clone(self)
+        # Without what the layer has no use for, and what may not be cloned at all.
+        bare = copy.copy(self)
+        bare.callbacks = bare.latent_density = None
+        shallow = clone(bare)
         shallow.n_components = stage.n_components
         shallow.code_activation = stage.activation
         shallow.hidden_layer_sizes, shallow.tied_weights = (), True
         shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
         shallow.early_stopping = shallow.warm_start = False
-        shallow.latent_density = shallow.callbacks = None
         if stage.below is not None:
             shallow.output_activation = stage.below
             shallow.loss = self._loss().of_codes(stage.known)
