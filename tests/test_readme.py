@@ -21,6 +21,6 @@ def test_it_starts_with_the_two_commands():
     """One line each, from nothing but Python."""
     lines = [line for line in README.read_text().splitlines() if "-m venv" in line]
     assert len(lines) == 2
-    for line, end in zip(lines, ("-m benchmarks", "-m pytest"), strict=True):
+    for line, end in zip(lines, ("-m benchmarks", "-m pytest -n 2"), strict=True):
         assert line.strip().startswith("python3 -m venv .venv && .venv/bin/pip install")
         assert line.endswith(end)
