@@ -86,6 +86,8 @@ def draw_learning_curves(
             color="0.3",
         )
     ax.set(xlabel=x_label, ylabel=y_label, yscale="log")
+    # Untrained nets are far above everything that there is to see.
+    ax.set_ylim(top=2 * max(references.values()))
     ax.grid(alpha=0.3, which="both")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure

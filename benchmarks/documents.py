@@ -39,7 +39,7 @@ from benchmarks.methods import check_device
 HELP = "retrieval of documents by topic, beside latent semantic analysis"
 N_NEIGHBORS = 10
 MAX_COLORED = 9
-EPOCHS_OF_PROFILE = {"fast": 6, "full": 25}
+EPOCHS_OF_PROFILE = {"fast": 6, "full": 30}
 DISTANCES = ("cosine", "euclidean")
 COLUMNS = [
     Column("label", "method"),
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--noise-level",
         type=float,
-        default=0.6,
+        default=0.75,
         help="share of the words that are masked in training (default: %(default)s)",
     )
     add("--epochs", type=positive, help="in place of the profile's")
@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile",
         choices=EPOCHS_OF_PROFILE,
         default="fast",
-        help="6 or 25 epochs (default: %(default)s)",
+        help="6 or 30 epochs (default: %(default)s)",
     )
     add_data_home(parser)
     add_output(parser)
