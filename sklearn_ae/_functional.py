@@ -35,10 +35,14 @@ LINEAR_GAIN = 1 / 3
 
 
 class ResidualLoss(NamedTuple):
-    """A loss of (x_hat, x), entry by entry, and its derivative by x_hat."""
+    """A loss of (x_hat, x), entry by entry, and its derivative by x_hat.
+
+    `rise` is what it costs more at r = 1 than at r = 0, of the loss's lengths.
+    """
 
     function: Callable[..., Tensor]
     derivative: Callable[..., Tensor]
+    rise: Callable[..., Tensor]
 
 
 class Activation(NamedTuple):
@@ -192,11 +196,24 @@ def _gaussian(residual: Tensor, width: Tensor) -> Tensor:
     return height * torch.exp(-0.5 * (residual / width).square())
 
 
+def _correntropy_rise(width: Tensor) -> Tensor:
+    # Of a wide kernel the two costs differ by less than their rounding.
+    height = 1 / (math.sqrt(2 * math.pi) * width)
+    return -height * torch.expm1(-0.5 / width.square())
+
+
+_ONE = torch.ones((), dtype=torch.float64)
 RESIDUAL_LOSSES = {
-    "squared_error": ResidualLoss(squared_error, squared_error_derivative),
-    "absolute_error": ResidualLoss(absolute_error, absolute_error_derivative),
-    "huber": ResidualLoss(huber, huber_derivative),
-    "correntropy": ResidualLoss(correntropy, correntropy_derivative),
+    "squared_error": ResidualLoss(
+        squared_error, squared_error_derivative, lambda: _ONE
+    ),
+    "absolute_error": ResidualLoss(
+        absolute_error, absolute_error_derivative, lambda: _ONE
+    ),
+    "huber": ResidualLoss(
+        huber, huber_derivative, lambda delta: huber(_ONE, 0 * _ONE, delta)
+    ),
+    "correntropy": ResidualLoss(correntropy, correntropy_derivative, _correntropy_rise),
 }
 
 

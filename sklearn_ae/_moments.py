@@ -141,5 +141,6 @@ def _finished(
         variance = 0.0
     step = -(-X.shape[0] * X.shape[1] // _SAMPLED_ENTRIES)
     sample = read_rows(X, slice(None, None, step), _DOUBLE)
-    deviation = float(np.nanmedian(np.abs(sample - mean)))
+    # Rows that do not differ are not told from their rounding.
+    deviation = float(np.nanmedian(np.abs(sample - mean))) if variance else 0.0
     return Moments(mean, variance, extremes.low, extremes.high, deviation, has_missing)

@@ -47,7 +47,9 @@ def objective_weight(weight: float, unit: float) -> float:
     It has a limit, at which the term has long been all that counts: rows of 1e-20 have
     squared errors that float32 cannot hold beside a term of order one.
     """
-    return min(weight / unit, _LARGEST_WEIGHT)
+    if weight >= unit * _LARGEST_WEIGHT:
+        return _LARGEST_WEIGHT
+    return weight / unit
 
 
 @dataclass

@@ -110,11 +110,8 @@ class ResidualReconstruction(Reconstruction):
         for name, value in lengths.items():
             # A length in data units becomes one in units of scale.
             self.register_buffer(name, value / self.scale)
-        function = RESIDUAL_LOSSES[self.name].function
-        none, one = self.scale.new_zeros(()), self.scale.new_ones(())
-        most = function(one, none, *self._lengths())
-        least = function(none, none, *self._lengths())
-        self.magnitude = float(most - least) * len(moments.mean)
+        rise = RESIDUAL_LOSSES[self.name].rise(*self._lengths())
+        self.magnitude = float(rise) * len(moments.mean)
         self.unit = moments.scale**degree * self.magnitude
 
     def _lengths(self) -> list[Tensor]:
@@ -136,7 +133,7 @@ class ResidualReconstruction(Reconstruction):
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        function, derivative = RESIDUAL_LOSSES[self.name]
+        function, derivative, _ = RESIDUAL_LOSSES[self.name]
         x_hat, lengths = self._standardized_mean(a), self._lengths()
         cost = _total(function(x_hat, x, *lengths), weights).div_(self.magnitude)
         gradient = derivative(

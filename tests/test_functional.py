@@ -249,7 +249,7 @@ def test_losses_are_those_of_scikit_learn_and_torch():
 @pytest.mark.parametrize("name", RESIDUAL_REFERENCES)
 def test_derivative_of_loss_is_the_difference_quotient(name):
     _, lengths = RESIDUAL_REFERENCES[name]
-    function, derivative = RESIDUAL_LOSSES[name]
+    function, derivative, _ = RESIDUAL_LOSSES[name]
     r = arguments(away_from=(0.0, float(DELTA), -float(DELTA)))
     x = torch.linspace(1, -1, len(r), dtype=torch.float64)
     x_hat, gradient = x + r, torch.linspace(-2, 2, len(r), dtype=torch.float64)
