@@ -18,6 +18,8 @@ from sklearn_ae._reconstruction import (
 
 # The deviation of a Gaussian over its median distance from the mean.
 _GAUSSIAN_SHARE = 1.4826
+# Of the root mean square deviation; with less there are but a few rows that differ.
+_LEAST_WIDTH = 1e-6
 
 
 class Loss(BaseEstimator):
@@ -222,7 +224,8 @@ class Correntropy(Loss):
     kernel_width : "auto" or float, default="auto"
         The deviation sigma, in units of X: residuals far above it do not count. "auto"
         is 1.4826 times the median distance of an entry from its feature's mean, which
-        for Gaussian data without outliers is the deviation of a feature.
+        for Gaussian data without outliers is the deviation of a feature (or, where
+        that is less than a millionth of it, the root mean square deviation).
 
     References
     ----------
@@ -254,7 +257,8 @@ class Correntropy(Loss):
         """Answer the kernel's width in units of X."""
         if self.kernel_width != "auto":
             return float(self.kernel_width)
-        return _GAUSSIAN_SHARE * moments.median_deviation or moments.scale
+        width = _GAUSSIAN_SHARE * moments.median_deviation
+        return width if width > _LEAST_WIDTH * moments.scale else moments.scale
 
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""

@@ -113,6 +113,14 @@ def test_any_finite_rows_are_trained(any_row, data):
     assert_finite(estimator, X.astype("f8"))
 
 
+@every_class
+def test_one_entry_far_from_all_others_is_trained(row):
+    """12: its square dwarfs what the others differ by, and they differ by little."""
+    X = np.zeros((3, 4))
+    X[0, :2] = 1.7464993e36, 1.953125e-3
+    assert_finite(row.make(**row.by_batch).set_params(max_epochs=2).fit(X), X)
+
+
 def recorder(epochs, held_out):
     """Answer a callback that keeps each epoch's batches, and the held-out rows."""
 
