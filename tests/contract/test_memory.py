@@ -181,7 +181,7 @@ X = np.memmap(sys.argv[1], dtype="f4", mode="r", shape=(1_000_000, 1000))
 row = next(row for row in ROWS if row.name == sys.argv[2])
 params = {**row.by_batch, "max_epochs": 1, "batch_size": 4096}
 if "hidden_layer_sizes" in row.cls().get_params():
-    params["hidden_layer_sizes"] = ()
+    params |= {"hidden_layer_sizes": (), "code_activation": "logistic"}
 estimator = row.make(**params)
 growths, outputs = [], []
 for method in ("fit", "transform", "score_samples"):
