@@ -72,7 +72,7 @@ TASKS = {
         n_components=30,
         starts=("rbm",),
         fast=(5000, 3, 5),
-        full=(60_000, 20, 240),
+        full=(60_000, 20, 80),
         batch_size=256,
         learning_rate=3e-3,
         pca=(30,),
@@ -123,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ]:
         add(flag, type=positive, help=f"{what}, in place of the profile's")
     add("--rate", type=float, help="learning rate, in place of the task's")
+    add("--weight-decay", type=float, default=0.0, help="default: %(default)s")
     add("--every", type=positive, default=5, help="epochs between test errors")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")
@@ -211,6 +212,7 @@ def make_net(
         optimizer=optimizer,
         learning_rate=arguments.rate,
         learning_rate_schedule="cosine",
+        weight_decay=arguments.weight_decay,
         batch_size=arguments.batch,
         max_epochs=arguments.epochs,
         pretraining_epochs=arguments.pretraining_epochs,
@@ -338,7 +340,8 @@ def make_table(
         f"{arguments.dataset}: {len(X_train):,} training and {len(X_test):,} test "
         f"images; {widths}, logistic units, linear code, cross-entropy; "
         f"{', '.join(arguments.optimizers)}, learning rate {arguments.rate:g} falling "
-        f"by a cosine, batches of {arguments.batch}, "
+        f"by a cosine, batches of {arguments.batch}, weight decay "
+        f"{arguments.weight_decay:g}, "
         f"{arguments.pretraining_epochs} epochs of each layer where pretrained.",
         "Errors are squared, summed over pixels in [0, 1]. "
         f"Hinton and Salakhutdinov (2006): {published}."

@@ -170,7 +170,8 @@ class SparseAutoencoder(BaseAutoencoder):
         module = super()._build_module(n_features, moments, seed)
         if self._selects():
             module.encoder = nn.Sequential(module.encoder, TopK(self.k))
-        elif self.penalty == "kl" and self.alpha:
+        elif self.penalty == "kl":
+            # With alpha=0 too: in a search, only the penalty tells candidates apart.
             self._start_at_target(module)
         return module
 

@@ -367,8 +367,13 @@ CASES = [(row, params) for row, _, params in _NAMED]
 CASES_BY_NAME = {name: (row, params) for row, name, params in _NAMED}
 
 every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+# The variants have a run of their own: there are more with each class.
 every_case = pytest.mark.parametrize(
-    ("row", "params"), CASES, ids=[name for _, name, _ in _NAMED]
+    ("row", "params"),
+    [
+        pytest.param(row, params, id=name, marks=[pytest.mark.variant] if params else ())
+        for row, name, params in _NAMED
+    ],
 )
 # The same examples in every run, however slow the machine.
 examples = partial(
