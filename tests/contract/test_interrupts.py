@@ -187,6 +187,8 @@ def count_lines(function, interrupt_at):
 def _train_endlessly(estimator, X, pipe):
     # Hypothesis has one, and Python swallows what is raised in it.
     gc.callbacks.clear()
+    # A run in the background ignores it, and hands that down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         estimator.fit(X)
     except KeyboardInterrupt:
