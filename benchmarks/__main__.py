@@ -15,6 +15,7 @@ from benchmarks import (
     pretraining,
     regularization,
     scaling,
+    search,
 )
 from benchmarks.common import BenchmarkError, say
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "scaling": scaling,
     "defaults": defaults,
     "regularization": regularization,
+    "search": search,
     "denoising": denoising,
     "pretraining": pretraining,
     "documents": documents,

@@ -44,6 +44,18 @@ def test_labels_are_drawn_by_class():
     assert np.bincount(y[drawn]).tolist() == [4] * 5
 
 
+def test_search(tmp_path):
+    options = ["--splits", "2", "--epochs", "2", "--components", "8"]
+    main(["search", *options, "--alphas", "0.1", "1e6", "--output", str(tmp_path)])
+    rows = rows_of(tmp_path / "search" / "table.csv")
+    assert [row["label"][-3:] for row in rows[:3]] == ["a 0", "0.1", "+06"]
+    assert rows[3]["label"] == "PCA(8)"
+    accuracy = [float(row["accuracy"]) for row in rows]
+    assert rows[0]["gain"] == ""
+    assert float(rows[2]["gain"]) == pytest.approx(accuracy[2] - accuracy[0])
+    assert accuracy[2] < accuracy[0] < accuracy[3]
+
+
 @pytest.mark.parametrize(("grows", "expected"), [(True, 1.0), (False, 0.1)])
 def test_picks(grows, expected):
     family = penalties.Family("model", "alpha", (), None, grows)

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedShuffleSplit,
+    train_test_split,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from theory import (
     Claim,
     Identity,
@@ -43,7 +48,47 @@ def test_defaults_describe_raw_digits(request, penalty, scale):
             Claim("dead share", at_most=0.1),
             Claim("unexplained", at_most=0.4),
         ],
-        stubs=[SparseAutoencoder(penalty="kl", alpha=0.0)],
+        stubs=[SparseAutoencoder(penalty="l1", alpha=0.0)],
+    )
+
+
+@pytest.mark.slow
+def test_a_search_over_alpha_finds_a_penalty_that_helps(request):
+    """With 100 labelled rows, and no others, for all the steps of the pipeline.
+
+    Each split of the search is one choice of them. `alpha` 0 starts from the same
+    weights; PCA has as many components as there are features.
+    """
+    alphas = [0, 0.03, 0.1, 0.3, 1]
+
+    def scores(code, grid, seed):
+        steps = [("scale", MinMaxScaler()), ("code", code)]
+        pipeline = Pipeline([*steps, ("classify", LogisticRegression(max_iter=2000))])
+        splits = StratifiedShuffleSplit(10, train_size=100, random_state=seed)
+        search = GridSearchCV(pipeline, grid, cv=splits, refit=False)
+        return search.fit(*load_digits(return_X_y=True)).cv_results_["mean_test_score"]
+
+    def figures(model, seed):
+        found = scores(model, {"code__alpha": alphas}, seed)
+        (pca,) = scores(PCA(), {"code__n_components": [64]}, seed)
+        return {
+            "inside the grid": float(0 < found.argmax() < len(alphas) - 1),
+            "gain over no penalty": found.max() - found[0],
+            "gain over PCA": found.max() - pca,
+        }
+
+    params = {"max_epochs": 400, "batch_size": 20, "tol": 0.0}
+    check_claims(
+        request,
+        figures,
+        SparseAutoencoder(256, penalty="l1", tied_weights=True, **params),
+        [
+            Claim("inside the grid", at_least=1),
+            Claim("gain over no penalty", at_least=0.004),
+            Claim("gain over PCA", at_least=0.01),
+        ],
+        # Where alpha changes nothing.
+        stubs=[SparseAutoencoder(256, penalty="top_k", k=256, **params)],
     )
 
 
