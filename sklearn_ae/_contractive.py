@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Self
 
 from sklearn.utils._param_validation import Interval
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._contraction import Contraction, ProjectedContraction
-from sklearn_ae._layers import Stage
-from sklearn_ae._penalties import Penalty, objective_weight
-from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._penalties import Penalty
+from sklearn_ae._units import Units, objective_weight
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
@@ -73,26 +71,18 @@ class ContractiveAutoencoder(BaseAutoencoder):
         "n_projections": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        penalties = super()._build_penalties(reconstruction)
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        penalties = super()._build_penalties(units)
         if not self.alpha:
             return penalties
         self._refuse_linear_encoder()
-        unit = reconstruction.unit * float(reconstruction.scale) ** 2
-        strength = objective_weight(self.alpha, unit)
+        strength = objective_weight(self.alpha, units.cost * units.rows**2)
         if self.n_projections is None:
             return penalties | {"contraction": Contraction(strength)}
         projected = ProjectedContraction(
             strength, self.n_projections, self.n_components
         )
         return penalties | {"contraction": projected}
-
-    def _shallow_copy(self, stage: Stage) -> Self:
-        shallow = super()._shallow_copy(stage)
-        if stage.below is not None:
-            unit = self._loss().unit(stage.known) * stage.known.scale**2
-            shallow.alpha = self.alpha / unit
-        return shallow
 
     def _refuse_linear_encoder(self) -> None:
         is_linear = self._resolved_code_activation() == "identity" and (

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._moments import Moments
+from sklearn_ae._units import Units
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
@@ -26,7 +27,9 @@ class Stage:
     is_code : bool
         Whether there is no layer above.
     known : Moments
-        Of the rows, whose units lengths and weights are given in.
+        Of the rows of the net, whose units lengths are given in.
+    units : Units
+        What weights are given in, where the rows of the layer have none.
     """
 
     index: int
@@ -35,6 +38,7 @@ class Stage:
     below: str | None
     is_code: bool
     known: Moments
+    units: Units
 
 
 @dataclass

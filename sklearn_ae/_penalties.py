@@ -13,8 +13,6 @@ from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_de
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
-# Its square, which Adam takes, is well within float32.
-_LARGEST_WEIGHT = 1e12
 
 
 class Pass(NamedTuple):
@@ -41,17 +39,6 @@ class Pass(NamedTuple):
     drawn: dict[str, Tensor]
 
 
-def objective_weight(weight: float, unit: float) -> float:
-    """Turn the weight of a term in data units into units of the objective.
-
-    It has a limit, at which the term has long been all that counts: rows of 1e-20 have
-    squared errors that float32 cannot hold beside a term of order one.
-    """
-    if weight >= unit * _LARGEST_WEIGHT:
-        return _LARGEST_WEIGHT
-    return weight / unit
-
-
 @dataclass
 class DenseStep:
     """What a step of the fast path shows a penalty, and where derivatives are added.
@@ -75,7 +62,7 @@ class DenseStep:
 
 
 class Penalty(nn.Module, ABC):
-    """A term of the objective, in units of the objective (see `objective_weight`).
+    """A term of the objective, in units of the objective (see `Units`).
 
     One that also has `add_derivative(step)`, which adds the derivative to the gradients
     of a `DenseStep` and answers the term, can be trained on the fast path.

@@ -24,15 +24,21 @@ from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import show_epochs
+from sklearn_ae._units import Units
 
 
 def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
     inner = estimator._checked_hidden_layer_sizes()
-    names = [None, *[estimator.activation] * len(inner)]
-    for index, (width, below) in enumerate(zip(inner, names, strict=False)):
-        yield Stage(index, width, estimator.activation, below, False, known)
-    code, width = estimator._resolved_code_activation(), estimator.n_components
-    yield Stage(len(inner), width, code, names[-1], True, known)
+    widths = [*inner, estimator.n_components]
+    names = [estimator.activation] * len(inner)
+    names.append(estimator._resolved_code_activation())
+    loss = estimator._loss()
+    output = 1.0 if loss.bounded else known.scale
+    # The rows of the first layer are those of the net, in units of their own.
+    outer = Units(loss.unit(known), known.scale, output)
+    for index, (width, name) in enumerate(zip(widths, names, strict=True)):
+        below, units = (names[index - 1], outer) if index else (None, Units())
+        yield Stage(index, width, name, below, index == len(inner), known, units)
 
 
 def pretrain(estimator: Any, X: Array) -> Start:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -18,19 +18,12 @@ from torch import nn
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._layers import Stage, dense_layers
+from sklearn_ae._layers import dense_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._penalties import (
-    KLSparsity,
-    L1Sparsity,
-    Penalty,
-    Revival,
-    TopK,
-    objective_weight,
-)
-from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival, TopK
+from sklearn_ae._units import Units, objective_weight
 
 # What of `alpha` draws silent components: much more of it costs reconstruction.
 _REVIVAL_SHARE = 1 / 16
@@ -59,6 +52,8 @@ class SparseAutoencoder(BaseAutoencoder):
       Components that no row of a batch uses are drawn, with weight
       :math:`\alpha / 16` times the variance of X, towards the row that they come
       nearest to describing.
+
+    Hidden layers have no penalty, and with `pretraining="greedy"` none before either.
 
     `score` leaves the penalty out, so it always prefers the least `alpha`: choose it
     by :func:`sklearn_ae.metrics.make_probe_scorer`, by
@@ -154,14 +149,21 @@ class SparseAutoencoder(BaseAutoencoder):
             return self.code_activation
         return _CODE_ACTIVATIONS[self.penalty]
 
+    def _is_sparse(self) -> bool:
+        """Whether its code is to be sparse: hidden layers, in pretraining, are not."""
+        return self._stage is None or self._stage.is_code
+
     def _selects(self) -> bool:
         """Whether some codes are set to 0: with all of them it is the plain net."""
-        return self.penalty == "top_k" and self.k < self.n_components
+        is_fewer = self.k < self.n_components
+        return self.penalty == "top_k" and is_fewer and self._is_sparse()
 
     def _build_module(
         self, n_features: int, moments: Moments, seed: int
     ) -> AutoencoderModule:
         """Build the net, whose code passes through the selection."""
+        if not self._is_sparse():
+            return super()._build_module(n_features, moments, seed)
         if self.penalty == "top_k" and self.k > self.n_components:
             raise InvalidParameterError(
                 f"The 'k' parameter of {type(self).__name__} must be at most "
@@ -184,27 +186,15 @@ class SparseAutoencoder(BaseAutoencoder):
         if layers and layers[-1].activation == "logistic":
             nn.init.constant_(layers[-1].bias, math.log(self.rho / (1 - self.rho)))
 
-    def _shallow_copy(self, stage: Stage) -> Self:
-        shallow = super()._shallow_copy(stage)
-        if not stage.is_code:
-            # In the net nothing selects from the hidden layers.
-            shallow.k = stage.n_components
-        if stage.below is not None and self.penalty != "top_k":
-            unit = self._loss().unit(stage.known)
-            is_length = self.penalty == "l1" and not self._loss().bounded
-            shallow.alpha *= (stage.known.scale if is_length else 1.0) / unit
-        return shallow
-
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        penalties = super()._build_penalties(reconstruction)
-        if not self.alpha:
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        penalties = super()._build_penalties(units)
+        if not (self.alpha and self._is_sparse()):
             return penalties
-        unit = reconstruction.unit
         if self.penalty == "l1":
-            strength = objective_weight(self.alpha, unit / reconstruction.output_scale)
+            strength = objective_weight(self.alpha, units.cost / units.output)
             return penalties | {"sparsity": L1Sparsity(strength)}
         if self.penalty == "kl":
-            alpha, low = objective_weight(self.alpha, unit), self._code_low()
+            alpha, low = objective_weight(self.alpha, units.cost), self._code_low()
             return penalties | {"sparsity": KLSparsity(alpha, self.rho, low)}
         if self._selects():
             return penalties | {"revival": Revival(self.alpha * _REVIVAL_SHARE)}
