@@ -8,6 +8,9 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._contraction import Contraction, ProjectedContraction
+from sklearn_ae._layers import is_linear
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._moments import Moments
 from sklearn_ae._penalties import Penalty
 from sklearn_ae._units import Units, objective_weight
 
@@ -71,11 +74,23 @@ class ContractiveAutoencoder(BaseAutoencoder):
         "n_projections": [Interval(Integral, 1, None, closed="left"), None],
     }
 
+    def _build_module(
+        self, n_features: int, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        module = super()._build_module(n_features, moments, seed)
+        if self.alpha and not self.tied_weights and is_linear(module.encoder):
+            raise ValueError(
+                "A linear encoder with tied_weights=False makes any penalty with "
+                f"alpha={self.alpha:g} as small as it likes, by a small code and large "
+                "decoder weights. Set tied_weights=True, or a code_activation such as "
+                "'logistic', or hidden_layer_sizes with a nonlinear activation."
+            )
+        return module
+
     def _build_penalties(self, units: Units) -> dict[str, Penalty]:
         penalties = super()._build_penalties(units)
         if not self.alpha:
             return penalties
-        self._refuse_linear_encoder()
         strength = objective_weight(self.alpha, units.cost * units.rows**2)
         if self.n_projections is None:
             return penalties | {"contraction": Contraction(strength)}
@@ -83,15 +98,3 @@ class ContractiveAutoencoder(BaseAutoencoder):
             strength, self.n_projections, self.n_components
         )
         return penalties | {"contraction": projected}
-
-    def _refuse_linear_encoder(self) -> None:
-        is_linear = self._resolved_code_activation() == "identity" and (
-            not len(self.hidden_layer_sizes) or self.activation == "identity"
-        )
-        if is_linear and not self.tied_weights and self.architecture == "dense":
-            raise ValueError(
-                "A linear encoder with tied_weights=False makes any penalty with "
-                f"alpha={self.alpha:g} as small as it likes, by a small code and large "
-                "decoder weights. Set tied_weights=True, or a code_activation such as "
-                "'logistic', or hidden_layer_sizes with a nonlinear activation."
-            )

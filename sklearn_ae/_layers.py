@@ -59,10 +59,66 @@ class Layer:
     back_bias: Tensor
 
 
+class TopK(nn.Module):
+    """Keeps the k largest codes of each row, and sets the others to 0."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Answer the codes of shape (n_rows, n_components)."""
+        values, places = h.topk(self.k, dim=-1, sorted=False)
+        return torch.zeros_like(h).scatter(-1, places, values)
+
+
+class SelectiveEncoder(nn.Sequential):
+    """An encoder of which each row keeps the k largest codes."""
+
+    def __init__(self, encoder: nn.Module, k: int) -> None:
+        super().__init__(encoder, TopK(k))
+        self.k = k
+
+    def unselected(self, x: Tensor) -> Tensor:
+        """Answer all codes of standardised rows."""
+        return self[0](x)
+
+
 def dense_layers(part: nn.Module) -> list[DenseLayer | TransposedLayer]:
     """List the layers of a dense encoder or decoder."""
     kinds = (DenseLayer, TransposedLayer)
     return [layer for layer in part.modules() if isinstance(layer, kinds)]
+
+
+def first_directions(decoder: nn.Module) -> Tensor:
+    """Answer the directions of the layer that reads the code, one per component."""
+    parts = (part for part in decoder.modules() if hasattr(part, "directions"))
+    return next(parts).directions
+
+
+def is_linear(encoder: nn.Module) -> bool:
+    """Whether every layer is known to be linear, a selection among linear codes aside.
+
+    A layer of an architecture that names its `activation`, as dense ones do, is known.
+    """
+    return all(
+        getattr(layer, "activation", "") == "identity" for layer in _maps(encoder)
+    )
+
+
+def only_layer(encoder: nn.Module) -> DenseLayer | None:
+    """Answer the layer of an encoder that is one dense layer; else None.
+
+    A selection may follow, whose codes are those of the layer or 0.
+    """
+    layers = _maps(encoder)
+    return layers[0] if [type(layer) for layer in layers] == [DenseLayer] else None
+
+
+def _maps(part: nn.Module) -> list[nn.Module]:
+    """List what the rows pass through, but for selections."""
+    leaves = (leaf for leaf in part.modules() if next(leaf.children(), None) is None)
+    return [leaf for leaf in leaves if not isinstance(leaf, TopK)]
 
 
 def read_layer(module: nn.Module) -> Layer:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_derivative
+from sklearn_ae._layers import first_directions
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
@@ -157,7 +158,7 @@ class L1Sparsity(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
-        norms = net.decoder[0].directions.norm(dim=-1)
+        norms = first_directions(net.decoder).norm(dim=-1)
         return self.strength * (rows.z.abs().mean(-2) * norms).sum(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:
@@ -170,19 +171,6 @@ class L1Sparsity(Penalty):
         by_norm = strength * sizes / norms.clamp(min=_SMALLEST_NORM)
         step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
         return (strength * sizes * norms).sum(-1)
-
-
-class TopK(nn.Module):
-    """Keeps the k largest codes of each row, and sets the others to 0."""
-
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        self.k = k
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Answer the codes of shape (n_rows, n_components)."""
-        values, places = h.topk(self.k, dim=-1, sorted=False)
-        return torch.zeros_like(h).scatter(-1, places, values)
 
 
 class Revival(Penalty):
@@ -207,9 +195,8 @@ class Revival(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the mean over components of their squared distance from use."""
-        encoder, selection = net.encoder
-        h = encoder(rows.seen)
-        least = h.detach().topk(selection.k, dim=-1).values[..., -1:]
+        h = net.encoder.unselected(rows.seen)
+        least = h.detach().topk(net.encoder.k, dim=-1).values[..., -1:]
         distance = (least - h).amin(-2).clamp(min=0.0).square()
         is_silent = (rows.z == 0).all(-2)
         return self.alpha * (distance * is_silent).mean(-1)

@@ -18,11 +18,11 @@ from torch import nn
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._layers import dense_layers
+from sklearn_ae._layers import SelectiveEncoder, dense_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival, TopK
+from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival
 from sklearn_ae._units import Units, objective_weight
 
 # What of `alpha` draws silent components: much more of it costs reconstruction.
@@ -171,7 +171,7 @@ class SparseAutoencoder(BaseAutoencoder):
             )
         module = super()._build_module(n_features, moments, seed)
         if self._selects():
-            module.encoder = nn.Sequential(module.encoder, TopK(self.k))
+            module.encoder = SelectiveEncoder(module.encoder, self.k)
         elif self.penalty == "kl":
             # With alpha=0 too: in a search, only the penalty tells candidates apart.
             self._start_at_target(module)

@@ -5,9 +5,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from theory import digits, rebuild
+from torch import nn
 
 from sklearn_ae import SparseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._layers import SelectiveEncoder
+from sklearn_ae._moments import moments
 
 
 def test_lowest_values_are_those_of_the_activations():
@@ -18,6 +21,22 @@ def test_lowest_values_are_those_of_the_activations():
             assert least < -0.5, name
         else:
             assert least == pytest.approx(activation.low, abs=1e-9), name
+
+
+@pytest.mark.parametrize("penalty", ["l1", "top_k"])
+def test_penalties_ask_the_parts(penalty):
+    """However they are wrapped, they know their first layer and their codes."""
+    X = digits()[:50]
+    model = SparseAutoencoder(90, penalty=penalty, k=2)
+    module = model._build_module(X.shape[1], moments(X), 0)
+    x = module.standardize(torch.from_numpy(X)).float()
+    expected = module.objective(x)
+    module.decoder = nn.Sequential(nn.Sequential(module.decoder), nn.Identity())
+    if penalty == "top_k":
+        inner = nn.Sequential(module.encoder[0], nn.Identity())
+        module.encoder = SelectiveEncoder(inner, model.k)
+    assert module.objective(x) == expected
+    assert len(expected) == 2
 
 
 def test_report_counts_the_codes():
