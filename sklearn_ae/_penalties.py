@@ -142,7 +142,9 @@ class L1Sparsity(Penalty):
 
     with the directions d_j of the layer that reads the code, in data units, and the
     mean over the batch's rows. Without their norms it could be made as small as one
-    likes by small codes and large directions.
+    likes by small codes and large directions. With them it still can where the decoder
+    has more layers than that one, by small directions and large weights above them,
+    unless these cost something (`WeightDecay`).
 
     Parameters
     ----------

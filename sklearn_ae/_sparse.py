@@ -29,7 +29,9 @@ from sklearn_ae._units import Units, objective_weight
 _REVIVAL_SHARE = 1 / 16
 _CODE_ACTIVATIONS = {"kl": "logistic", "l1": "relu", "top_k": "identity"}
 _REACHING_ZERO = {"relu", "binary"}
-# Where a code that never reaches its low value counts as active, between that and 1.
+# Those that are near 0 at rest, and have their lowest value somewhere else.
+_NEAR_ZERO = {"gelu", "silu"}
+# Where a code counts as active that never reaches its low value, or 0: on the way to 1.
 _ACTIVE = 0.1
 
 
@@ -42,12 +44,15 @@ class SparseAutoencoder(BaseAutoencoder):
 
     - "kl": :math:`\sum_j \text{KL}(\rho \| q_j)`, with the mean code of each component
       put between the lowest value of its activation and 1,
-      :math:`q_j = (\bar h_j - \text{low}) / (1 - \text{low})`. It is a statistic of a
-      batch, not a sum over rows. Above q = 0.99 and below a hundredth of `rho` it goes
-      on as a straight line;
+      :math:`q_j = (\bar h_j - \text{low}) / (1 - \text{low})`. Activations that do not
+      rise from a lowest value (identity, leaky_relu, gelu, silu) are refused. It is a
+      statistic of a batch, not a sum over rows. Above q = 0.99 and below a hundredth of
+      `rho` it goes on as a straight line;
     - "l1": :math:`\sum_j |h_j| \|d_j\|`, with the directions :math:`d_j` in which the
       layer that reads the code moves its output. The norms keep the codes from being
-      scaled down for nothing;
+      scaled down for nothing where that layer is the whole decoder. With
+      `hidden_layer_sizes` it can have small directions, which later layers make up for
+      at no cost to this penalty: use `hidden_layer_sizes=()`, or a `weight_decay`;
     - "top_k": none on the codes in use, but only the `k` largest of a row are kept.
       Components that no row of a batch uses are drawn, with weight
       :math:`\alpha / 16` times the variance of X, towards the row that they come
@@ -91,7 +96,8 @@ class SparseAutoencoder(BaseAutoencoder):
         Number of components that are active for none of the training rows.
     mean_active_components_ : float
         Mean number of components that are active for a training row: not 0, or, where
-        the activation never reaches its lowest value, a tenth of the way from it to 1.
+        the activation never reaches its lowest value, a tenth of the way from it to 1;
+        of gelu and silu, which are near 0 at rest, farther than 0.1 from 0.
     unexplained_variance_ : float
         Mean squared error of the training rows as a share of their variance.
 
@@ -206,7 +212,8 @@ class SparseAutoencoder(BaseAutoencoder):
         if low is None:
             raise ValueError(
                 f"penalty='kl' does not work with code_activation={name!r}: it needs "
-                "an activation with a lowest value, such as 'logistic' or 'relu'."
+                "an activation that rises from a lowest value, such as 'logistic' or "
+                "'relu'."
             )
         return low
 
@@ -226,7 +233,11 @@ class SparseAutoencoder(BaseAutoencoder):
     def _is_active(self, codes: np.ndarray) -> np.ndarray:
         name = self._resolved_code_activation()
         low = ACTIVATIONS[name].low
-        if self._selects() or low is None or name in _REACHING_ZERO:
+        if self._selects() or name in _REACHING_ZERO:
+            return codes != 0
+        if name in _NEAR_ZERO:
+            return np.abs(codes) > _ACTIVE
+        if low is None:
             return codes != 0
         return codes > low + _ACTIVE * (1 - low)
 

@@ -13,14 +13,34 @@ from sklearn_ae._layers import SelectiveEncoder
 from sklearn_ae._moments import moments
 
 
-def test_lowest_values_are_those_of_the_activations():
+def test_lowest_values_are_those_of_silent_units():
+    """Of gelu and silu it is in between, and a unit at it is not silent."""
     a = torch.linspace(-60, 60, 1_200_001, dtype=torch.float64)
+    without = []
     for name, activation in ACTIVATIONS.items():
-        least = float(activation.function(a).min())
+        h = activation.function(a)
         if activation.low is None:
-            assert least < -0.5, name
+            without.append(name)
+            assert h[0] < -0.5 or h[0] > h.min() + 0.1, name
         else:
-            assert least == pytest.approx(activation.low, abs=1e-9), name
+            assert float(h[0]) == pytest.approx(activation.low, abs=1e-9), name
+            assert h.min() >= h[0], name
+    assert sorted(without) == ["gelu", "identity", "leaky_relu", "silu"]
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_codes_that_rest_near_zero(name):
+    """They count as active away from 0, and have no mean that is a target."""
+    X = digits()[:300]
+    model = SparseAutoencoder(
+        30, penalty="l1", code_activation=name, alpha=0.3, max_epochs=5, random_state=0
+    ).fit(X)
+    Z = model.transform(X)
+    is_active = np.abs(Z) > 0.1
+    assert model.mean_active_components_ == is_active.sum(axis=1).mean()
+    assert model.dead_components_ == (~is_active).all(axis=0).sum()
+    with pytest.raises(ValueError, match=f"'kl'.*code_activation='{name}'"):
+        model.set_params(penalty="kl").fit(X)
 
 
 @pytest.mark.parametrize("penalty", ["l1", "top_k"])
