@@ -37,7 +37,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     alpha : float, default=0.1
         Weight of the penalty, in units of the loss times squared units of X over
         squared units of the code. A linear encoder would escape it by a small code and
-        large decoder weights, and is refused unless `tied_weights=True`.
+        large decoder weights, and is refused unless `tied_weights=True`. A net with
+        hidden layers escapes it in part in the same way, whatever `code_activation` is:
+        set `tied_weights=True` where the penalty is to weigh what the code tells of a
+        row, not how large it is.
     n_projections : int or None, default=None
         Random directions for each row; None computes the norm exactly. Use some where
         there are many components and hidden layers.

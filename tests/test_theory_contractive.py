@@ -238,6 +238,27 @@ def test_untied_linear_encoder_is_refused(hidden, architecture):
     model.set_params(alpha=0.1, tied_weights=True).fit(digits()[:50])
 
 
+@pytest.mark.parametrize("name", ["identity", "logistic"])
+def test_an_untied_net_escapes_by_a_small_code(name):
+    """As the docstring says: no activation of the code is in the way of it."""
+    X = np.random.RandomState(0).normal(size=(9, 6))
+    model = ContractiveAutoencoder(4, hidden_layer_sizes=(7,))
+    module = set_precision(model._build_module(6, moments(X), 0), torch.float64)
+    rows, last, reader = torch.from_numpy(X), module.encoder[-1], module.decoder[0]
+    x = module.standardize(rows)
+    with torch.no_grad():
+        before, norm = module(rows), penalty_of(module, x)
+        last.weight.mul_(1e-4)
+        reader.weight.mul_(1e4)
+        if name == "logistic":
+            # A straight line around 0, of slope 1/4.
+            last.activation = name
+            reader.weight.mul_(4)
+            reader.bias.sub_(reader.weight.sum(1) / 2)
+        assert_allclose(module(rows), before, atol=1e-6)
+        assert penalty_of(module, x) < 1e-7 * norm
+
+
 def test_other_layers_are_not_taken_to_be_linear():
     """An encoder is refused for what it is known to be."""
     module, *_ = built(hidden_layer_sizes=())
