@@ -207,17 +207,30 @@ def test_layers_are_trained_on_the_codes_of_the_net(estimator, X, stages):
         assert_allclose(seen, codes, atol=1e-6)
 
 
-def test_noise_is_on_the_codes(X):
+def test_noise_is_on_the_codes(X, stages):
     """F5: a layer gets the noise on its own input."""
-    seen = []
+    model = DenoisingAutoencoder(3, noise="salt_and_pepper", pretraining="greedy")
+    model.set_params(**STILL).fit(X)
+    ends = [outcome.model.module.corruption.low for *_, outcome in stages]
+    assert [len(end) for end in ends] == [6, 12, 7]
+    for end, codes in zip(ends[1:], model.layer_codes(X), strict=False):
+        assert_allclose(end, codes.min(axis=0), atol=1e-6)
+
+
+def test_a_function_gets_rows_of_data_only(X, stages):
+    """Images, say, which codes are not; the layers above have no noise."""
+    images = []
 
     def recorded(rows, random):
-        seen.append(rows.shape[1])
+        images.append(rows.reshape(-1, 2, 3))
         return rows
 
     model = DenoisingAutoencoder(3, noise=recorded, pretraining="greedy", **STILL)
     model.set_params(batch_size=len(X)).fit(X)
-    assert seen[:9] == [6] * 3 + [12] * 3 + [7] * 3
+    corruptions = [outcome.model.module.corruption for *_, outcome in stages]
+    assert [corruption is None for corruption in corruptions] == [False, True, True]
+    # Three epochs of the first layer, and the objective of the net.
+    assert len(images) == 4
 
 
 @pytest.mark.parametrize(
