@@ -371,7 +371,9 @@ every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 every_case = pytest.mark.parametrize(
     ("row", "params"),
     [
-        pytest.param(row, params, id=name, marks=[pytest.mark.variant] if params else ())
+        pytest.param(
+            row, params, id=name, marks=[pytest.mark.variant] if params else ()
+        )
         for row, name, params in _NAMED
     ],
 )
