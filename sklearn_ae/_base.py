@@ -158,7 +158,7 @@ class BaseAutoencoder(
         previous = self._model if continues else None
         start = None
         if self.pretraining is not None and previous is None:
-            start = pretrain(self, X)
+            start = pretrain(self, X, one_pass)
             seen = seen | {"pretraining_curves_": start.curves}
         elif not (self.max_epochs or one_pass):
             raise InvalidParameterError(

@@ -14,8 +14,9 @@ from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
-from sklearn_ae._penalties import Penalty, WeightDecay, objective_weight
+from sklearn_ae._penalties import Penalty, WeightDecay
 from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._units import Units, objective_weight
 
 
 class BaseBuilder(Parameters):
@@ -23,6 +24,8 @@ class BaseBuilder(Parameters):
 
     # Whether NaN stands for a missing entry.
     _may_miss = False
+    # The layer of another net that this one trains, if it does.
+    _stage = None
 
     def _build_module(
         self, n_features: int, moments: Moments, seed: int
@@ -50,7 +53,7 @@ class BaseBuilder(Parameters):
             encoder,
             decoder,
             reconstruction,
-            self._build_penalties(reconstruction),
+            self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
             may_miss=self._may_miss,
         )
@@ -63,11 +66,20 @@ class BaseBuilder(Parameters):
         """Answer the spec of what a reconstruction costs."""
         return resolve_spec("loss", self.loss)
 
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        """Build the further terms of the objective, by name."""
+    def _units(self, reconstruction: Reconstruction) -> Units:
+        """Answer what weights of penalties are given in."""
+        scale, output = float(reconstruction.scale), reconstruction.output_scale
+        own = Units(reconstruction.unit, scale, output)
+        return own if self._stage is None else own.within(self._stage.units)
+
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        """Build the further terms of the objective, by name.
+
+        Each converts its own weight: one parameter may be the weight of several terms.
+        """
         if not self.weight_decay:
             return {}
-        weight = objective_weight(self.weight_decay, reconstruction.unit)
+        weight = objective_weight(self.weight_decay, units.cost)
         return {"weight_decay": WeightDecay(weight)}
 
     def _build_corruption(self, moments: Moments) -> Corruption | None:
@@ -77,13 +89,14 @@ class BaseBuilder(Parameters):
     def _shallow_copy(self, stage: Stage) -> Self:
         """Answer an autoencoder of the same kind that trains one layer of the net.
 
-        Lengths and weights in units of X become what they are between layers, where
-        rows are in units of their scale.
+        Lengths in units of X become what they are between layers, where rows are in
+        units of their scale. Weights stay: the penalties know the units of the stage.
         """
         # Without what the layer has no use for, and what may not be cloned at all.
         bare = copy.copy(self)
         bare.callbacks = bare.latent_density = None
         shallow = clone(bare)
+        shallow._stage = stage
         shallow.n_components = stage.n_components
         shallow.code_activation = stage.activation
         shallow.hidden_layer_sizes, shallow.tied_weights = (), True
@@ -92,7 +105,6 @@ class BaseBuilder(Parameters):
         if stage.below is not None:
             shallow.output_activation = stage.below
             shallow.loss = self._loss().of_codes(stage.known)
-            shallow.weight_decay = self.weight_decay / self._loss().unit(stage.known)
         return shallow
 
     def _check_pretraining(self) -> None:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, linear
+from sklearn_ae._layers import SelectiveEncoder, only_layer
 from sklearn_ae._penalties import Pass, Penalty
-from sklearn_ae.architectures._dense import DenseLayer
 
 # Activations whose slope does not follow from their result.
 _BY_ARGUMENT = {"gelu", "silu", "leaky_relu", "binary"}
@@ -75,9 +75,8 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     z : Tensor of shape (n_rows, n_components)
         The codes of `x`.
     """
-    layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
-    if len(layers) == 1 and isinstance(layers[0], DenseLayer):
-        layer = layers[0]
+    layer = only_layer(encoder)
+    if layer is not None:
         activation, ones = ACTIVATIONS[layer.activation], torch.ones_like(z)
         if layer.activation in _BY_ARGUMENT:
             # Not its `derivative`: that of silu has none of its own in torch.
@@ -85,6 +84,9 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
             slope = torch.func.vjp(activation.function, a)[1](ones)[0]
         else:
             slope = activation.derivative(ones, z, z)
+        if isinstance(encoder, SelectiveEncoder):
+            # What it has set to 0 stays there.
+            slope = slope * (z != 0)
         return slope.square() @ layer.weight.square().sum(-1)
     n_components = z.shape[-1]
     units = torch.eye(n_components, dtype=z.dtype, device=z.device)

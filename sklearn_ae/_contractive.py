@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Self
 
 from sklearn.utils._param_validation import Interval
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._contraction import Contraction, ProjectedContraction
-from sklearn_ae._layers import Stage
-from sklearn_ae._penalties import Penalty, objective_weight
-from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._layers import is_linear
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._moments import Moments
+from sklearn_ae._penalties import Penalty
+from sklearn_ae._units import Units, objective_weight
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
@@ -36,7 +37,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     alpha : float, default=0.1
         Weight of the penalty, in units of the loss times squared units of X over
         squared units of the code. A linear encoder would escape it by a small code and
-        large decoder weights, and is refused unless `tied_weights=True`.
+        large decoder weights, and is refused unless `tied_weights=True`. A net with
+        hidden layers escapes it in part in the same way, whatever `code_activation` is:
+        set `tied_weights=True` where the penalty is to weigh what the code tells of a
+        row, not how large it is.
     n_projections : int or None, default=None
         Random directions for each row; None computes the norm exactly. Use some where
         there are many components and hidden layers.
@@ -73,35 +77,27 @@ class ContractiveAutoencoder(BaseAutoencoder):
         "n_projections": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        penalties = super()._build_penalties(reconstruction)
-        if not self.alpha:
-            return penalties
-        self._refuse_linear_encoder()
-        unit = reconstruction.unit * float(reconstruction.scale) ** 2
-        strength = objective_weight(self.alpha, unit)
-        if self.n_projections is None:
-            return penalties | {"contraction": Contraction(strength)}
-        projected = ProjectedContraction(
-            strength, self.n_projections, self.n_components
-        )
-        return penalties | {"contraction": projected}
-
-    def _shallow_copy(self, stage: Stage) -> Self:
-        shallow = super()._shallow_copy(stage)
-        if stage.below is not None:
-            unit = self._loss().unit(stage.known) * stage.known.scale**2
-            shallow.alpha = self.alpha / unit
-        return shallow
-
-    def _refuse_linear_encoder(self) -> None:
-        is_linear = self._resolved_code_activation() == "identity" and (
-            not len(self.hidden_layer_sizes) or self.activation == "identity"
-        )
-        if is_linear and not self.tied_weights and self.architecture == "dense":
+    def _build_module(
+        self, n_features: int, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        module = super()._build_module(n_features, moments, seed)
+        if self.alpha and not self.tied_weights and is_linear(module.encoder):
             raise ValueError(
                 "A linear encoder with tied_weights=False makes any penalty with "
                 f"alpha={self.alpha:g} as small as it likes, by a small code and large "
                 "decoder weights. Set tied_weights=True, or a code_activation such as "
                 "'logistic', or hidden_layer_sizes with a nonlinear activation."
             )
+        return module
+
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        penalties = super()._build_penalties(units)
+        if not self.alpha:
+            return penalties
+        strength = objective_weight(self.alpha, units.cost * units.rows**2)
+        if self.n_projections is None:
+            return penalties | {"contraction": Contraction(strength)}
+        projected = ProjectedContraction(
+            strength, self.n_projections, self.n_components
+        )
+        return penalties | {"contraction": projected}

@@ -74,7 +74,7 @@ class _Replacement(Corruption):
         return torch.where(drawn < level, ends, x)
 
 
-class _Addition(Corruption):
+class Addition(Corruption):
     """Gaussian noise of standard deviation `level` is added."""
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -261,7 +261,7 @@ class GaussianNoise(Noise):
         self, level: float, known: Moments, shift: np.ndarray, scale: float
     ) -> Corruption:
         """Build the corruption of rows (x - shift) / scale."""
-        return _Addition(level / scale)
+        return Addition(level / scale)
 
 
 class SaltAndPepperNoise(Noise):

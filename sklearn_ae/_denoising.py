@@ -20,6 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._corruption import (
     NOISES,
+    Addition,
     CallableCorruption,
     Corruption,
     GaussianNoise,
@@ -32,6 +33,9 @@ from sklearn_ae._parameters import resolve_spec
 
 
 def _adds_gaussian_noise(estimator: DenoisingAutoencoder) -> bool:
+    if estimator.__sklearn_is_fitted__():
+        # The parameters may have changed since.
+        return isinstance(estimator._model.module.corruption, Addition)
     if estimator.noise_level == 0:
         return False
     noise = estimator.noise
@@ -60,7 +64,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         "masking" (entries become the feature's mean, or see :class:`MaskingNoise`),
         "gaussian" (added), "salt_and_pepper" (entries become the feature's training
         minimum or maximum), or a function ``noise(X, random_state)`` of rows in data
-        units and a `RandomState` that answers the corrupted rows.
+        units and a `RandomState` that answers the corrupted rows. Codes have no such
+        units: with `pretraining="greedy"` only the first layer is trained with it.
     noise_level : float, default=0.25
         Probability that an entry is hit; of "gaussian", the standard deviation in
         units of X. A function has no use for it, but at 0 there is no noise.
@@ -123,6 +128,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             elif isinstance(noise, MaskingNoise):
                 # A number is one of X; what is masked of a code is 0.
                 shallow.noise = "masking"
+            elif not isinstance(noise, Noise):
+                # A function is one of rows of X.
+                shallow.noise_level = 0.0
         return shallow
 
     def impute(self, X: Any) -> np.ndarray:
@@ -151,7 +159,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         with the density of the data convolved with the noise, N(0, sigma^2) in each
         feature: for the best denoiser it is exact (Miyasawa 1961, Vincent 2011). There
-        is a score function with Gaussian noise only.
+        is a score function with Gaussian noise only, and sigma is that of the fit.
 
         Parameters
         ----------
@@ -164,4 +172,5 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """
         model, X = self._fitted_rows(X)
         rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
-        return (model.reconstruct(X) - rows) / self.noise_level**2
+        noise_level = float(model.module.corruption.level) * model.moments.scale
+        return (model.reconstruct(X) - rows) / noise_level**2

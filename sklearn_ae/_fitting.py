@@ -253,16 +253,22 @@ def batch_size_for(batch_size: int | str, n_rows: int) -> int:
     return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
-def _split(
-    source: RowSource, fraction: float, seed: int
-) -> tuple[RowSource, RowSource]:
-    n_rows = len(source)
+def count_held_out(n_rows: int, fraction: float) -> int:
+    """Answer how many rows early stopping holds out, if enough are left."""
     n_held_out = math.ceil(fraction * n_rows)
     if n_rows - n_held_out < 2:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} leaves "
             f"{n_rows - n_held_out} of {n_rows} rows to train on; it needs at least 2."
         )
+    return n_held_out
+
+
+def _split(
+    source: RowSource, fraction: float, seed: int
+) -> tuple[RowSource, RowSource]:
+    n_rows = len(source)
+    n_held_out = count_held_out(n_rows, fraction)
     generator = make_generator(seed, "validation split")
     order = torch.randperm(n_rows, generator=generator).numpy()
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])

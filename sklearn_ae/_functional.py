@@ -50,7 +50,8 @@ class Activation(NamedTuple):
 
     `derivative(gradient, a, h)` has both the argument `a` and the result `h` at hand.
     `gain` is the variance of the initial weights times the number of inputs; None
-    stands for Glorot's rule. `low` is the infimum; None where there is none.
+    stands for Glorot's rule. `low` is the infimum, for large negative arguments; None
+    where there is none, or where it is in between, which says nothing of a silent unit.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -111,13 +112,13 @@ ACTIVATIONS = {
         F.gelu,
         lambda gradient, a, h: _aten.gelu_backward(gradient, a),
         gain=1.0,
-        low=-0.16997120747990369,
+        low=None,
     ),
     "silu": Activation(
         F.silu,
         lambda gradient, a, h: _aten.silu_backward(gradient, a),
         gain=1.0,
-        low=-0.27846454276107380,
+        low=None,
     ),
     "leaky_relu": Activation(F.leaky_relu, _leaky_relu_derivative, gain=1.0, low=None),
     "binary": Activation(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._moments import Moments
+from sklearn_ae._units import Units
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
@@ -26,7 +27,9 @@ class Stage:
     is_code : bool
         Whether there is no layer above.
     known : Moments
-        Of the rows, whose units lengths and weights are given in.
+        Of the rows of the net, whose units lengths are given in.
+    units : Units
+        What weights are given in, where the rows of the layer have none.
     """
 
     index: int
@@ -35,6 +38,7 @@ class Stage:
     below: str | None
     is_code: bool
     known: Moments
+    units: Units
 
 
 @dataclass
@@ -55,10 +59,66 @@ class Layer:
     back_bias: Tensor
 
 
+class TopK(nn.Module):
+    """Keeps the k largest codes of each row, and sets the others to 0."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Answer the codes of shape (n_rows, n_components)."""
+        values, places = h.topk(self.k, dim=-1, sorted=False)
+        return torch.zeros_like(h).scatter(-1, places, values)
+
+
+class SelectiveEncoder(nn.Sequential):
+    """An encoder of which each row keeps the k largest codes."""
+
+    def __init__(self, encoder: nn.Module, k: int) -> None:
+        super().__init__(encoder, TopK(k))
+        self.k = k
+
+    def unselected(self, x: Tensor) -> Tensor:
+        """Answer all codes of standardised rows."""
+        return self[0](x)
+
+
 def dense_layers(part: nn.Module) -> list[DenseLayer | TransposedLayer]:
     """List the layers of a dense encoder or decoder."""
     kinds = (DenseLayer, TransposedLayer)
     return [layer for layer in part.modules() if isinstance(layer, kinds)]
+
+
+def first_directions(decoder: nn.Module) -> Tensor:
+    """Answer the directions of the layer that reads the code, one per component."""
+    parts = (part for part in decoder.modules() if hasattr(part, "directions"))
+    return next(parts).directions
+
+
+def is_linear(encoder: nn.Module) -> bool:
+    """Whether every layer is known to be linear, a selection among linear codes aside.
+
+    A layer of an architecture that names its `activation`, as dense ones do, is known.
+    """
+    return all(
+        getattr(layer, "activation", "") == "identity" for layer in _maps(encoder)
+    )
+
+
+def only_layer(encoder: nn.Module) -> DenseLayer | None:
+    """Answer the layer of an encoder that is one dense layer; else None.
+
+    A selection may follow, whose codes are those of the layer or 0.
+    """
+    layers = _maps(encoder)
+    return layers[0] if [type(layer) for layer in layers] == [DenseLayer] else None
+
+
+def _maps(part: nn.Module) -> list[nn.Module]:
+    """List what the rows pass through, but for selections."""
+    leaves = (leaf for leaf in part.modules() if next(leaf.children(), None) is None)
+    return [leaf for leaf in leaves if not isinstance(leaf, TopK)]
 
 
 def read_layer(module: nn.Module) -> Layer:

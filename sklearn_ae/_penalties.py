@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_derivative
+from sklearn_ae._layers import first_directions
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
-# Its square, which Adam takes, is well within float32.
-_LARGEST_WEIGHT = 1e12
 
 
 class Pass(NamedTuple):
@@ -41,17 +40,6 @@ class Pass(NamedTuple):
     drawn: dict[str, Tensor]
 
 
-def objective_weight(weight: float, unit: float) -> float:
-    """Turn the weight of a term in data units into units of the objective.
-
-    It has a limit, at which the term has long been all that counts: rows of 1e-20 have
-    squared errors that float32 cannot hold beside a term of order one.
-    """
-    if weight >= unit * _LARGEST_WEIGHT:
-        return _LARGEST_WEIGHT
-    return weight / unit
-
-
 @dataclass
 class DenseStep:
     """What a step of the fast path shows a penalty, and where derivatives are added.
@@ -75,7 +63,7 @@ class DenseStep:
 
 
 class Penalty(nn.Module, ABC):
-    """A term of the objective, in units of the objective (see `objective_weight`).
+    """A term of the objective, in units of the objective (see `Units`).
 
     One that also has `add_derivative(step)`, which adds the derivative to the gradients
     of a `DenseStep` and answers the term, can be trained on the fast path.
@@ -154,7 +142,9 @@ class L1Sparsity(Penalty):
 
     with the directions d_j of the layer that reads the code, in data units, and the
     mean over the batch's rows. Without their norms it could be made as small as one
-    likes by small codes and large directions.
+    likes by small codes and large directions. With them it still can where the decoder
+    has more layers than that one, by small directions and large weights above them,
+    unless these cost something (`WeightDecay`).
 
     Parameters
     ----------
@@ -170,7 +160,7 @@ class L1Sparsity(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
-        norms = net.decoder[0].directions.norm(dim=-1)
+        norms = first_directions(net.decoder).norm(dim=-1)
         return self.strength * (rows.z.abs().mean(-2) * norms).sum(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:
@@ -183,19 +173,6 @@ class L1Sparsity(Penalty):
         by_norm = strength * sizes / norms.clamp(min=_SMALLEST_NORM)
         step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
         return (strength * sizes * norms).sum(-1)
-
-
-class TopK(nn.Module):
-    """Keeps the k largest codes of each row, and sets the others to 0."""
-
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        self.k = k
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Answer the codes of shape (n_rows, n_components)."""
-        values, places = h.topk(self.k, dim=-1, sorted=False)
-        return torch.zeros_like(h).scatter(-1, places, values)
 
 
 class Revival(Penalty):
@@ -220,9 +197,8 @@ class Revival(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the mean over components of their squared distance from use."""
-        encoder, selection = net.encoder
-        h = encoder(rows.seen)
-        least = h.detach().topk(selection.k, dim=-1).values[..., -1:]
+        h = net.encoder.unselected(rows.seen)
+        least = h.detach().topk(net.encoder.k, dim=-1).values[..., -1:]
         distance = (least - h).amin(-2).clamp(min=0.0).square()
         is_silent = (rows.z == 0).all(-2)
         return self.alpha * (distance * is_silent).mean(-1)

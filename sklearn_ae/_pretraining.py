@@ -16,26 +16,43 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._boltzmann import UNITS, BoltzmannMachine
-from sklearn_ae._fitting import Start, batch_size_for, rows_for, train
+from sklearn_ae._fitting import (
+    Start,
+    batch_size_for,
+    count_held_out,
+    rows_for,
+    train,
+)
 from sklearn_ae._input import Array, row_slices
 from sklearn_ae._layers import Layer, Stage, read_layer
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import Batches
-from sklearn_ae._training.callbacks import show_epochs
+from sklearn_ae._training.callbacks import copy_callbacks, show_epochs
+from sklearn_ae._training.optimizers import (
+    FlatParameters,
+    make_optimizer,
+    make_schedule,
+)
+from sklearn_ae._units import Units
 
 
 def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
     inner = estimator._checked_hidden_layer_sizes()
-    names = [None, *[estimator.activation] * len(inner)]
-    for index, (width, below) in enumerate(zip(inner, names, strict=False)):
-        yield Stage(index, width, estimator.activation, below, False, known)
-    code, width = estimator._resolved_code_activation(), estimator.n_components
-    yield Stage(len(inner), width, code, names[-1], True, known)
+    widths = [*inner, estimator.n_components]
+    names = [estimator.activation] * len(inner)
+    names.append(estimator._resolved_code_activation())
+    loss = estimator._loss()
+    output = 1.0 if loss.bounded else known.scale
+    # The rows of the first layer are those of the net, in units of their own.
+    outer = Units(loss.unit(known), known.scale, output)
+    for index, (width, name) in enumerate(zip(widths, names, strict=True)):
+        below, units = (names[index - 1], outer) if index else (None, Units())
+        yield Stage(index, width, name, below, index == len(inner), known, units)
 
 
-def pretrain(estimator: Any, X: Array) -> Start:
+def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
     """Train the layers of an estimator's net.
 
     Parameters
@@ -43,25 +60,51 @@ def pretrain(estimator: Any, X: Array) -> Start:
     estimator : BaseAutoencoder
         With valid parameters.
     X : ndarray or CSR array of shape (n_samples, n_features)
+    one_pass : bool, default=False
+        Whether the net is then to go once through the rows (`partial_fit`).
 
     Raises
     ------
     ValueError
-        If the parameters do not allow it.
+        If the parameters do not allow it, or would not allow what comes after it.
     """
     estimator._check_pretraining()
     start = Start(draw_seed(estimator.random_state))
     try:
         with one_thread(math.inf):
-            _train_layers(estimator, X, start)
+            known = moments(X, may_miss=estimator._accepted().missing)
+            estimator._check_range(X, known)
+            _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
+            _train_layers(estimator, X, known, start)
     except KeyboardInterrupt as interrupt:
         start.interrupt = interrupt
     return start
 
 
-def _train_layers(estimator: Any, X: Array, start: Start) -> None:
-    known = moments(X, may_miss=estimator._accepted().missing)
-    estimator._check_range(X, known)
+def _rehearse(
+    estimator: Any, n_rows: int, known: Moments, seed: int, one_pass: bool
+) -> None:
+    """Build what the whole net is going to be trained with, and drop it.
+
+    Mistakes in parameters come to light before hours of pretraining, not after. It
+    draws from no stream that goes on, and callbacks are copied, not initialised.
+    """
+    copy_callbacks(estimator.callbacks)
+    if estimator.early_stopping:
+        count_held_out(n_rows, estimator.validation_fraction)
+    module = estimator._build_module(len(known.mean), known, seed)
+    flat, rate = FlatParameters(module), estimator.learning_rate
+    optimizer = make_optimizer(estimator.optimizer, flat, module.parameters(), rate)
+    if estimator.max_epochs and not one_pass:
+        make_schedule(
+            estimator.learning_rate_schedule,
+            optimizer,
+            estimator.max_epochs,
+            estimator.n_iter_no_change,
+        )
+
+
+def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> None:
     train_layer = {"greedy": _autoencoder_layer, "rbm": _machine_layer}
     for stage in _stages(estimator, known):
         if stage.index:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -18,25 +18,20 @@ from torch import nn
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._layers import Stage, dense_layers
+from sklearn_ae._layers import SelectiveEncoder, dense_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._penalties import (
-    KLSparsity,
-    L1Sparsity,
-    Penalty,
-    Revival,
-    TopK,
-    objective_weight,
-)
-from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._penalties import KLSparsity, L1Sparsity, Penalty, Revival
+from sklearn_ae._units import Units, objective_weight
 
 # What of `alpha` draws silent components: much more of it costs reconstruction.
 _REVIVAL_SHARE = 1 / 16
 _CODE_ACTIVATIONS = {"kl": "logistic", "l1": "relu", "top_k": "identity"}
 _REACHING_ZERO = {"relu", "binary"}
-# Where a code that never reaches its low value counts as active, between that and 1.
+# Those that are near 0 at rest, and have their lowest value somewhere else.
+_NEAR_ZERO = {"gelu", "silu"}
+# Where a code counts as active that never reaches its low value, or 0: on the way to 1.
 _ACTIVE = 0.1
 
 
@@ -49,16 +44,21 @@ class SparseAutoencoder(BaseAutoencoder):
 
     - "kl": :math:`\sum_j \text{KL}(\rho \| q_j)`, with the mean code of each component
       put between the lowest value of its activation and 1,
-      :math:`q_j = (\bar h_j - \text{low}) / (1 - \text{low})`. It is a statistic of a
-      batch, not a sum over rows. Above q = 0.99 and below a hundredth of `rho` it goes
-      on as a straight line;
+      :math:`q_j = (\bar h_j - \text{low}) / (1 - \text{low})`. Activations that do not
+      rise from a lowest value (identity, leaky_relu, gelu, silu) are refused. It is a
+      statistic of a batch, not a sum over rows. Above q = 0.99 and below a hundredth of
+      `rho` it goes on as a straight line;
     - "l1": :math:`\sum_j |h_j| \|d_j\|`, with the directions :math:`d_j` in which the
       layer that reads the code moves its output. The norms keep the codes from being
-      scaled down for nothing;
+      scaled down for nothing where that layer is the whole decoder. With
+      `hidden_layer_sizes` it can have small directions, which later layers make up for
+      at no cost to this penalty: use `hidden_layer_sizes=()`, or a `weight_decay`;
     - "top_k": none on the codes in use, but only the `k` largest of a row are kept.
       Components that no row of a batch uses are drawn, with weight
       :math:`\alpha / 16` times the variance of X, towards the row that they come
       nearest to describing.
+
+    Hidden layers have no penalty, and with `pretraining="greedy"` none before either.
 
     `score` leaves the penalty out, so it always prefers the least `alpha`: choose it
     by :func:`sklearn_ae.metrics.make_probe_scorer`, by
@@ -96,7 +96,8 @@ class SparseAutoencoder(BaseAutoencoder):
         Number of components that are active for none of the training rows.
     mean_active_components_ : float
         Mean number of components that are active for a training row: not 0, or, where
-        the activation never reaches its lowest value, a tenth of the way from it to 1.
+        the activation never reaches its lowest value, a tenth of the way from it to 1;
+        of gelu and silu, which are near 0 at rest, farther than 0.1 from 0.
     unexplained_variance_ : float
         Mean squared error of the training rows as a share of their variance.
 
@@ -154,14 +155,21 @@ class SparseAutoencoder(BaseAutoencoder):
             return self.code_activation
         return _CODE_ACTIVATIONS[self.penalty]
 
+    def _is_sparse(self) -> bool:
+        """Whether its code is to be sparse: hidden layers, in pretraining, are not."""
+        return self._stage is None or self._stage.is_code
+
     def _selects(self) -> bool:
         """Whether some codes are set to 0: with all of them it is the plain net."""
-        return self.penalty == "top_k" and self.k < self.n_components
+        is_fewer = self.k < self.n_components
+        return self.penalty == "top_k" and is_fewer and self._is_sparse()
 
     def _build_module(
         self, n_features: int, moments: Moments, seed: int
     ) -> AutoencoderModule:
         """Build the net, whose code passes through the selection."""
+        if not self._is_sparse():
+            return super()._build_module(n_features, moments, seed)
         if self.penalty == "top_k" and self.k > self.n_components:
             raise InvalidParameterError(
                 f"The 'k' parameter of {type(self).__name__} must be at most "
@@ -169,7 +177,7 @@ class SparseAutoencoder(BaseAutoencoder):
             )
         module = super()._build_module(n_features, moments, seed)
         if self._selects():
-            module.encoder = nn.Sequential(module.encoder, TopK(self.k))
+            module.encoder = SelectiveEncoder(module.encoder, self.k)
         elif self.penalty == "kl":
             # With alpha=0 too: in a search, only the penalty tells candidates apart.
             self._start_at_target(module)
@@ -184,27 +192,15 @@ class SparseAutoencoder(BaseAutoencoder):
         if layers and layers[-1].activation == "logistic":
             nn.init.constant_(layers[-1].bias, math.log(self.rho / (1 - self.rho)))
 
-    def _shallow_copy(self, stage: Stage) -> Self:
-        shallow = super()._shallow_copy(stage)
-        if not stage.is_code:
-            # In the net nothing selects from the hidden layers.
-            shallow.k = stage.n_components
-        if stage.below is not None and self.penalty != "top_k":
-            unit = self._loss().unit(stage.known)
-            is_length = self.penalty == "l1" and not self._loss().bounded
-            shallow.alpha *= (stage.known.scale if is_length else 1.0) / unit
-        return shallow
-
-    def _build_penalties(self, reconstruction: Reconstruction) -> dict[str, Penalty]:
-        penalties = super()._build_penalties(reconstruction)
-        if not self.alpha:
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        penalties = super()._build_penalties(units)
+        if not (self.alpha and self._is_sparse()):
             return penalties
-        unit = reconstruction.unit
         if self.penalty == "l1":
-            strength = objective_weight(self.alpha, unit / reconstruction.output_scale)
+            strength = objective_weight(self.alpha, units.cost / units.output)
             return penalties | {"sparsity": L1Sparsity(strength)}
         if self.penalty == "kl":
-            alpha, low = objective_weight(self.alpha, unit), self._code_low()
+            alpha, low = objective_weight(self.alpha, units.cost), self._code_low()
             return penalties | {"sparsity": KLSparsity(alpha, self.rho, low)}
         if self._selects():
             return penalties | {"revival": Revival(self.alpha * _REVIVAL_SHARE)}
@@ -216,7 +212,8 @@ class SparseAutoencoder(BaseAutoencoder):
         if low is None:
             raise ValueError(
                 f"penalty='kl' does not work with code_activation={name!r}: it needs "
-                "an activation with a lowest value, such as 'logistic' or 'relu'."
+                "an activation that rises from a lowest value, such as 'logistic' or "
+                "'relu'."
             )
         return low
 
@@ -236,7 +233,11 @@ class SparseAutoencoder(BaseAutoencoder):
     def _is_active(self, codes: np.ndarray) -> np.ndarray:
         name = self._resolved_code_activation()
         low = ACTIVATIONS[name].low
-        if self._selects() or low is None or name in _REACHING_ZERO:
+        if self._selects() or name in _REACHING_ZERO:
+            return codes != 0
+        if name in _NEAR_ZERO:
+            return np.abs(codes) > _ACTIVE
+        if low is None:
             return codes != 0
         return codes > low + _ACTIVE * (1 - low)
 

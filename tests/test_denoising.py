@@ -309,6 +309,18 @@ def test_score_function_is_the_residual_over_the_variance():
         assert not hasattr(DenoisingAutoencoder(**other), "score_function")
 
 
+def test_score_function_is_of_the_noise_that_was_fitted():
+    X = draw_rows()
+    model = DenoisingAutoencoder(
+        3, noise="gaussian", noise_level=0.5, max_epochs=2, **SMALL
+    ).fit(X)
+    expected = model.score_function(X)
+    for later in ({"noise_level": 2.0}, {"noise_level": 0}, {"noise": "masking"}):
+        assert_array_equal(model.set_params(**later).score_function(X), expected)
+    model.fit(X).set_params(noise="gaussian")
+    assert not hasattr(model, "score_function")
+
+
 # The fast path
 
 

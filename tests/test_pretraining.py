@@ -23,6 +23,31 @@ from sklearn_ae import (
 from sklearn_ae import _pretraining as pretraining_module
 from sklearn_ae._layers import dense_layers
 
+
+class SparseContractive(SparseAutoencoder, ContractiveAutoencoder):
+    """One `alpha`, in the units of two terms."""
+
+
+class ContractiveSparse(ContractiveAutoencoder, SparseAutoencoder):
+    """The same in the other order."""
+
+
+class SparseDenoising(SparseAutoencoder, DenoisingAutoencoder):
+    """A weight, and a length."""
+
+
+class DenoisingSparse(DenoisingAutoencoder, SparseAutoencoder):
+    """The same in the other order."""
+
+
+class ContractiveRobust(ContractiveAutoencoder, RobustAutoencoder):
+    """A weight in the units of a loss that has a length."""
+
+
+class RobustContractive(RobustAutoencoder, ContractiveAutoencoder):
+    """The same in the other order."""
+
+
 SIZES = {"hidden_layer_sizes": (12, 7), "pretraining_epochs": 3, "random_state": 0}
 # The pretrained net as it is.
 STILL = {**SIZES, "max_epochs": 0}
@@ -133,8 +158,8 @@ def test_the_decoder_starts_from_the_transposes(estimator, X):
 @every_kind
 def test_a_layer_does_not_know_of_the_next(estimator, X):
     """F1: bit for bit the same weights, whether there is another layer above or not."""
-    if getattr(estimator, "penalty", "") == "top_k":
-        pytest.skip("The code is selected from, so being the code is a difference.")
+    if isinstance(estimator, SparseAutoencoder):
+        pytest.skip("Only the code is sparse, so being the code is a difference.")
     estimator = made(estimator, code_activation=estimator.activation)
     deep = made(estimator, code_activation="logistic").fit(X)
     shallower = made(estimator, hidden_layer_sizes=(12,), n_components=7).fit(X)
@@ -182,39 +207,63 @@ def test_layers_are_trained_on_the_codes_of_the_net(estimator, X, stages):
         assert_allclose(seen, codes, atol=1e-6)
 
 
-def test_noise_is_on_the_codes(X):
+def test_noise_is_on_the_codes(X, stages):
     """F5: a layer gets the noise on its own input."""
-    seen = []
+    model = DenoisingAutoencoder(3, noise="salt_and_pepper", pretraining="greedy")
+    model.set_params(**STILL).fit(X)
+    ends = [outcome.model.module.corruption.low for *_, outcome in stages]
+    assert [len(end) for end in ends] == [6, 12, 7]
+    for end, codes in zip(ends[1:], model.layer_codes(X), strict=False):
+        assert_allclose(end, codes.min(axis=0), atol=1e-6)
+
+
+def test_a_function_gets_rows_of_data_only(X, stages):
+    """Images, say, which codes are not; the layers above have no noise."""
+    images = []
 
     def recorded(rows, random):
-        seen.append(rows.shape[1])
+        images.append(rows.reshape(-1, 2, 3))
         return rows
 
     model = DenoisingAutoencoder(3, noise=recorded, pretraining="greedy", **STILL)
     model.set_params(batch_size=len(X)).fit(X)
-    assert seen[:9] == [6] * 3 + [12] * 3 + [7] * 3
+    corruptions = [outcome.model.module.corruption for *_, outcome in stages]
+    assert [corruption is None for corruption in corruptions] == [False, True, True]
+    # Three epochs of the first layer, and the objective of the net.
+    assert len(images) == 4
 
 
 @pytest.mark.parametrize(
-    ("estimator", "terms"),
+    ("estimator", "of_all", "of_code"),
     [
-        (SparseAutoencoder(20, pretraining="greedy", **STILL), {"sparsity"}),
+        (SparseAutoencoder(20), set(), {"sparsity"}),
         (
-            SparseAutoencoder(
-                20, pretraining="greedy", penalty="l1", weight_decay=0.1, **STILL
-            ),
-            {"sparsity", "weight_decay"},
+            SparseAutoencoder(20, penalty="l1", weight_decay=0.1),
+            {"weight_decay"},
+            {"sparsity"},
         ),
-        (ContractiveAutoencoder(3, pretraining="greedy", **STILL), {"contraction"}),
+        (SparseAutoencoder(20, penalty="top_k", k=4), set(), {"revival"}),
+        (ContractiveAutoencoder(3), {"contraction"}, set()),
+        (SparseContractive(20), {"contraction"}, {"sparsity"}),
+        (ContractiveSparse(20), {"contraction"}, {"sparsity"}),
     ],
-    ids=["kl", "l1", "contractive"],
+    ids=["kl", "l1", "top_k", "contractive", "both", "both the other way round"],
 )
-def test_each_layer_has_all_terms(estimator, terms, X, stages):
+def test_each_layer_has_its_terms(estimator, of_all, of_code, X, stages):
+    """Hidden layers are not sparse in the net, so neither are they before."""
+    estimator.set_params(pretraining="greedy", **STILL)
     made(estimator).fit(X)
-    assert len(stages) == 3
-    for _, _, outcome in stages:
-        assert set(outcome.history[-1]["terms"]) == {"reconstruction"} | terms
-        assert all(value != 0 for value in outcome.history[-1]["terms"].values())
+    found = [outcome.history[-1]["terms"] for _, _, outcome in stages]
+    expected = {"reconstruction"} | of_all
+    assert [set(terms) for terms in found] == [expected] * 2 + [expected | of_code]
+    assert all(terms[name] != 0 for terms in found for name in expected)
+
+
+@pytest.mark.parametrize("activation", ["leaky_relu", "identity"])
+def test_hidden_layers_need_no_lowest_value(activation, X):
+    """Which the penalty of the code has, that of the default."""
+    model = SparseAutoencoder(20, activation=activation, pretraining="greedy", **STILL)
+    assert np.isfinite(model.fit(X).transform(X)).all()
 
 
 def test_each_layer_has_the_robust_loss(X, stages):
@@ -225,6 +274,35 @@ def test_each_layer_has_the_robust_loss(X, stages):
     widths = [float(r.kernel_width * r.scale) for r in reconstructions]
     assert_allclose(widths[0], model.kernel_width_, rtol=1e-12)
     assert len(set(widths)) == 3
+
+
+def strengths(stages):
+    """Answer the weights of the penalties of each layer that was trained."""
+    return [
+        {name: float(next(part.buffers())) for name, part in penalties.items()}
+        for penalties in (o.model.module.penalties for _, _, o in stages)
+    ]
+
+
+@pytest.mark.parametrize("penalty", ["kl", "l1", "top_k"])
+@pytest.mark.parametrize("cls", [SparseContractive, ContractiveSparse])
+def test_terms_have_the_weights_that_they_have_alone(cls, penalty, stages):
+    """One parameter is converted by each term, in whichever order they come."""
+    X = 50 * structured_rows()
+    params = {**STILL, "pretraining": "greedy", "alpha": 3.0, "weight_decay": 0.2}
+    wide = {"n_components": 20, "penalty": penalty}
+    for estimator in (
+        cls(**params, **wide),
+        SparseAutoencoder(**params, **wide),
+        # A linear code is refused where it is not tied.
+        ContractiveAutoencoder(20, code_activation="logistic", **params),
+    ):
+        estimator.fit(X)
+    found = strengths(stages)
+    both, sparse, contractive = found[:3], found[3:6], found[6:]
+    for own, one, other in zip(both, sparse, contractive, strict=True):
+        assert_allclose(list(own.values()), [(one | other)[name] for name in own])
+        assert own.keys() == one.keys() | other.keys()
 
 
 UNITS = [
@@ -240,6 +318,11 @@ UNITS = [
     (SparseAutoencoder(penalty="l1", alpha=0.1), {"alpha": 1}),
     (SparseAutoencoder(penalty="top_k", alpha=4.0), {}),
     (ContractiveAutoencoder(alpha=0.1), {"alpha": 4}),
+    (ContractiveAutoencoder(weight_decay=0.1), {"alpha": 4, "weight_decay": 2}),
+    (SparseDenoising(noise="gaussian"), {"alpha": 2, "noise_level": 1}),
+    (DenoisingSparse(noise="gaussian"), {"alpha": 2, "noise_level": 1}),
+    (ContractiveRobust(kernel_width=0.3), {"alpha": 1, "kernel_width": 1}),
+    (RobustContractive(kernel_width=0.3), {"alpha": 1, "kernel_width": 1}),
 ]
 
 

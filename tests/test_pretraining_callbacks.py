@@ -11,7 +11,11 @@ class Counter(Callback):
     """One that scikit-learn cannot clone: its state is no constructor argument."""
 
     def __init__(self):
-        self.epochs = []
+        self.epochs, self.starts = [], []
+
+    def initialize(self):
+        self.starts.append(True)
+        return self
 
     def on_epoch_end(self, net, **rest):
         self.epochs.append(len(net.history))
@@ -31,3 +35,4 @@ def test_callbacks_see_the_fine_tuning_only(pretraining):
         callbacks=[counter],
     ).fit(X)
     assert counter.epochs == [1, 2, 3]
+    assert counter.starts == [True]

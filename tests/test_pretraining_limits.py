@@ -12,6 +12,7 @@ from theory import digits
 
 from sklearn_ae import (
     Autoencoder,
+    ContractiveAutoencoder,
     DenoisingAutoencoder,
     DivergenceError,
     LinearAutoencoder,
@@ -60,6 +61,40 @@ def test_refusals_name_both_parameters(params, names, X):
     with pytest.raises(ValueError, match="does not work|needs") as refusal:
         Autoencoder(3, **params).fit(X)
     assert all(name in str(refusal.value) for name in names), refusal.value
+
+
+SHORT = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
+LOGISTIC = {"activation": "logistic", "pretraining": "rbm"}
+MISTAKES = [
+    (SparseAutoencoder(8, penalty="top_k", k=9, pretraining="greedy"), "'k' parameter"),
+    (SparseAutoencoder(8, code_activation="identity", **LOGISTIC), "penalty='kl'"),
+    (
+        ContractiveAutoencoder(3, activation="identity", pretraining="greedy"),
+        "A linear encoder",
+    ),
+    (StackedAutoencoder(3, callbacks=[dict]), "'callbacks' parameter"),
+    (StackedAutoencoder(3, early_stopping=True, validation_fraction=0.99), "to train"),
+    (Autoencoder(3, optimizer=len, **LOGISTIC), "'optimizer' parameter"),
+    (Autoencoder(3, learning_rate_schedule=len, **LOGISTIC), "_schedule' parameter"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "message"), MISTAKES, ids=range(len(MISTAKES)))
+def test_mistakes_are_found_before_the_first_layer(estimator, message, X, monkeypatch):
+    """What is used only when all layers are trained is looked at before."""
+    trained = []
+    for method in ("_autoencoder_layer", "_machine_layer"):
+        monkeypatch.setattr(pretraining_module, method, lambda *args: trained.append(1))
+    with pytest.raises(ValueError, match=message):
+        estimator.set_params(**SHORT).fit(X)
+    assert not trained
+
+
+def test_what_is_not_used_is_not_looked_at(X):
+    """No schedule where the net has no epochs, or in `partial_fit`."""
+    params = RBM | {"learning_rate_schedule": "exponential"}
+    Autoencoder(3, **params | {"max_epochs": 0}).fit(X)
+    assert Autoencoder(3, **params).partial_fit(X).n_iter_ == 1
 
 
 def test_other_values_are_refused(X):

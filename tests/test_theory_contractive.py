@@ -17,12 +17,14 @@ from theory import (
 )
 from torch import nn
 
-from sklearn_ae import Autoencoder, ContractiveAutoencoder
+from sklearn_ae import Autoencoder, ContractiveAutoencoder, _contraction
 from sklearn_ae._contraction import ProjectedContraction, jacobian_norm
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._layers import SelectiveEncoder, is_linear
 from sklearn_ae._modules import set_precision
 from sklearn_ae._moments import moments
 from sklearn_ae._penalties import Pass
+from sklearn_ae.architectures import Dense
 
 SMOOTH = sorted(set(ACTIVATIONS) - {"binary"})
 SHALLOW = {"hidden_layer_sizes": (), "code_activation": "logistic"}
@@ -113,8 +115,21 @@ def test_gradient_of_the_penalty(name, hidden):
 def test_closed_form_is_the_general_path(name):
     module, x, _ = built(hidden_layer_sizes=(), code_activation=name)
     closed = jacobian_norm(module.encoder, x, module.encoder(x))
-    wrapped = nn.Sequential(module.encoder)
+    # Of what is not known to be a dense layer it takes the general path.
+    wrapped = nn.Sequential(module.encoder, nn.Identity())
     general = jacobian_norm(wrapped, x, module.encoder(x))
+    assert_allclose(closed.detach(), general.detach(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["identity", "logistic", "silu"])
+def test_closed_form_of_selected_codes(name, monkeypatch):
+    """Those that are set to 0 do not move; no backward pass is needed for it."""
+    module, x, _ = built(hidden_layer_sizes=(), code_activation=name)
+    encoder = SelectiveEncoder(module.encoder, 2)
+    wrapped = nn.Sequential(encoder, nn.Identity())
+    general = jacobian_norm(wrapped, x, encoder(x))
+    monkeypatch.delattr(_contraction, "_pulled_back")
+    closed = jacobian_norm(encoder, x, encoder(x))
     assert_allclose(closed.detach(), general.detach(), rtol=1e-10, atol=1e-14)
 
 
@@ -206,14 +221,50 @@ def test_contraction_of_a_tied_linear_encoder_is_decay(request):
     )
 
 
+@pytest.mark.parametrize("architecture", ["dense", Dense()], ids=["name", "spec"])
 @pytest.mark.parametrize("hidden", [{}, {"activation": "identity"}])
-def test_untied_linear_encoder_is_refused(hidden):
+def test_untied_linear_encoder_is_refused(hidden, architecture):
     """G7: it would escape by a small code."""
     model = ContractiveAutoencoder(
-        3, hidden_layer_sizes=(4,) if hidden else (), **hidden
+        3,
+        hidden_layer_sizes=(4,) if hidden else (),
+        architecture=architecture,
+        max_epochs=1,
+        **hidden,
     )
     with pytest.raises(ValueError, match="tied_weights=False"):
         model.fit(digits()[:50])
+    model.set_params(alpha=0.0).fit(digits()[:50])
+    model.set_params(alpha=0.1, tied_weights=True).fit(digits()[:50])
+
+
+@pytest.mark.parametrize("name", ["identity", "logistic"])
+def test_an_untied_net_escapes_by_a_small_code(name):
+    """As the docstring says: no activation of the code is in the way of it."""
+    X = np.random.RandomState(0).normal(size=(9, 6))
+    model = ContractiveAutoencoder(4, hidden_layer_sizes=(7,))
+    module = set_precision(model._build_module(6, moments(X), 0), torch.float64)
+    rows, last, reader = torch.from_numpy(X), module.encoder[-1], module.decoder[0]
+    x = module.standardize(rows)
+    with torch.no_grad():
+        before, norm = module(rows), penalty_of(module, x)
+        last.weight.mul_(1e-4)
+        reader.weight.mul_(1e4)
+        if name == "logistic":
+            # A straight line around 0, of slope 1/4.
+            last.activation = name
+            reader.weight.mul_(4)
+            reader.bias.sub_(reader.weight.sum(1) / 2)
+        assert_allclose(module(rows), before, atol=1e-6)
+        assert penalty_of(module, x) < 1e-7 * norm
+
+
+def test_other_layers_are_not_taken_to_be_linear():
+    """An encoder is refused for what it is known to be."""
+    module, *_ = built(hidden_layer_sizes=())
+    assert is_linear(module.encoder)
+    assert is_linear(SelectiveEncoder(nn.Sequential(module.encoder), 2))
+    assert not is_linear(nn.Sequential(module.encoder, nn.Softplus()))
 
 
 def _matched_decay(target, X, X_test, params, low, high):
