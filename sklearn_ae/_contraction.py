@@ -36,6 +36,14 @@ class Contraction(Penalty):
         """Answer the penalty of the encoder at what it has seen."""
         return self.strength * self._squared_norm(net.encoder, rows).mean(-1)
 
+    def n_passes(self, net: nn.Module) -> int:
+        """How many times over the net's derivatives hold the rows."""
+        if _only_layer(net.encoder) is not None:
+            return 1
+        row = next(net.parameters()).new_zeros(1, len(net.reconstruction.shift))
+        with torch.no_grad():
+            return net.encoder(row).shape[-1]
+
     def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
         return jacobian_norm(encoder, rows.seen, rows.z)
 
@@ -60,9 +68,19 @@ class ProjectedContraction(Contraction):
         signs = torch.empty(shape, dtype=x.dtype, device=x.device)
         return signs.bernoulli_(0.5, generator=generator).mul_(2.0).sub_(1.0)
 
+    def n_passes(self, net: nn.Module) -> int:
+        """How many times over the net's derivatives hold the rows."""
+        return self.n_projections
+
     def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
         directions = rows.drawn["contraction"]
         return _pulled_back(encoder, rows.seen, directions).mean(0)
+
+
+def _only_layer(encoder: nn.Module) -> DenseLayer | None:
+    layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
+    is_shallow = len(layers) == 1 and isinstance(layers[0], DenseLayer)
+    return layers[0] if is_shallow else None
 
 
 def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
@@ -75,9 +93,8 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     z : Tensor of shape (n_rows, n_components)
         The codes of `x`.
     """
-    layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
-    if len(layers) == 1 and isinstance(layers[0], DenseLayer):
-        layer = layers[0]
+    layer = _only_layer(encoder)
+    if layer is not None:
         activation, ones = ACTIVATIONS[layer.activation], torch.ones_like(z)
         if layer.activation in _BY_ARGUMENT:
             # Not its `derivative`: that of silu has none of its own in torch.
