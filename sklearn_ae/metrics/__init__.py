@@ -100,8 +100,7 @@ def make_denoising_scorer(
     noise : str, noise object or callable, default="gaussian"
         As for `DenoisingAutoencoder`: "masking" sets entries to the feature's mean,
         "salt_and_pepper" to its least or largest value, half each, of the X scored. A
-        function ``noise(X, random_state)`` gets all rows as a float64 array of its own
-        and a seeded `RandomState`, and returns noisy rows.
+        function ``noise(X, random_state)`` of float64 rows and a seeded `RandomState`.
     noise_level : float, default=0.1
         Of "gaussian": the standard deviation, one for all features, in units of
         ``sqrt(sum ||x - mean(X)||^2 / X.size)``, so that rescaling X changes nothing.
