@@ -245,6 +245,8 @@ class BaseAutoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            With `loss="multinomial"` every row sums to what the training rows sum to on
+            average, whatever the sum of its own.
         """
         model, X = self._fitted_rows(X)
         return model.reconstruct(X)
@@ -273,7 +275,9 @@ class BaseAutoencoder(
 
         `v` is the mean squared distance of the training rows from their mean (1 where
         that is 0). A perfect reconstruction scores 1, and on average over the training
-        rows answering their mean scores 0.
+        rows answering their mean scores 0. With `loss="multinomial"` only rows of one
+        length can score 1, since all are reconstructed at the average length: divide
+        rows by their sums first where proportions are what counts.
 
         Parameters
         ----------

@@ -36,6 +36,14 @@ class Contraction(Penalty):
         """Answer the penalty of the encoder at what it has seen."""
         return self.strength * self._squared_norm(net.encoder, rows).mean(-1)
 
+    def n_passes(self, net: nn.Module) -> int:
+        """How many times over the net's derivatives hold the rows."""
+        if only_layer(net.encoder) is not None:
+            return 1
+        row = next(net.parameters()).new_zeros(1, len(net.reconstruction.shift))
+        with torch.no_grad():
+            return net.encoder(row).shape[-1]
+
     def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
         return jacobian_norm(encoder, rows.seen, rows.z)
 
@@ -59,6 +67,10 @@ class ProjectedContraction(Contraction):
         shape = (self.n_projections, x.shape[-2], self.n_components)
         signs = torch.empty(shape, dtype=x.dtype, device=x.device)
         return signs.bernoulli_(0.5, generator=generator).mul_(2.0).sub_(1.0)
+
+    def n_passes(self, net: nn.Module) -> int:
+        """How many times over the net's derivatives hold the rows."""
+        return self.n_projections
 
     def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
         directions = rows.drawn["contraction"]

@@ -164,12 +164,33 @@ class Noise(BaseEstimator, ABC):
         ndarray of shape (n_samples, n_features)
             Entries that are not hit are bit-equal to those of X.
         """
-        self.check_level(noise_level)
         X = check_array(X, dtype=[np.float64, np.float32])
-        corruption = self.build(noise_level, moments(X), np.zeros(X.shape[1]), 1.0)
-        x = torch.from_numpy(np.array(X, order="C"))
+        return self.corrupter(noise_level, moments(X), random_state)(X)
+
+    def corrupter(
+        self,
+        noise_level: float,
+        known: Moments,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Answer a function that corrupts rows in data units, slice after slice.
+
+        Parameters
+        ----------
+        noise_level : float
+        known : Moments
+            Of all the rows: what masks and limits are taken from.
+        random_state : int, RandomState instance or None, default=None
+        """
+        self.check_level(noise_level)
+        corruption = self.build(noise_level, known, np.zeros(len(known.mean)), 1.0)
         generator = make_generator(draw_seed(random_state), "corruption")
-        return corruption(x, corruption.draw(x, generator)).numpy()
+
+        def corrupt(rows: np.ndarray) -> np.ndarray:
+            x = torch.from_numpy(np.array(rows, order="C"))
+            return corruption(x, corruption.draw(x, generator)).numpy()
+
+        return corrupt
 
     def check_level(self, level: float) -> None:
         """Refuse a level that this noise does not have.

@@ -13,17 +13,71 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, Activation, affine, product
+from sklearn_ae._layers import SelectiveEncoder
 from sklearn_ae._penalties import DenseStep
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 
 def supports(module: nn.Module) -> bool:
     """Whether the gradient of this module is written out below."""
+    encoder, _ = _split_off_selection(module.encoder)
     return all(
         isinstance(part, nn.Sequential)
         and all(isinstance(layer, (DenseLayer, TransposedLayer)) for layer in part)
-        for part in (module.encoder, module.decoder)
+        for part in (encoder, module.decoder)
     ) and all(hasattr(p, "add_derivative") for p in module.penalties.values())
+
+
+def _split_off_selection(encoder: nn.Module) -> tuple[nn.Module, int | None]:
+    """Answer the layers, and how many codes of a row are kept; None if all are."""
+    if isinstance(encoder, SelectiveEncoder) and len(encoder) == 2:
+        return encoder[0], encoder.k
+    return encoder, None
+
+
+class _Selection:
+    """The largest codes of each row, as a `SelectiveEncoder` keeps them.
+
+    Attributes
+    ----------
+    offered, codes : Tensor of shape (..., n_components, n_rows)
+        Before and after.
+    least : Tensor of shape (..., n_rows, 1)
+        What is kept of each row at least.
+    kept : Tensor of shape (..., n_components, n_rows)
+        1 where a code is kept, else 0.
+    """
+
+    def __init__(self, offered: Tensor, k: int) -> None:
+        self.offered = offered
+        values, places = offered.mT.topk(k, dim=-1, sorted=False)
+        self.least = values.amin(-1, keepdim=True)
+        # By place: a code that is kept may be 0, or be as large as one that is not.
+        self.kept = torch.zeros_like(offered)
+        self.kept.mT.scatter_(-1, places, 1.0)
+        self.codes = offered * self.kept
+
+    def derivative(self, gradient: Tensor, step: DenseStep | None) -> Tensor:
+        """Answer the gradient by the codes before, of that by the codes after."""
+        gradient = gradient * self.kept
+        return gradient if step is None else gradient + step.offered_gradient.mT
+
+
+@dataclass
+class _SelectingStep(DenseStep):
+    """The step of a net that selects, for `Revival`.
+
+    Attributes
+    ----------
+    offered, offered_gradient : Tensor of shape (..., n_rows, n_components)
+        The codes before the selection.
+    least : Tensor of shape (..., n_rows, 1)
+        What is kept of each row at least.
+    """
+
+    offered: Tensor
+    offered_gradient: Tensor
+    least: Tensor
 
 
 @dataclass
@@ -74,12 +128,13 @@ class DenseGradient:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        layers = [*module.encoder, *module.decoder]
+        encoder, self.n_kept = _split_off_selection(module.encoder)
+        layers = [*encoder, *module.decoder]
         shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
         self.penalties = dict(module.penalties.items())
         adds = bool(self.penalties)
         self.layers = [_layer_of(layer, shared, adds) for layer in layers]
-        self.n_encoding = len(module.encoder)
+        self.n_encoding = len(encoder)
         self.stacked = self.layers[0].weight.ndim == 3
         self.affine = torch.baddbmm if self.stacked else affine
         self.product = torch.bmm if self.stacked else product
@@ -104,7 +159,7 @@ class DenseGradient:
         """
         share = x.new_tensor(1.0 / x.shape[-2])
         # Rows stand side by side: such products are the fastest for wide nets.
-        inputs, arguments = [], []
+        inputs, arguments, selection = [], [], None
         h = self.module.corrupt(x, weights, drawn).mT
         *inner, last = self.layers
         for layer in inner:
@@ -112,25 +167,27 @@ class DenseGradient:
             a = self.affine(layer.bias, layer.weight, h)
             arguments.append(a)
             h = layer.activation.function(a)
+            if self.n_kept is not None and len(arguments) == self.n_encoding:
+                selection = _Selection(h, self.n_kept)
+                h = selection.codes
         inputs.append(h)
         # But for the loss one below the other, as in x.
         a = self.affine(last.bias.mT, h.mT, last.weight.mT)
         cost, delta = self.reconstruction.with_derivative(a, x, share, weights)
         terms = {"reconstruction": cost.mean(-1)}
-        by_code = None
+        step = None
         if self.penalties:
-            step = self._step(inputs[self.n_encoding].mT)
-            by_code = step.code_gradient
+            step = self._step(inputs[self.n_encoding].mT, selection)
             for name, penalty in self.penalties.items():
                 terms[name] = penalty.add_derivative(step)
-        self._backward(delta.mT, inputs, arguments, by_code)
+        self._backward(delta.mT, inputs, arguments, step, selection)
         return terms
 
-    def _step(self, codes: Tensor) -> DenseStep:
+    def _step(self, codes: Tensor, selection: _Selection | None) -> DenseStep:
         for gradient in self.weight_gradients:
             gradient.zero_()
         reader = self.layers[self.n_encoding]
-        return DenseStep(
+        shown = (
             codes,
             torch.zeros_like(codes),
             self.weights,
@@ -138,13 +195,19 @@ class DenseGradient:
             reader.weight.mT,
             reader.weight_gradient.mT,
         )
+        if selection is None:
+            return DenseStep(*shown)
+        offered = selection.offered.mT
+        gradient = torch.zeros_like(offered)
+        return _SelectingStep(*shown, offered, gradient, selection.least)
 
     def _backward(
         self,
         delta: Tensor,
         inputs: list[Tensor],
         arguments: list[Tensor],
-        by_code: Tensor | None,
+        step: DenseStep | None,
+        selection: _Selection | None,
     ) -> None:
         for i in range(len(self.layers) - 1, -1, -1):
             layer, h = self.layers[i], inputs[i]
@@ -156,8 +219,11 @@ class DenseGradient:
             torch.sum(delta, -1, out=layer.bias_gradient)
             if i:
                 delta = self.product(layer.weight.mT, delta)
-                if i == self.n_encoding and by_code is not None:
-                    delta = delta + by_code.mT
+                if i == self.n_encoding:
+                    if step is not None:
+                        delta = delta + step.code_gradient.mT
+                    if selection is not None:
+                        delta, h = selection.derivative(delta, step), selection.offered
                 delta = self.layers[i - 1].activation.derivative(
                     delta, arguments[i - 1], h
                 )

@@ -70,13 +70,21 @@ def _check_mixture(density: GaussianMixture, fitted: dict[str, Any]) -> None:
     n, d = density.n_components, fitted["n_features_in_"]
     shape = {"full": (n, d, d), "tied": (d, d), "diag": (n, d), "spherical": (n,)}
     matrices = shape[density.covariance_type]
-    _check_array("weights_", fitted["weights_"], (n,))
+    _check_weights(fitted["weights_"], n)
     _check_array("means_", fitted["means_"], (n, d))
     for name in ("covariances_", "precisions_", "precisions_cholesky_"):
         _check_array(name, fitted[name], matrices)
     for name in fitted:
         if not name.endswith("_") or name.startswith("_") or hasattr(density, name):
             raise ValueError(f"{name!r} is no fitted attribute of a GaussianMixture")
+
+
+def _check_weights(weights: Any, n_components: int) -> None:
+    _check_array("weights_", weights, (n_components,))
+    # What scikit-learn's division by their sum may leave, and numpy still draws from.
+    tolerance = 8 * n_components * np.finfo(weights.dtype).eps
+    if weights.min() < 0 or abs(weights.sum(dtype=np.float64) - 1) > tolerance:
+        raise ValueError("weights_ of its density are no probabilities")
 
 
 def _check_array(name: str, array: Any, shape: tuple[int, ...]) -> None:

@@ -103,15 +103,18 @@ def check_training_rows(
     return X, {name: v for name, v in vars(stand_in).items() if name in names}
 
 
-def check_codes(Z: object, n_components: int) -> np.ndarray:
-    """Check codes for `inverse_transform`: a 2-D numeric array of the right width."""
+def check_codes(Z: object, n_components: int) -> Array:
+    """Check codes for `inverse_transform`: a 2-D numeric array of the right width.
+
+    Sparse ones stay so: most of them have few entries, and are wider than the rows.
+    """
     Z = check_array(Z, accept_sparse=("csr", "csc"), dtype="numeric")
     if Z.shape[1] != n_components:
         raise ValueError(
             f"X has {Z.shape[1]} components, but {n_components} are expected: codes, "
             "as transform answers them."
         )
-    return Z.toarray() if scipy.sparse.issparse(Z) else Z
+    return Z.tocsr() if scipy.sparse.issparse(Z) else Z
 
 
 def compute_dtype(X: Array) -> np.dtype:
@@ -136,14 +139,20 @@ def view_rows(X: Array, rows: slice, dtype: np.dtype) -> np.ndarray:
     return read_rows(X, rows, dtype)
 
 
-def slice_size(n_features: int) -> int:
-    """Answer how many rows are computed with at a time: half a million entries."""
-    return max(1, _SLICE_ENTRIES // max(1, n_features))
+def slice_size(width: int) -> int:
+    """Answer how many rows are computed with at a time: half a million entries.
+
+    Parameters
+    ----------
+    width : int
+        The most entries that a row becomes on the way.
+    """
+    return max(1, _SLICE_ENTRIES // max(1, width))
 
 
-def row_slices(n_rows: int, n_features: int) -> Iterator[slice]:
-    """Yield slices of consecutive rows."""
-    step = slice_size(n_features)
+def row_slices(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield slices of consecutive rows, of `slice_size(width)` each."""
+    step = slice_size(width)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 

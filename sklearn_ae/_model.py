@@ -36,7 +36,7 @@ _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
 @dataclass(frozen=True)
 class _Twin:
-    """The module in one precision, its widest layer and the number of its weights."""
+    """The module in one precision, its width and the number of its weights."""
 
     module: AutoencoderModule
     width: int
@@ -89,7 +89,7 @@ class Model:
         ]
         return [*inner, self.encode(X)]
 
-    def decode(self, Z: np.ndarray) -> np.ndarray:
+    def decode(self, Z: Array) -> np.ndarray:
         """Rows of codes, shape (n_samples, n_features)."""
         return self._map(Z, lambda module, z: module.decode(z))
 
@@ -155,12 +155,8 @@ class Model:
         if dtype not in self._twins:
             with one_thread():
                 module = in_precision(self.module, dtype).eval()
-            shapes = [parameter.shape for parameter in module.parameters()]
-            self._twins[dtype] = _Twin(
-                module,
-                width=max(len(self.moments.mean), *(max(shape) for shape in shapes)),
-                n_weights=sum(shape.numel() for shape in shapes),
-            )
+            n_weights = sum(parameter.numel() for parameter in module.parameters())
+            self._twins[dtype] = _Twin(module, module.width, n_weights)
         return self._twins[dtype]
 
     def __getstate__(self) -> dict[str, Any]:

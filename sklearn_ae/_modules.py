@@ -82,6 +82,18 @@ class AutoencoderModule(nn.Module):
         return self.decode(self.encode(x))
 
     @property
+    def width(self) -> int:
+        """Most values that a row becomes on its way through the net."""
+        shapes = [parameter.shape for parameter in self.parameters()]
+        return max(len(self.reconstruction.shift), *(max(shape) for shape in shapes))
+
+    @property
+    def objective_width(self) -> int:
+        """Most values that a row becomes in the objective: a penalty may take more."""
+        penalties = [p for p in self.penalties.values() if hasattr(p, "n_passes")]
+        return self.width * max((p.n_passes(self) for p in penalties), default=1)
+
+    @property
     def unit(self) -> float:
         """Factor that turns a term of the objective into data units."""
         return self.reconstruction.unit

@@ -203,6 +203,24 @@ class Revival(Penalty):
         is_silent = (rows.z == 0).all(-2)
         return self.alpha * (distance * is_silent).mean(-1)
 
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes before the selection; answer the term.
+
+        The step of a net that selects also has `offered`, those codes, the
+        `offered_gradient`, and `least`, what is kept of each row at least.
+        """
+        gap = step.least - step.offered
+        nearest = gap.amin(-2, keepdim=True)
+        # Of those in use it is not positive: some row has them above its least.
+        distance = nearest.clamp(min=0.0)
+        # Rows that are equally near share the derivative, as by autograd.
+        is_nearest = gap == nearest
+        n_nearest = is_nearest.sum(-2, keepdim=True)
+        strength = self.alpha[..., None, None] / gap.shape[-1]
+        by_row = (2 * strength * distance / n_nearest).to(gap.dtype)
+        step.offered_gradient.sub_(is_nearest * by_row)
+        return self.alpha * distance.square().mean(-1).squeeze(-1)
+
 
 def _squared_norm(w: Tensor) -> Tensor:
     return w.square().sum((-2, -1))

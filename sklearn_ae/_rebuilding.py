@@ -143,6 +143,8 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
     wanted = (estimator.n_components, fitted["n_iter_"], n_features)
     if known != wanted or not all(map(_is_integer, known)):
         raise ValueError("its numbers of components, epochs or features disagree")
+    if model.n_epochs < 0:
+        raise ValueError("its number of epochs is negative")
 
 
 def _is_integer(value: Any) -> bool:

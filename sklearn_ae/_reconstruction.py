@@ -185,7 +185,8 @@ class MultinomialReconstruction(Reconstruction):
     """Cross-entropy of counts or proportions given softmax(a), in nats.
 
     `x_hat` is what a row as long as the training rows are on average is expected to be:
-    of proportions, the probabilities themselves.
+    of proportions, the probabilities themselves. A code does not tell how long its row
+    is, so even exact proportions leave an error where rows differ in length.
     """
 
     def __init__(self, moments: Moments) -> None:

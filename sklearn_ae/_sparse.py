@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -220,7 +221,7 @@ class SparseAutoencoder(BaseAutoencoder):
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Count what is active in the codes of the training rows."""
         n_active, error = np.zeros(model.n_components, dtype=np.int64), 0.0
-        for rows in row_slices(*X.shape):
+        for rows in _slices(model, X):
             n_active += self._is_active(model.encode(X[rows])).sum(axis=0)
             error += float(model.squared_error(X[rows]).sum())
         n_samples, variance = X.shape[0], model.moments.variance or 1.0
@@ -258,7 +259,11 @@ class SparseAutoencoder(BaseAutoencoder):
             return super().transform(X)
         model, X = self._fitted_rows(X)
         parts = [
-            scipy.sparse.csr_array(model.encode(X[rows]))
-            for rows in row_slices(X.shape[0], max(X.shape[1], model.n_components))
+            scipy.sparse.csr_array(model.encode(X[rows])) for rows in _slices(model, X)
         ]
         return scipy.sparse.vstack(parts, format="csr")
+
+
+def _slices(model: Model, X: Array) -> Iterator[slice]:
+    """Yield slices of rows of which the codes, too, are of moderate size."""
+    return row_slices(X.shape[0], max(X.shape[1], model.n_components))

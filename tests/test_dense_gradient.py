@@ -16,6 +16,7 @@ from sklearn_ae import (
 )
 from sklearn_ae._dense_gradient import DenseGradient, supports
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._layers import SelectiveEncoder
 from sklearn_ae._losses import LOSSES
 from sklearn_ae._modules import set_precision
 from sklearn_ae._moments import moments
@@ -244,8 +245,9 @@ def test_stack_is_each_of_its_models(loss, hidden, tied, decay):
         ),
         Autoencoder(3, code_activation="binary", hidden_layer_sizes=(), max_epochs=5),
         LinearAutoencoder(3, max_epochs=1),
+        SparseAutoencoder(20, penalty="top_k", k=2, weight_decay=0.1, max_epochs=5),
     ],
-    ids=["deep", "tied", "binary", "lbfgs"],
+    ids=["deep", "tied", "binary", "lbfgs", "top_k"],
 )
 def test_fit_is_the_same_without_the_fast_path(estimator, monkeypatch):
     """A whole training by autograd ends at the same codes, and the same curve."""
@@ -275,9 +277,12 @@ def test_supports_only_what_it_writes_out():
     unknown = copy.deepcopy(module)
     unknown.penalties["other"] = torch.nn.Identity()
     assert not supports(unknown)
-    unknown = copy.deepcopy(module)
-    unknown.encoder.append(torch.nn.Identity())
-    assert not supports(unknown)
+    for encoder in (module.encoder, SelectiveEncoder(module.encoder, 2)):
+        unknown = copy.deepcopy(module)
+        unknown.encoder = encoder
+        assert supports(unknown)
+        unknown.encoder = copy.deepcopy(encoder).append(torch.nn.Identity())
+        assert not supports(unknown)
     unknown.encoder = torch.nn.Linear(N_FEATURES, 3)
     assert not supports(unknown)
 

@@ -157,7 +157,7 @@ class AutoencoderNet(NeuralNet):
         return Batches(dataset, self.batch_size, seed, self.epochs_before)
 
     def _slices(self, dataset: RowSource) -> Batches:
-        return Batches(dataset, slice_size(dataset.n_features), seed=None)
+        return Batches(dataset, slice_size(self.module_.objective_width), seed=None)
 
     @property
     def _sums_all_rows(self) -> bool:

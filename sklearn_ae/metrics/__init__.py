@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from sklearn_ae._corruption import Noise
 from sklearn_ae.metrics._measures import (
     check_noise,
     check_pair,
@@ -83,7 +84,7 @@ def reconstruction_r2(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> 
 
 
 def make_denoising_scorer(
-    noise: str | Callable[..., ArrayLike] = "gaussian",
+    noise: str | Noise | Callable[..., ArrayLike] = "gaussian",
     noise_level: float = 0.1,
     *,
     random_state: int = 0,
@@ -96,10 +97,10 @@ def make_denoising_scorer(
 
     Parameters
     ----------
-    noise : {"gaussian", "masking", "salt_and_pepper"} or callable, default="gaussian"
-        "masking" sets entries to 0, "salt_and_pepper" to the least or the largest value
-        of the feature in X, half each. ``noise(X, random_state)`` gets all rows as a
-        float64 array of its own and a seeded `RandomState`, and returns noisy rows.
+    noise : str, noise object or callable, default="gaussian"
+        As for `DenoisingAutoencoder`: "masking" sets entries to the feature's mean,
+        "salt_and_pepper" to its least or largest value, half each, of the X scored. A
+        function ``noise(X, random_state)`` of float64 rows and a seeded `RandomState`.
     noise_level : float, default=0.1
         Of "gaussian": the standard deviation, one for all features, in units of
         ``sqrt(sum ||x - mean(X)||^2 / X.size)``, so that rescaling X changes nothing.

@@ -19,9 +19,11 @@ from sklearn.utils import check_array, check_consistent_length, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from sklearn_ae._corruption import NOISES, GaussianNoise, Noise
+from sklearn_ae._moments import moments
+
 _SLICE_ENTRIES = 2**22  # numbers made dense at a time: 32 MiB of float64
 _BLOCK_MIB = 32  # of distances at a time, in each of the two spaces
-_NOISE_LIMITS = {"gaussian": math.inf, "masking": 1, "salt_and_pepper": 1}
 
 
 def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
@@ -87,44 +89,52 @@ def in_kind_of(rows: Any, values: np.ndarray) -> Any:
 def denoising_r2(
     estimator: Any, X: ArrayLike, y: Any = None, *, noise, noise_level, random_state
 ) -> float:
-    random = np.random.RandomState(random_state)
     if callable(noise):
-        clean = dense(X)
+        clean, random = dense(X), np.random.RandomState(random_state)
         noisy = dense(noise(clean.copy(), random), "the noisy X")
         check_consistent_length(noisy, clean)
         check_width("The noise", noisy, clean)
         return r2(estimator, X, lambda rows, part: noisy[part])
-    return r2(estimator, X, named_noise(X, noise, noise_level, random))
+    spec = noise_spec(noise)
+    return r2(estimator, X, known_noise(X, spec, noise_level, random_state))
 
 
 def check_noise(noise: Any, level: float) -> None:
     if callable(noise):
         return
-    if noise not in _NOISE_LIMITS:
-        kinds = list(_NOISE_LIMITS)
-        raise ValueError(f"noise must be a callable or in {kinds}, got {noise!r}.")
-    limit = _NOISE_LIMITS[noise]
+    spec = noise_spec(noise)
+    if spec is None:
+        kinds = sorted(NOISES)
+        raise ValueError(
+            f"noise must be a noise object, a callable or in {kinds}, got {noise!r}."
+        )
+    limit = math.inf if spec.level_limit is None else spec.level_limit
     if not 0 <= level <= limit:
         raise ValueError(
-            f"noise_level of {noise!r} must be in [0, {limit}], got {level}."
+            f"noise_level of {spec.name!r} must be in [0, {limit:g}], got {level}."
         )
 
 
-def named_noise(X: ArrayLike, noise: str, level: float, random) -> Callable:
-    """Return corrupt(rows, part): one draw an entry, so slices change no noise."""
-    if noise == "gaussian":
-        deviation = level * math.sqrt(squared_deviations(X) / math.prod(np.shape(X)))
-        return lambda rows, part: rows + deviation * random.standard_normal(rows.shape)
-    low = high = 0.0
-    if noise == "salt_and_pepper":
-        low = np.min([dense(rows).min(axis=0) for _, rows in row_slices(X)], axis=0)
-        high = np.max([dense(rows).max(axis=0) for _, rows in row_slices(X)], axis=0)
+def noise_spec(noise: Any) -> Noise | None:
+    """Return the noise object of a name, or the object itself."""
+    if isinstance(noise, str) and noise in NOISES:
+        return NOISES[noise]()
+    return noise if isinstance(noise, Noise) else None
 
-    def replace(rows, part):
-        draw = random.random_sample(rows.shape)
-        return np.where(draw < level, np.where(draw < level / 2, low, high), rows)
 
-    return replace
+def known_noise(X: ArrayLike, noise: Noise, level: float, seed: int) -> Callable:
+    """Return corrupt(rows, part): what `noise` does in training, slice after slice."""
+    known = moments(checked_rows(X))
+    if isinstance(noise, GaussianNoise):
+        level *= math.sqrt(known.variance / len(known.mean))
+    corrupt = noise.corrupter(level, known, seed)
+    return lambda rows, part: corrupt(rows)
+
+
+def checked_rows(X: ArrayLike) -> Any:
+    """Return X as a finite array or CSR matrix, without a copy where it is one."""
+    X = check_array(X, accept_sparse="csr", allow_nd=True)
+    return X if issparse(X) else X.reshape(len(X), -1)
 
 
 def probe_accuracy(

@@ -138,7 +138,8 @@ def test_older_files_lack_newer_parameters(honest, path):
 
 
 DEEP = json.loads("[" * 900 + "]" * 900)
-# Where in the header something is put, what, and what the message says of it.
+# Where in the header something is put (in several places, some), what, and what the
+# message says of it.
 WRONG = [
     *(("class", name, "class") for name in (None, 3, ["Autoencoder"], {"a": 1})),
     *(("class", name, "no class") for name in ("BaseAutoencoder", "os.system", "")),
@@ -177,6 +178,8 @@ WRONG = [
     ("output", {"reduce": "pandas"}, "set_output"),
     *(("fitted " + k, 1, k) for k in ("transform", "fit", "_model", "__class__", "a")),
     ("fitted n_iter_", 3, "disagree"),
+    *(("fitted n_iter_, model n_epochs", n, "negative") for n in (-1, -(2**70))),
+    *(("fitted n_iter_, model n_epochs", n, "n_iter_|disagree") for n in (2.0, True)),
     ("fitted n_features_in_", 10**9, "disagree"),
     ("fitted history_", [1], "history_"),
     ("fitted loss_", "1.0", "loss_"),
@@ -217,11 +220,12 @@ WRONG = [
 def test_wrong_headers(where, value, says, honest, path, refused):
     """23: of every kind, refused before anything large is made."""
     header, arrays = honest
-    *folders, name = where.split()
-    place = header
-    for folder in folders:
-        place = place[folder]
-    place[name] = value
+    for path_in_header in where.split(", "):
+        *folders, name = path_in_header.split()
+        place = header
+        for folder in folders:
+            place = place[folder]
+        place[name] = value
     forge(path, header, arrays)
     refused(says)
 
@@ -288,6 +292,18 @@ def test_wrong_arrays(honest, path, refused):
         for wrong in (arrays[name][:1], arrays[name] * np.nan, weight.astype("i8")):
             forge(path, header, {**arrays, name: wrong})
             refused()
+
+
+def test_wrong_weights(honest, path, refused):
+    """23: of a mixture, which numpy would refuse to draw from, much later."""
+    header, arrays = honest
+    (name,) = (key for key in arrays if key.endswith("latent_density___weights_"))
+    for wrong in ([0.7, 0.7], [0.2, 0.2], [1.5, -0.5], [0.0, 0.0], [0.5, 0.5 + 1e-9]):
+        forge(path, header, {**arrays, name: np.array(wrong)})
+        refused("weights_")
+    for right in ([1.0, 0.0], [0.1 + 0.2, 0.7]):
+        forge(path, header, {**arrays, name: np.array(right)})
+        sklearn_ae.load(path).sample(9)
 
 
 def test_wrong_trees(path, refused):

@@ -11,10 +11,13 @@ import types
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from contract.subprocesses import run_python
 from contract.table import answers, every_case, every_class, structured_rows, weights
+from contract.test_sparse import ResidentGrowth, resident_memory
 from contract.watchers import watching
+from sklearn_ae import ContractiveAutoencoder
 
 # What a walk over an object's parts does not enter.
 SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
@@ -148,6 +151,48 @@ def test_pickles_are_as_large_as_the_weights(row):
     own += sum(array.nbytes for array in arrays)
     assert own > 100_000
     assert len(pickle.dumps(estimator)) < 1.1 * own + 8 * 300 + 10_000
+
+
+@resident_memory
+@pytest.mark.filterwarnings("ignore:Early stopping did not stop")
+@every_class
+def test_wide_codes_of_narrow_rows(row):
+    """6: slices are as short as the widest that a row becomes asks for."""
+    X = structured_rows(100_000, 4)
+    params = {**row.by_batch, "n_components": 512, "batch_size": 256, "max_epochs": 1}
+    if "hidden_layer_sizes" in row.cls().get_params():
+        params |= {"hidden_layer_sizes": (), "code_activation": "logistic"}
+        # Which keeps the codes of a layer for the next one.
+        params["pretraining"] = None
+    held_out = {"early_stopping": True, "validation_fraction": 0.9}
+    estimator = row.make(**params, **held_out)
+    # Once before, so that caches and thread pools are there.
+    estimator.fit(X[:300]).score(X[:300])
+    # More threads would hold more slices.
+    with threadpool_limits(1), ResidentGrowth() as growth:
+        estimator.fit(X).score(X)
+    assert growth.n_bytes < 4 * 512 * len(X) / 2
+
+
+@resident_memory
+@pytest.mark.filterwarnings("ignore:Early stopping did not stop")
+@pytest.mark.parametrize("n_projections", [None, 128])
+def test_derivatives_of_many_components(n_projections):
+    """6: a penalty may need the rows several times over."""
+    X = structured_rows(2000, 8)
+    estimator = ContractiveAutoencoder(
+        128,
+        hidden_layer_sizes=(128,),
+        n_projections=n_projections,
+        early_stopping=True,
+        validation_fraction=0.95,
+        batch_size=16,
+        max_epochs=1,
+    ).fit(X[:100])
+    with ResidentGrowth() as growth:
+        estimator.fit(X)
+    # What one tensor of them would take.
+    assert growth.n_bytes < 4 * 128 * 128 * len(X) / 2
 
 
 LARGE = """

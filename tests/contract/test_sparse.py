@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from contract.table import ROWS, answers, every_case, weights
+from contract.table import ROWS, answers, every_case, structured_rows, weights
 
 SPARSE_ROWS = [row for row in ROWS if row.sparse]
 DENSE_ROWS = [row for row in ROWS if not row.sparse]
@@ -131,16 +131,32 @@ def test_one_batch_is_densified_at_a_time(row, monkeypatch):
     assert 0 < max(densified) <= 120
 
 
+resident_memory = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory counters"
+)
+
+
 def peak_bytes() -> int:
     """Answer this process's largest resident size since the last reset, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(s.split()[1]) * 1024 for s in lines if s.startswith("VmHWM"))
 
 
+class ResidentGrowth:
+    """By how many bytes the resident size was larger than at the start."""
+
+    def __enter__(self):
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")
+        self._before = peak_bytes()
+        return self
+
+    def __exit__(self, *exception):
+        self.n_bytes = peak_bytes() - self._before
+
+
 @accepting
-@pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory counters"
-)
+@resident_memory
 def test_memory_of_wide_sparse_rows(row):
     """11: less than the dense rows would need in float32."""
     n_rows, n_features = 700, 40_000
@@ -152,8 +168,27 @@ def test_memory_of_wide_sparse_rows(row):
         params |= {"hidden_layer_sizes": (), "code_activation": "logistic"}
     # Once before, so that caches and thread pools are there.
     row.make(**params).fit(X[:20]).score(X[:20])
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = peak_bytes()
-    row.make(**params).fit(X).score(X)
-    assert peak_bytes() - before < 4 * n_rows * n_features * 0.9
+    with ResidentGrowth() as growth:
+        row.make(**params).fit(X).score(X)
+    assert growth.n_bytes < 4 * n_rows * n_features * 0.9
+
+
+@accepting
+@resident_memory
+def test_memory_of_sparse_codes(row):
+    """11: of codes, too, a slice is dense at a time."""
+    n_rows, n_components = 40_000, 512
+    estimator = row.make(**{**row.by_batch, "n_components": n_components})
+    estimator.fit(structured_rows(300, 4))
+    codes = scipy.sparse.random_array(
+        (n_rows, n_components), density=0.01, rng=np.random.default_rng(0)
+    )
+    for form in (codes.tocsr(), codes.tocsc()):
+        estimator.inverse_transform(form[:20])
+        with ResidentGrowth() as growth:
+            answer = estimator.inverse_transform(form)
+        assert growth.n_bytes < 4 * n_rows * n_components
+        parts = form.tocsr()[-20:].toarray()
+        np.testing.assert_allclose(
+            answer[-20:], estimator.inverse_transform(parts), rtol=1e-9
+        )

@@ -7,17 +7,21 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from metrics.cases import SQUARE, Codes, X, exactly
+from sklearn_ae import GaussianNoise, MaskingNoise, SaltAndPepperNoise
 from sklearn_ae.metrics import (
     make_denoising_scorer,
     reconstruction_r2,
 )
 
 NOISES = ["gaussian", "masking", "salt_and_pepper"]
+SPECS = [GaussianNoise(), MaskingNoise(), SaltAndPepperNoise()]
+NAMED = dict(zip(NOISES, SPECS, strict=True))
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -39,22 +43,41 @@ def test_gaussian_noise_is_in_units_of_the_overall_deviation():
     assert_allclose(score, 1 - 0.5**2, atol=0.01)
 
 
-@pytest.mark.parametrize("noise", NOISES[:1] + NOISES[2:])
+@pytest.mark.parametrize("noise", NOISES)
 def test_noise_means_the_same_in_all_units(noise):
     scorer = make_denoising_scorer(noise, 0.5)
     scores = [scorer(PCA(2).fit(Z), Z) for Z in (X, X * 1e-4, X * 1e4 + 1e6)]
     assert_allclose(scores, scores[0], rtol=1e-6)
 
 
-def test_masking_sets_a_share_of_the_entries_to_zero():
+def test_masking_sets_a_share_of_the_entries_to_the_mean():
     seen = Codes()
-    rows = np.random.default_rng(0).normal(5, 1, (5000, 4))
+    rows = np.random.default_rng(0).normal([5, -7], 1, (5000, 2))
     make_denoising_scorer("masking", 0.3)(seen, rows)
     changed = seen.seen_ != rows
     assert_allclose(changed.mean(axis=0), 0.3, atol=0.03)
-    assert np.all(seen.seen_[changed] == 0)
-    # All gone: the error is sum x^2 = 16, the squared deviations are 8.
-    assert make_denoising_scorer("masking", 1)(Codes(), SQUARE) == -1
+    means = np.broadcast_to(rows.mean(axis=0), rows.shape)
+    assert_allclose(seen.seen_[changed], means[changed], rtol=1e-12)
+    # All gone: what is left is the mean.
+    assert make_denoising_scorer("masking", 1)(Codes(), SQUARE) == 0
+    # To 0: the error is sum x^2 = 16, the squared deviations are 8.
+    assert make_denoising_scorer(MaskingNoise(fill=0), 1)(Codes(), SQUARE) == -1
+
+
+@pytest.mark.parametrize(
+    "noise", [*SPECS, MaskingNoise(fill=2.0)], ids=lambda noise: str(noise)
+)
+def test_noise_is_what_the_estimator_is_trained_with(noise):
+    """Whether it is named or given; only the level of "gaussian" is in other units."""
+    level, unit = 0.4, 1.0
+    if noise.name == "gaussian":
+        unit = np.sqrt(((X - X.mean(axis=0)) ** 2).mean())
+    expected = noise.corrupt(X, level * unit, random_state=5)
+    for given in (noise, noise.name) if noise in SPECS else (noise,):
+        for rows in (X, scipy.sparse.csr_array(X), pd.DataFrame(X)):
+            seen = Codes()
+            make_denoising_scorer(given, level, random_state=5)(seen, rows)
+            assert_allclose(seen.seen_, expected, rtol=1e-12)
 
 
 def test_salt_and_pepper_sets_entries_to_the_limits_of_their_feature():
@@ -119,20 +142,16 @@ def test_noise_is_repeatable_and_leaves_the_global_state(noise):
     assert_allclose(X, before, rtol=0)
 
 
-@pytest.mark.parametrize("noise", ["gaussian", "salt_and_pepper"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_noise_does_not_depend_on_the_slices(noise):
     rows = np.random.default_rng(0).normal(3, 1, (66_000, 64))
     sliced = Codes()
     make_denoising_scorer(noise, 0.5)(sliced, rows)
     assert len(sliced.batches_) > 1
-    random = np.random.RandomState(0)
+    level = 0.5
     if noise == "gaussian":
-        deviation = 0.5 * np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())
-        expected = rows + deviation * random.standard_normal(rows.shape)
-    else:
-        draw = random.random_sample(rows.shape)
-        low, high = rows.min(axis=0), rows.max(axis=0)
-        expected = np.where(draw < 0.5, np.where(draw < 0.25, low, high), rows)
+        level *= np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())
+    expected = NAMED[noise].corrupt(rows, level, random_state=0)
     assert_allclose(sliced.seen_, expected, rtol=0, atol=1e-12)
 
 
@@ -154,7 +173,7 @@ def test_noisy_rows_keep_the_dtype_and_the_names():
     [
         (
             ("pink",),
-            "noise must be a callable or in ['gaussian', 'masking', "
+            "noise must be a noise object, a callable or in ['gaussian', 'masking', "
             "'salt_and_pepper'], got 'pink'.",
         ),
         (
