@@ -67,7 +67,7 @@ class BaseBuilder(Parameters):
         """Build the further terms of the objective, by name."""
         if not self.weight_decay:
             return {}
-        weight = objective_weight(self.weight_decay, reconstruction.unit)
+        weight = objective_weight(self.weight_decay, float(reconstruction.unit))
         return {"weight_decay": WeightDecay(weight)}
 
     def _build_corruption(self, moments: Moments) -> Corruption | None:

@@ -78,7 +78,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         if not self.alpha:
             return penalties
         self._refuse_linear_encoder()
-        unit = reconstruction.unit * float(reconstruction.scale) ** 2
+        unit = float(reconstruction.unit * reconstruction.scale**2)
         strength = objective_weight(self.alpha, unit)
         if self.n_projections is None:
             return penalties | {"contraction": Contraction(strength)}

@@ -20,6 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from torch import Tensor, nn
 
+from sklearn_ae._functional import over_rows
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._torch import draw_seed, make_generator
 
@@ -39,8 +40,8 @@ class Corruption(nn.Module, ABC):
         super().__init__()
         self.register_buffer("level", torch.tensor(level, dtype=torch.float64))
 
-    def _level(self) -> Tensor:
-        return self.level[..., None, None] if self.level.ndim else self.level
+    def _level(self, x: Tensor) -> Tensor:
+        return over_rows(self.level, x)
 
     @abstractmethod
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,7 +70,7 @@ class _Replacement(Corruption):
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
         """Replace entries."""
-        level = self._level()
+        level = self._level(x)
         ends = torch.where(drawn < level / 2, self.low, self.high).to(x.dtype)
         return torch.where(drawn < level, ends, x)
 
@@ -83,7 +84,7 @@ class _Addition(Corruption):
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
         """Add noise."""
-        return x + drawn * self._level().to(x.dtype)
+        return x + drawn * self._level(x)
 
 
 class CallableCorruption(Corruption):

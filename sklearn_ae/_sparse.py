@@ -199,7 +199,7 @@ class SparseAutoencoder(BaseAutoencoder):
         penalties = super()._build_penalties(reconstruction)
         if not self.alpha:
             return penalties
-        unit = reconstruction.unit
+        unit = float(reconstruction.unit)
         if self.penalty == "l1":
             strength = objective_weight(self.alpha, unit / reconstruction.output_scale)
             return penalties | {"sparsity": L1Sparsity(strength)}

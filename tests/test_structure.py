@@ -47,13 +47,13 @@ FLOORS = {
     "_reconstruction": 2,
     "architectures": 2,
     "_moments": 1,
-    "_input": 0,
     "_documentation": 0,
     "_files": 0,
     "_functional": 0,
     "_torch": 0,
     "_version": 0,
     "exceptions": 0,
+    "_input": -1,
     "_threads": -1,
 }
 
