@@ -202,8 +202,9 @@ class MaskingNoise(Noise):
     Parameters
     ----------
     fill : "mean" or float, default="mean"
-        What a masked entry becomes: the feature's training mean, which is 0 for centred
-        data and what the net gets for a missing entry, or a number, in units of X.
+        What a masked entry becomes: the feature's training mean (with the loss
+        "correntropy" its median), which is 0 for centred data and what the net gets for
+        a missing entry, or a number, in units of X.
 
     References
     ----------
@@ -231,7 +232,7 @@ class MaskingNoise(Noise):
     ) -> Corruption:
         """Build the corruption of rows (x - shift) / scale."""
         self._validate_params()
-        fill = known.mean if self.fill == "mean" else self.fill
+        fill = known.shift if self.fill == "mean" else self.fill
         value = torch.from_numpy((fill - shift) / scale)
         return _Replacement(level, value, value)
 

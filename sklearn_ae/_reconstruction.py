@@ -46,7 +46,7 @@ class Reconstruction(nn.Module, ABC):
         super().__init__()
         self.output_activation = output_activation
         self.register_buffer("magnitude", torch.tensor(magnitude, dtype=torch.float64))
-        self.register_buffer("shift", torch.from_numpy(moments.mean.copy()))
+        self.register_buffer("shift", torch.from_numpy(moments.shift.copy()))
         self.register_buffer("scale", torch.tensor(moments.scale, dtype=torch.float64))
 
     @property

@@ -24,7 +24,8 @@ COSTS = {
 
 
 def automatic_width(x):
-    return 1.4826 * np.median(np.abs(x - x.mean(axis=0)))
+    deviations = np.median(np.abs(x - np.median(x, axis=0)), axis=0)
+    return np.sqrt(np.square(deviations).mean())
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ FLOORS = {
     "_reconstruction": 2,
     "architectures": 2,
     "_moments": 1,
+    "_medians": 0,
     "_documentation": 0,
     "_files": 0,
     "_functional": 0,
