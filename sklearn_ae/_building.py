@@ -69,7 +69,7 @@ class BaseBuilder(Parameters):
     def _units(self, reconstruction: Reconstruction) -> Units:
         """Answer what weights of penalties are given in."""
         scale, output = float(reconstruction.scale), reconstruction.output_scale
-        own = Units(reconstruction.unit, scale, output)
+        own = Units(float(reconstruction.unit), scale, output)
         return own if self._stage is None else own.within(self._stage.units)
 
     def _build_penalties(self, units: Units) -> dict[str, Penalty]:

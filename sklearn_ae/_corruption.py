@@ -20,6 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from torch import Tensor, nn
 
+from sklearn_ae._functional import over_rows
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._torch import draw_seed, make_generator
 
@@ -39,8 +40,8 @@ class Corruption(nn.Module, ABC):
         super().__init__()
         self.register_buffer("level", torch.tensor(level, dtype=torch.float64))
 
-    def _level(self) -> Tensor:
-        return self.level[..., None, None] if self.level.ndim else self.level
+    def _level(self, x: Tensor) -> Tensor:
+        return over_rows(self.level, x)
 
     @abstractmethod
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,7 +70,7 @@ class _Replacement(Corruption):
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
         """Replace entries."""
-        level = self._level()
+        level = self._level(x)
         ends = torch.where(drawn < level / 2, self.low, self.high).to(x.dtype)
         return torch.where(drawn < level, ends, x)
 
@@ -83,7 +84,7 @@ class Addition(Corruption):
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
         """Add noise."""
-        return x + drawn * self._level().to(x.dtype)
+        return x + drawn * self._level(x)
 
 
 class CallableCorruption(Corruption):
@@ -222,8 +223,9 @@ class MaskingNoise(Noise):
     Parameters
     ----------
     fill : "mean" or float, default="mean"
-        What a masked entry becomes: the feature's training mean, which is 0 for centred
-        data and what the net gets for a missing entry, or a number, in units of X.
+        What a masked entry becomes: the feature's training mean (with the loss
+        "correntropy" its median), which is 0 for centred data and what the net gets for
+        a missing entry, or a number, in units of X.
 
     References
     ----------
@@ -251,7 +253,7 @@ class MaskingNoise(Noise):
     ) -> Corruption:
         """Build the corruption of rows (x - shift) / scale."""
         self._validate_params()
-        fill = known.mean if self.fill == "mean" else self.fill
+        fill = known.shift if self.fill == "mean" else self.fill
         value = torch.from_numpy((fill - shift) / scale)
         return _Replacement(level, value, value)
 

@@ -115,8 +115,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         if isinstance(noise, Noise):
             noise.check_level(self.noise_level)
-            return noise.build(self.noise_level, moments, moments.mean, moments.scale)
-        shift, scale = torch.from_numpy(moments.mean.copy()), moments.scale
+            return noise.build(self.noise_level, moments, moments.shift, moments.scale)
+        shift, scale = torch.from_numpy(moments.shift.copy()), moments.scale
         return CallableCorruption(noise, shift, torch.tensor(scale).double())
 
     def _shallow_copy(self, stage: Stage) -> Self:

@@ -172,7 +172,7 @@ def rows_for(
     dtype: torch.dtype = torch.float32,
 ) -> RowSource:
     """Answer a source of rows, standardised by what is known of them."""
-    return RowSource(X, known.mean, known.scale, dtype, device, known.has_missing)
+    return RowSource(X, known.shift, known.scale, dtype, device, known.has_missing)
 
 
 def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
@@ -198,6 +198,8 @@ def _start_model(
     found = known or moments(X, may_miss=may_miss, continues=previous is not None)
     estimator._check_range(X, found)
     if previous is None:
+        if known is None:
+            found = estimator._loss().standardized(found)
         seed = start.seed if start else draw_seed(estimator.random_state)
         n_epochs = 0
     else:

@@ -37,12 +37,13 @@ LINEAR_GAIN = 1 / 3
 class ResidualLoss(NamedTuple):
     """A loss of (x_hat, x), entry by entry, and its derivative by x_hat.
 
-    `rise` is what it costs more at r = 1 than at r = 0, of the loss's lengths.
+    `function` is what it costs more than at r = 0, where it costs `floor`, of the
+    loss's lengths: beside a floor far from 0, what there is to gain would be rounded.
     """
 
     function: Callable[..., Tensor]
     derivative: Callable[..., Tensor]
-    rise: Callable[..., Tensor]
+    floor: Callable[..., Tensor]
 
 
 class Activation(NamedTuple):
@@ -58,6 +59,22 @@ class Activation(NamedTuple):
     derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
     gain: float | None
     low: float | None
+
+
+def over_rows(value: Tensor, x: Tensor, n_axes: int = 2) -> Tensor:
+    """Make a hyperparameter of each model, if there is a stack, fit the models' rows.
+
+    Parameters
+    ----------
+    value : Tensor of shape () or (n_models,)
+    x : Tensor of shape ([n_models,] ...)
+        Whose dtype a stack's values take, as those of a single model do by themselves.
+    n_axes : int, default=2
+        Axes of `x` besides that of the models.
+    """
+    if not value.ndim:
+        return value
+    return value.to(x.dtype).reshape(-1, *[1] * n_axes)
 
 
 def binary(a: Tensor) -> Tensor:
@@ -177,11 +194,21 @@ def huber_derivative(
 
 
 def correntropy(x_hat: Tensor, x: Tensor, width: Tensor) -> Tensor:
-    """Answer minus the Gaussian density at r with deviation `width` (Liu et al. 2007).
+    """Answer how much lower the density is at r than at 0 (Liu et al. 2007).
 
-    Its least value, at r = 0, is -1 / (sqrt(2 pi) width).
+    It is that of a Gaussian of deviation `width`. Of a wide one, the two densities
+    differ by less than their rounding.
     """
-    return -_gaussian(x_hat - x, width)
+    exponent = -0.5 * ((x_hat - x) / width).square()
+    ratio = torch.exp(exponent)
+    # The value of expm1, and the gradient of exp: expm1's own is rounded far away.
+    ratio = torch.expm1(exponent).detach() + (ratio - ratio.detach())
+    return ratio * correntropy_floor(width)
+
+
+def correntropy_floor(width: Tensor) -> Tensor:
+    """Answer minus the density at 0."""
+    return -1 / (math.sqrt(2 * math.pi) * width)
 
 
 def correntropy_derivative(
@@ -189,32 +216,22 @@ def correntropy_derivative(
 ) -> Tensor:
     """Answer the gradient times r / width^2 times the density."""
     residual = x_hat - x
-    return _gaussian(residual, width).mul_(residual).mul_(gradient / width.square())
+    density = torch.exp(-0.5 * (residual / width).square())
+    slope = gradient * -correntropy_floor(width) / width.square()
+    return density.mul_(residual).mul_(slope)
 
 
-def _gaussian(residual: Tensor, width: Tensor) -> Tensor:
-    height = 1 / (math.sqrt(2 * math.pi) * width)
-    return height * torch.exp(-0.5 * (residual / width).square())
+def _no_floor(*lengths: Tensor) -> Tensor:
+    return torch.zeros((), dtype=torch.float64)
 
 
-def _correntropy_rise(width: Tensor) -> Tensor:
-    # Of a wide kernel the two costs differ by less than their rounding.
-    height = 1 / (math.sqrt(2 * math.pi) * width)
-    return -height * torch.expm1(-0.5 / width.square())
-
-
-_ONE = torch.ones((), dtype=torch.float64)
 RESIDUAL_LOSSES = {
-    "squared_error": ResidualLoss(
-        squared_error, squared_error_derivative, lambda: _ONE
-    ),
+    "squared_error": ResidualLoss(squared_error, squared_error_derivative, _no_floor),
     "absolute_error": ResidualLoss(
-        absolute_error, absolute_error_derivative, lambda: _ONE
+        absolute_error, absolute_error_derivative, _no_floor
     ),
-    "huber": ResidualLoss(
-        huber, huber_derivative, lambda delta: huber(_ONE, 0 * _ONE, delta)
-    ),
-    "correntropy": ResidualLoss(correntropy, correntropy_derivative, _correntropy_rise),
+    "huber": ResidualLoss(huber, huber_derivative, _no_floor),
+    "correntropy": ResidualLoss(correntropy, correntropy_derivative, correntropy_floor),
 }
 
 

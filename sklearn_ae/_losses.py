@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_ae._medians import GAUSSIAN_SHARE
 from sklearn_ae._moments import Moments
 from sklearn_ae._reconstruction import (
     BernoulliReconstruction,
@@ -15,11 +16,6 @@ from sklearn_ae._reconstruction import (
     Reconstruction,
     ResidualReconstruction,
 )
-
-# The deviation of a Gaussian over its median distance from the mean.
-_GAUSSIAN_SHARE = 1.4826
-# Of the root mean square deviation; with less there are but a few rows that differ.
-_LEAST_WIDTH = 1e-6
 
 
 class Loss(BaseEstimator):
@@ -39,6 +35,14 @@ class Loss(BaseEstimator):
     degree = 2
     bounded = False
     _parameter_constraints = {}
+
+    def standardized(self, moments: Moments) -> Moments:
+        """Answer the moments, with the shift and the scale that the net begins with.
+
+        They are the mean and the root mean square deviation; a loss that outliers
+        hardly move has others.
+        """
+        return moments
 
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""
@@ -223,9 +227,18 @@ class Correntropy(Loss):
     ----------
     kernel_width : "auto" or float, default="auto"
         The deviation sigma, in units of X: residuals far above it do not count. "auto"
-        is 1.4826 times the median distance of an entry from its feature's mean, which
-        for Gaussian data without outliers is the deviation of a feature (or, where
-        that is less than a millionth of it, the root mean square deviation).
+        is the root mean square, over features, of the median distance from the median,
+        which outliers hardly move; for Gaussian data it is 0.67 of the root mean square
+        deviation. Where most features have most of their entries alike, as pixels of
+        little ink, it is 0.67 of the median distance of a row from the medians, divided
+        by the root of the number of features; where most rows are alike, 0.67 of the
+        root mean square deviation.
+
+    Notes
+    -----
+    The net begins by subtracting the medians, and by dividing by 1.4826 times what
+    "auto" is, whatever the width: means and mean squares follow outliers, and a net
+    that starts at a mean far from all rows finds no gradient.
 
     References
     ----------
@@ -257,8 +270,13 @@ class Correntropy(Loss):
         """Answer the kernel's width in units of X."""
         if self.kernel_width != "auto":
             return float(self.kernel_width)
-        width = _GAUSSIAN_SHARE * moments.median_deviation
-        return width if width > _LEAST_WIDTH * moments.scale else moments.scale
+        # With the deviation itself, spikes in a twentieth of the entries would still
+        # cost half of what they cost the squared error (H12 of the theory tests).
+        return moments.robust_deviation / GAUSSIAN_SHARE
+
+    def standardized(self, moments: Moments) -> Moments:
+        """Answer the moments with a shift and a scale that outliers hardly move."""
+        return replace(moments, shift=moments.median, scale=moments.robust_deviation)
 
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""

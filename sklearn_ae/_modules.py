@@ -96,7 +96,12 @@ class AutoencoderModule(nn.Module):
     @property
     def unit(self) -> float:
         """Factor that turns a term of the objective into data units."""
-        return self.reconstruction.unit
+        return float(self.reconstruction.unit)
+
+    @property
+    def floor(self) -> float:
+        """Least that rows can cost on average, in data units."""
+        return float(self.reconstruction.floor)
 
     def random_parts(self) -> dict[str, nn.Module]:
         """Parts of the objective that have to draw for each batch, by name."""
@@ -119,6 +124,8 @@ class AutoencoderModule(nn.Module):
         drawn: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Terms of the objective for standardised rows, divided by `unit`.
+
+        The reconstruction is what it costs above `floor`.
 
         Parameters
         ----------

@@ -15,11 +15,10 @@ from sklearn_ae._input import (
     refuse_empty,
     row_slices,
 )
+from sklearn_ae._medians import medians
 
 _DOUBLE = np.dtype(np.float64)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-# Entries that tell the median deviation closely enough.
-_SAMPLED_ENTRIES = 2**17
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,17 @@ class Moments:
         missing entries, a row's is that of its others times n_features / observed.
     low, high : ndarray of shape (n_features,)
         The smallest and the largest value of each feature.
-    median_deviation : float
-        Median distance of an entry from its feature's mean, which outliers hardly
-        move; of evenly spaced rows where there are many.
+    median : ndarray of shape (n_features,)
+        Median of each feature; of rows drawn at random where there are many.
+    robust_deviation : float
+        What the root mean square deviation of an entry is without outliers, told by
+        medians (see `medians`); 1 where the rows do not differ.
+    shift : ndarray of shape (n_features,)
+        What the net subtracts from the rows first: the mean, unless the loss has chosen
+        something else.
+    scale : float
+        What it then divides them by: the root mean square deviation of an entry, 1
+        where the rows do not differ, unless the loss has chosen something else.
     has_missing : bool
         Whether entries are missing.
     """
@@ -46,13 +53,11 @@ class Moments:
     variance: float
     low: np.ndarray
     high: np.ndarray
-    median_deviation: float
+    median: np.ndarray
+    robust_deviation: float
+    shift: np.ndarray
+    scale: float
     has_missing: bool = False
-
-    @property
-    def scale(self) -> float:
-        """Root mean square deviation per entry, 1 where the rows do not differ."""
-        return math.sqrt(self.variance / len(self.mean)) if self.variance else 1.0
 
 
 def moments(X: Array, *, may_miss: bool = False, continues: bool = False) -> Moments:
@@ -139,8 +144,9 @@ def _finished(
     rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
     if variance <= float(np.square(rounding).sum()):
         variance = 0.0
-    step = -(-X.shape[0] * X.shape[1] // _SAMPLED_ENTRIES)
-    sample = read_rows(X, slice(None, None, step), _DOUBLE)
+    low, high = extremes.low, extremes.high
+    scale = math.sqrt(variance / len(mean)) if variance else 1.0
+    median, robust = medians(X, mean, scale, low, high)
     # Rows that do not differ are not told from their rounding.
-    deviation = float(np.nanmedian(np.abs(sample - mean))) if variance else 0.0
-    return Moments(mean, variance, extremes.low, extremes.high, deviation, has_missing)
+    robust = robust if variance else 1.0
+    return Moments(mean, variance, low, high, median, robust, mean, scale, has_missing)

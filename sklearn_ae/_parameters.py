@@ -96,8 +96,9 @@ class Parameters:
         First step size of the optimizer.
     learning_rate_schedule : str or callable, default=None
         "cosine" (to 0 at `max_epochs`), "exponential" (to a hundredth at
-        `max_epochs`), "plateau", or a `functools.partial` of a torch scheduler; one
-        step an epoch.
+        `max_epochs`), "plateau" (to a tenth whenever half of `n_iter_no_change`
+        epochs have not improved the objective, see `tol`), or a `functools.partial` of
+        a torch scheduler; one step an epoch.
     weight_decay : float, default=0.0
         The objective contains `weight_decay` times the sum of all squared weights
         (biases are left out). It means the same for every optimizer.
@@ -108,7 +109,8 @@ class Parameters:
         Passes over the rows at most; 0 leaves a pretrained net as it is.
     tol : float, default=1e-4
         Training ends when `n_iter_no_change` epochs have not improved the objective by
-        `tol` times its absolute value in the first epoch.
+        `tol` times its value in the first epoch (above the least that the loss can be,
+        where that is not 0: `"correntropy"` is negative).
     n_iter_no_change : int, default=10
         See `tol`.
     early_stopping : bool, default=False

@@ -9,7 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._functional import bernoulli_divergence, bernoulli_divergence_derivative
+from sklearn_ae._functional import (
+    bernoulli_divergence,
+    bernoulli_divergence_derivative,
+    over_rows,
+)
 from sklearn_ae._layers import first_directions
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
@@ -94,7 +98,7 @@ class WeightDecay(Penalty):
         """Add the derivative by the weights; answer the term."""
         strength = self.weight
         for w, gradient in zip(step.weights, step.weight_gradients, strict=True):
-            gradient.add_(w * (2 * strength)[..., None, None])
+            gradient.add_(w * over_rows(2 * strength, w))
         return strength * sum(_squared_norm(w) for w in step.weights)
 
 

@@ -74,6 +74,7 @@ def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
         with one_thread(math.inf):
             known = moments(X, may_miss=estimator._accepted().missing)
             estimator._check_range(X, known)
+            known = estimator._loss().standardized(known)
             _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
             _train_layers(estimator, X, known, start)
     except KeyboardInterrupt as interrupt:
@@ -109,9 +110,7 @@ def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> Non
     for stage in _stages(estimator, known):
         if stage.index:
             # As they are: between layers of a net nothing is shifted or scaled.
-            known = replace(
-                moments(X), mean=np.zeros(X.shape[1]), variance=float(X.shape[1])
-            )
+            known = replace(moments(X), shift=np.zeros(X.shape[1]), scale=1.0)
         method = train_layer[estimator.pretraining]
         layer, curve, X = method(estimator, stage, X, known, start.seed)
         start.layers.append(layer)
@@ -158,7 +157,7 @@ def _machine_layer(
     size = batch_size_for(estimator.batch_size, len(source))
     # Rows that the loss takes for probabilities are those of binary units, as they are.
     is_probability = stage.below is None and estimator._loss().bounded
-    shift, scale = torch.from_numpy(known.mean).float().to(device), known.scale
+    shift, scale = torch.from_numpy(known.shift).float().to(device), known.scale
 
     def visible(u: Tensor) -> Tensor:
         u = u.nan_to_num(0.0) if known.has_missing else u

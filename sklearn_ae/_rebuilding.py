@@ -95,16 +95,19 @@ def check_start(moments: Moments, seed: Any) -> None:
     """Refuse moments and a seed that no fit has started from."""
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise ValueError(f"{seed!r} is no seed")
-    vectors = (moments.mean, moments.low, moments.high)
+    vectors = (moments.mean, moments.low, moments.high, moments.median, moments.shift)
     if not all(map(_is_vector, vectors)) or len({len(v) for v in vectors}) > 1:
         raise ValueError("the moments of its training rows are no vectors of numbers")
-    numbers = (moments.variance, moments.median_deviation)
+    deviations = (moments.robust_deviation, moments.scale)
+    numbers = (moments.variance, *deviations)
     if not all(type(x) is float and math.isfinite(x) for x in numbers):
         raise ValueError("the moments of its training rows are no numbers")
     if type(moments.has_missing) is not bool:
         raise ValueError("has_missing is neither true nor false")
-    if min(numbers) < 0:
-        raise ValueError("the moments of its training rows are negative")
+    if moments.variance < 0 or min(deviations) <= 0:
+        raise ValueError(
+            "the moments of its training rows are negative, or a scale is 0"
+        )
 
 
 def _is_vector(value: Any) -> bool:

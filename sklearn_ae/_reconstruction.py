@@ -2,7 +2,8 @@
 
 It turns the decoder's last pre-activation `a` into `x_hat`, and says what that costs.
 It computes in units of `scale`, where numbers are of order one whatever the units of X;
-`unit` turns a cost back into data units.
+`unit` and `floor` turn a cost back into data units. What depends on a hyperparameter is
+a buffer: a leading axis of such buffers, and of the rows, counts models.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sklearn_ae._functional import (
     binary_cross_entropy_derivative,
     multinomial,
     multinomial_derivative,
+    over_rows,
 )
 from sklearn_ae._moments import Moments
 
@@ -29,20 +31,33 @@ class Reconstruction(nn.Module, ABC):
 
     Attributes
     ----------
-    unit : float
-        Factor that turns a cost into data units. Costs are divided by what a residual
-        of one `scale` in every feature costs, so that one learning rate serves all.
+    magnitude : Tensor of shape () or (n_models,)
+        What costs are divided by, in units of `scale`: what a residual of one `scale`
+        in every feature costs, so that one learning rate serves all.
     """
 
-    unit: float
     shift: Tensor
     scale: Tensor
+    magnitude: Tensor
 
-    def __init__(self, output_activation: str, moments: Moments) -> None:
+    def __init__(
+        self, output_activation: str, moments: Moments, magnitude: float
+    ) -> None:
         super().__init__()
         self.output_activation = output_activation
-        self.register_buffer("shift", torch.from_numpy(moments.mean.copy()))
+        self.register_buffer("magnitude", torch.tensor(magnitude, dtype=torch.float64))
+        self.register_buffer("shift", torch.from_numpy(moments.shift.copy()))
         self.register_buffer("scale", torch.tensor(moments.scale, dtype=torch.float64))
+
+    @property
+    def unit(self) -> Tensor:
+        """Factor that turns a cost into data units."""
+        return self.magnitude
+
+    @property
+    def floor(self) -> Tensor:
+        """Least that a row can cost, in data units; costs are what they are above."""
+        return torch.zeros_like(self.magnitude)
 
     @property
     def output_scale(self) -> float:
@@ -66,7 +81,7 @@ class Reconstruction(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Cost of each row, divided by `unit`: shape (..., n_rows).
+        """Cost of each row above the floor, divided by `unit`: shape (..., n_rows).
 
         `weights`, of the shape of `x`, multiply what each entry costs.
         """
@@ -79,6 +94,9 @@ class Reconstruction(nn.Module, ABC):
 
         `share` has shape () or (..., n_rows, 1).
         """
+
+    def _relative(self, cost: Tensor) -> Tensor:
+        return cost / over_rows(self.magnitude, cost, n_axes=1)
 
 
 class ResidualReconstruction(Reconstruction):
@@ -104,18 +122,30 @@ class ResidualReconstruction(Reconstruction):
         output_activation: str,
         moments: Moments,
     ) -> None:
-        super().__init__(output_activation, moments)
-        self.name = name
-        self.length_names = tuple(lengths)
-        for name, value in lengths.items():
-            # A length in data units becomes one in units of scale.
-            self.register_buffer(name, value / self.scale)
-        rise = RESIDUAL_LOSSES[self.name].rise(*self._lengths())
-        self.magnitude = float(rise) * len(moments.mean)
-        self.unit = moments.scale**degree * self.magnitude
+        one = torch.ones((), dtype=torch.float64)
+        # A length in data units becomes one in units of scale.
+        scaled = {key: one * value / moments.scale for key, value in lengths.items()}
+        rise = RESIDUAL_LOSSES[name].function(one, 0 * one, *scaled.values())
+        super().__init__(output_activation, moments, float(rise) * len(moments.mean))
+        self.name, self.degree = name, degree
+        self.length_names = tuple(scaled)
+        for key, value in scaled.items():
+            self.register_buffer(key, value)
 
-    def _lengths(self) -> list[Tensor]:
-        return [getattr(self, name) for name in self.length_names]
+    @property
+    def unit(self) -> Tensor:
+        """Factor that turns a cost into data units."""
+        return self.scale**self.degree * self.magnitude
+
+    @property
+    def floor(self) -> Tensor:
+        """Least that a row can cost, in data units."""
+        lengths = [getattr(self, name) for name in self.length_names]
+        of_an_entry = RESIDUAL_LOSSES[self.name].floor(*lengths)
+        return self.scale**self.degree * of_an_entry * self.shift.shape[-1]
+
+    def _lengths(self, x: Tensor) -> list[Tensor]:
+        return [over_rows(getattr(self, name), x) for name in self.length_names]
 
     def mean(self, a: Tensor) -> Tensor:
         return ACTIVATIONS[self.output_activation].function(self.to_data_units(a))
@@ -127,18 +157,17 @@ class ResidualReconstruction(Reconstruction):
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         function = RESIDUAL_LOSSES[self.name].function
-        cost = function(self._standardized_mean(a), x, *self._lengths())
-        return _total(cost, weights) / self.magnitude
+        cost = function(self._standardized_mean(a), x, *self._lengths(x))
+        return self._relative(_total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         function, derivative, _ = RESIDUAL_LOSSES[self.name]
-        x_hat, lengths = self._standardized_mean(a), self._lengths()
-        cost = _total(function(x_hat, x, *lengths), weights).div_(self.magnitude)
-        gradient = derivative(
-            _entry_share(share / self.magnitude, weights), x_hat, x, *lengths
-        )
+        x_hat, lengths = self._standardized_mean(a), self._lengths(x)
+        cost = self._relative(_total(function(x_hat, x, *lengths), weights))
+        share = share / over_rows(self.magnitude, x)
+        gradient = derivative(_entry_share(share, weights), x_hat, x, *lengths)
         if self.output_activation != "identity":
             activation = ACTIVATIONS[self.output_activation]
             argument = self.to_data_units(a)
@@ -153,8 +182,7 @@ class BernoulliReconstruction(Reconstruction):
     """Cross-entropy of data in [0, 1] given probabilities logistic(a), in nats."""
 
     def __init__(self, moments: Moments) -> None:
-        super().__init__("logistic", moments)
-        self.magnitude = self.unit = float(len(moments.mean))
+        super().__init__("logistic", moments, float(len(moments.mean)))
 
     @property
     def output_scale(self) -> float:
@@ -170,12 +198,12 @@ class BernoulliReconstruction(Reconstruction):
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         cost = binary_cross_entropy(a, self.to_data_units(x))
-        return _total(cost, weights) / self.magnitude
+        return self._relative(_total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        gradient = _entry_share(share / self.magnitude, weights)
+        gradient = _entry_share(share / over_rows(self.magnitude, x), weights)
         return self(a, x, weights), binary_cross_entropy_derivative(
             gradient, a, self.to_data_units(x)
         )
@@ -190,12 +218,11 @@ class MultinomialReconstruction(Reconstruction):
     """
 
     def __init__(self, moments: Moments) -> None:
-        super().__init__("softmax", moments)
         length = float(moments.mean.sum())
-        self.register_buffer("length", torch.tensor(length, dtype=torch.float64))
         # What a row of average length costs where all outcomes are taken as likely.
         chance = max(math.log(len(moments.mean)), 1.0)
-        self.magnitude = self.unit = (length or 1.0) * chance
+        super().__init__("softmax", moments, (length or 1.0) * chance)
+        self.register_buffer("length", torch.tensor(length, dtype=torch.float64))
 
     @property
     def output_scale(self) -> float:
@@ -215,7 +242,7 @@ class MultinomialReconstruction(Reconstruction):
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         cost = multinomial(a, self.to_data_units(x))
-        return _total(cost, weights) / self.magnitude
+        return self._relative(_total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
@@ -223,8 +250,9 @@ class MultinomialReconstruction(Reconstruction):
         target = self.to_data_units(x)
         if weights is not None:
             target = target * weights
-        cost = multinomial(a, target).sum(-1) / self.magnitude
-        return cost, multinomial_derivative(share / self.magnitude, a, target)
+        cost = self._relative(multinomial(a, target).sum(-1))
+        share = share / over_rows(self.magnitude, x)
+        return cost, multinomial_derivative(share, a, target)
 
 
 def _total(cost: Tensor, weights: Tensor | None) -> Tensor:

@@ -19,14 +19,18 @@ class RobustAutoencoder(BaseAutoencoder):
               \exp\left(-\frac{(x_j - g(f(x))_j)^2}{2 \sigma^2}\right)
 
     Residuals far above the width sigma have next to no gradient, those far below it the
-    gradient of the squared error. With a wide kernel it is an :class:`Autoencoder`.
-    `score` is the share of variance explained all the same.
+    gradient of the squared error: with a wide kernel it learns what an
+    :class:`Autoencoder` does. Shift and scale of the net are told by medians, so that
+    neither spoiled entries nor rows far away, fewer than half of them, move where it
+    starts. `score` is the share of variance explained all the same.
 
     Parameters
     ----------
     kernel_width : "auto" or float, default="auto"
-        The deviation sigma of the kernel, in units of X. "auto" is 1.4826 times the
-        median distance of an entry from its feature's training mean.
+        The deviation sigma of the kernel, in units of X. "auto" is the root mean
+        square, over features, of the median distance from the median (see
+        :class:`Correntropy`): outliers hardly move it, and features of large variance
+        decide, as they do for the squared error.
 
     Attributes
     ----------

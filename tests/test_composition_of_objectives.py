@@ -167,6 +167,7 @@ BUFFERS = [
     (Autoencoder(loss=Huber(0.1)), "reconstruction.delta"),
     (Autoencoder(loss="correntropy"), "reconstruction.kernel_width"),
     (RobustAutoencoder(kernel_width=0.5), "reconstruction.kernel_width"),
+    (RobustAutoencoder(kernel_width=0.5), "reconstruction.magnitude"),
     (SparseAutoencoder(alpha=0.1), "penalties.sparsity.alpha"),
     (SparseAutoencoder(rho=0.1), "penalties.sparsity.rho"),
     (SparseAutoencoder(penalty="l1"), "penalties.sparsity.strength"),
@@ -198,3 +199,40 @@ def test_weights_are_buffers_of_the_objective(estimator, name, X):
     assert before == objective()
     buffer.mul_(2.0)
     assert abs(objective() - before) > 1e-6 * abs(before)
+
+
+class Objective(torch.nn.Module):
+    """The objective of a net, as a module to call."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x, drawn):
+        return sum(self.net.objective(x, None, drawn).values())
+
+
+@pytest.mark.parametrize(("estimator", "name"), BUFFERS, ids=lambda v: str(v)[:40])
+def test_a_stack_of_models_is_each_of_them(estimator, name, X):
+    """By `torch.func`, whatever the objective: over weights and hyperparameters."""
+    known = moments(X)
+    nets = [estimator._build_module(X.shape[1], known, seed) for seed in range(3)]
+    for factor, net in zip((0.5, 1.0, 1.5), nets, strict=True):
+        net.get_buffer(name).mul_(factor)
+    x = torch.from_numpy((X - known.mean) / known.scale).float()
+    drawn = {
+        part: each.draw(x, torch.Generator().manual_seed(0))
+        for part, each in nets[0].random_parts().items()
+    }
+    objectives = [Objective(net) for net in nets]
+    state = torch.func.stack_module_state(objectives)
+
+    def call(parameters, buffers):
+        return torch.func.functional_call(
+            objectives[0], (parameters, buffers), (x, drawn)
+        )
+
+    together = torch.vmap(call)(*state).detach()
+    apart = [float(objective(x, drawn).detach()) for objective in objectives]
+    np.testing.assert_allclose(together.numpy(), apart, rtol=1e-5)
+    assert len(set(apart)) == 3

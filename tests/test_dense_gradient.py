@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
 from sklearn_ae import (
     Autoencoder,
     Correntropy,
+    DenoisingAutoencoder,
     Huber,
     LinearAutoencoder,
+    RobustAutoencoder,
     SparseAutoencoder,
 )
 from sklearn_ae._dense_gradient import DenseGradient, supports
@@ -97,9 +100,9 @@ def by_autograd(module, x, weights=None, drawn=None):
     return terms, dict(zip(parameters, gradients, strict=True))
 
 
-def by_fast_path(module, x):
+def by_fast_path(module, x, drawn=None):
     assert supports(module)
-    terms = DenseGradient(module)(x)
+    terms = DenseGradient(module)(x, None, drawn)
     return terms, {name: p.grad for name, p in module.named_parameters()}
 
 
@@ -188,8 +191,16 @@ def test_gradient_is_written_anew():
 
 
 def stack(modules):
-    """Answer one module whose parameters have a leading axis of models."""
+    """Answer one module whose parameters have a leading axis of models.
+
+    So have the buffers in which the models differ.
+    """
     stacked = copy.deepcopy(modules[0])
+    for name, _ in modules[0].named_buffers():
+        parts = [module.get_buffer(name) for module in modules]
+        if not all(torch.equal(part, parts[0]) for part in parts):
+            owner, _, own_name = name.rpartition(".")
+            setattr(stacked.get_submodule(owner), own_name, torch.stack(parts))
     rows = zip(*(module.parameters() for module in modules), strict=True)
     for parameter, parts in zip(stacked.parameters(), rows, strict=True):
         parameter.grad = None
@@ -330,13 +341,61 @@ def test_stack_of_sparse_models_is_each_of_them(penalty):
         build(SparseAutoencoder(9, penalty=penalty, alpha=alpha), X, seed=seed)
         for seed, alpha in enumerate([0.1, 1.0, 7.0])
     ]
-    stacked = stack(modules)
-    for name, _ in stacked.penalties["sparsity"].named_buffers():
-        parts = [getattr(m.penalties["sparsity"], name) for m in modules]
-        setattr(stacked.penalties["sparsity"], name, torch.stack(parts))
     x = standardised(modules[0], X, torch.float64)
-    terms, gradients = by_fast_path(stacked, torch.stack([x] * 3))
+    terms, gradients = by_fast_path(stack(modules), torch.stack([x] * 3))
     for i, module in enumerate(modules):
         own_terms, own = by_fast_path(module, x)
         assert_close({name: g[i] for name, g in gradients.items()}, own, 1e-10)
         assert_close({name: t[i] for name, t in terms.items()}, own_terms, 1e-10)
+
+
+HYPERPARAMETERS = [
+    (RobustAutoencoder(weight_decay=0.3), "kernel_width", [0.5, "auto", 90.0]),
+    (Autoencoder(loss=Huber()), "loss__delta", [0.05, 1.0, 50.0]),
+    (Autoencoder(loss="huber", output_activation="tanh"), "loss__delta", [0.1, 1, 9.0]),
+    (Autoencoder(), "weight_decay", [1e-3, 0.4, 70.0]),
+    (Autoencoder(loss="binary_cross_entropy"), "weight_decay", [1e-3, 0.4, 7.0]),
+    *(
+        (DenoisingAutoencoder(noise=name), "noise_level", [0.1, 0.5, 0.9])
+        for name in ("masking", "gaussian", "salt_and_pepper")
+    ),
+    (
+        DenoisingAutoencoder(loss=Correntropy(), weight_decay=0.2),
+        "loss__kernel_width",
+        [0.3, 3.0, 300.0],
+    ),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name", "values"), HYPERPARAMETERS)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_stack_of_other_hyperparameters_is_each_of_its_models(
+    estimator, name, values, dtype
+):
+    """Each model has its own width, delta, noise level or decay, and its own units."""
+    X, modules = rows_for(estimator._loss().name), []
+    for seed, value in enumerate(values):
+        candidate = clone(estimator).set_params(
+            n_components=3, hidden_layer_sizes=(6,), **{name: value}
+        )
+        modules.append(build(candidate, X, dtype, seed))
+    x = standardised(modules[0], X, dtype)
+    drawn = [draw_for(module, x, seed) for seed, module in enumerate(modules)]
+    together = {part: torch.stack([each[part] for each in drawn]) for part in drawn[0]}
+    stacked = stack(modules)
+    terms, gradients = by_fast_path(stacked, torch.stack([x] * 3), together)
+    assert terms["reconstruction"].dtype == dtype
+    for i, module in enumerate(modules):
+        own_terms, own = by_fast_path(module, x, drawn[i])
+        for answer, expected in ((gradients, own), (terms, own_terms)):
+            one = {key: value[i] for key, value in answer.items()}
+            assert_close(one, expected, TOLERANCE[dtype])
+        units = stacked.reconstruction.unit, stacked.reconstruction.floor
+        for unit, expected in zip(units, (module.unit, module.floor), strict=True):
+            assert float(unit.expand(3)[i]) == pytest.approx(expected, rel=1e-12)
+
+
+def draw_for(module, x, seed):
+    generator = torch.Generator().manual_seed(seed)
+    parts = module.random_parts().items()
+    return {name: part.draw(x, generator) for name, part in parts}

@@ -227,11 +227,25 @@ def test_layers_are_drawn_with_that_deviation(initialization, tied):
 
 @pytest.mark.parametrize("name", RESIDUAL_REFERENCES)
 def test_loss_of_residuals_is_its_formula(name):
+    """The function is what it costs more than where the residual is 0."""
     reference, lengths = RESIDUAL_REFERENCES[name]
     x = torch.linspace(5, -3, len(arguments()), dtype=torch.float64)
     x_hat = x + arguments()
     cost = RESIDUAL_LOSSES[name].function(x_hat, x, *lengths)
-    assert_allclose(cost, reference((x_hat - x).numpy()), rtol=1e-12)
+    expected = reference((x_hat - x).numpy())
+    floor = RESIDUAL_LOSSES[name].floor(*lengths)
+    assert_allclose(floor, reference(0.0), rtol=1e-12)
+    assert_allclose(cost + floor, expected, rtol=1e-12, atol=1e-16)
+
+
+def test_a_wide_kernel_is_not_rounded_away():
+    """Divided by its curvature it is half the squared error, in float32 too."""
+    residual = torch.linspace(-2, 2, 41)
+    cost = RESIDUAL_LOSSES["correntropy"].function(
+        residual, torch.zeros(41), torch.tensor(1e6)
+    )
+    expected = residual.square() / (2 * np.sqrt(2 * np.pi) * 1e18)
+    assert_allclose(cost, expected, rtol=1e-5)
 
 
 def test_losses_are_those_of_scikit_learn_and_torch():

@@ -19,12 +19,13 @@ COSTS = {
     "huber": lambda x, x_hat: huber(1.0, x - x_hat),
     "binary_cross_entropy": lambda x, p: -xlogy(x, p) - xlog1py(1 - x, -p),
     "multinomial": lambda x, p: -x * np.log(p / x.sum(axis=1).mean()),
-    "correntropy": lambda x, x_hat: -norm.pdf(x - x_hat, scale=robust_deviation(x)),
+    "correntropy": lambda x, x_hat: -norm.pdf(x - x_hat, scale=automatic_width(x)),
 }
 
 
-def robust_deviation(x):
-    return 1.4826 * np.median(np.abs(x - x.mean(axis=0)))
+def automatic_width(x):
+    deviations = np.median(np.abs(x - np.median(x, axis=0)), axis=0)
+    return np.sqrt(np.square(deviations).mean())
 
 
 @pytest.fixture
@@ -77,8 +78,9 @@ def test_objective_times_unit_is_the_cost_in_data_units(X, loss, output_activati
     with torch.no_grad():
         X_hat = module(torch.from_numpy(X)).numpy()
     expected = COSTS[loss](X, X_hat).sum(axis=1).mean()
-    answer = terms_of(module, X)["reconstruction"] * module.unit
+    answer = terms_of(module, X)["reconstruction"] * module.unit + module.floor
     assert_allclose(float(answer), expected, rtol=1e-12)
+    assert (module.floor < 0) == (loss == "correntropy")
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "correntropy"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_ae import Autoencoder
+from sklearn_ae import Autoencoder, Correntropy
 from sklearn_ae._training.optimizers import FlatAdam, FlatParameters
 
 
@@ -90,3 +92,33 @@ def test_continuing_keeps_the_rate_of_a_partial():
         by_partial.partial_fit(X)
         by_rate.partial_fit(X)
     assert by_partial.loss_curve_ == by_rate.loss_curve_
+
+
+class _Rates(Callback):
+    """Keeps the learning rate of each epoch."""
+
+    seen: ClassVar[list[float]] = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.seen.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "correntropy", Correntropy(100.0)])
+def test_plateau_lowers_the_rate_of_what_stands_still(loss):
+    """Whatever the sign of the objective, and only then."""
+    X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    options = {
+        "loss": loss,
+        "hidden_layer_sizes": (),
+        "learning_rate_schedule": "plateau",
+        "n_iter_no_change": 6,
+        "max_epochs": 6,
+        "callbacks": [_Rates()],
+        "random_state": 0,
+    }
+    for rate, lowered in ((1e-6, True), (1e-2, False)):
+        _Rates.seen.clear()
+        model = Autoencoder(learning_rate=rate, **options).fit(X)
+        assert model.n_iter_ == len(_Rates.seen) == 6
+        assert _Rates.seen[0] == rate
+        assert (_Rates.seen[-1] < rate) == lowered

@@ -47,7 +47,7 @@ FLOORS = {
     "_reconstruction": 2,
     "architectures": 1,
     "_moments": 1,
-    "_input": 0,
+    "_medians": 0,
     "_documentation": 0,
     "_files": 0,
     "_functional": 0,
@@ -55,6 +55,7 @@ FLOORS = {
     "_units": 0,
     "_version": 0,
     "exceptions": 0,
+    "_input": -1,
     "_threads": -1,
 }
 

@@ -62,8 +62,9 @@ def test_loss_is_minus_the_density_of_the_residuals(scale, width):
     """H12: summed over features, in data units; the width too is in units of X."""
     X = digits()[:200] * scale
     model = RobustAutoencoder(3, kernel_width=width, **STILL).fit(X)
-    deviation = 1.4826 * np.median(np.abs(X - X.mean(axis=0)))
-    used = deviation if width == "auto" else width
+    deviations = np.median(np.abs(X - np.median(X, axis=0)), axis=0)
+    automatic = np.sqrt(np.square(deviations).mean())
+    used = automatic if width == "auto" else width
     assert_allclose(model.kernel_width_, used)
 
     def check(s):
@@ -136,6 +137,35 @@ def test_outliers_hardly_move_it(request, kind, width):
         [Claim("against squares", at_most=0.25)],
         stubs=[
             RobustAutoencoder(3, kernel_width=1e3, **LINEAR),
+            LinearAutoencoder(3),
+            MeanPredictor(3),
+        ],
+    )
+
+
+@pytest.mark.parametrize("width", ["auto", 1.0])
+def test_rows_far_away_hardly_move_it(request, width):
+    """Of each twenty rows one is far away: the others as well as by least squares.
+
+    That is, as by the linear autoencoder of the clean rows; a mean and a scale that
+    follow the outliers leave it no gradient, or a kernel that holds them all.
+    """
+
+    def figures(model, seed):
+        random = np.random.RandomState(seed)
+        train, test = random.normal(size=(2, 1000, 3)) @ random.normal(size=(3, 20))
+        train, test = (x + 0.3 * random.normal(size=x.shape) for x in (train, test))
+        squares = LinearAutoencoder(3, random_state=seed).fit(train)
+        train[::20] = 1000 * random.normal(size=20)
+        return {"against squares": sse(model.fit(train), test) / sse(squares, test)}
+
+    check_claims(
+        request,
+        figures,
+        RobustAutoencoder(3, kernel_width=width, **LINEAR),
+        [Claim("against squares", at_most=1.2)],
+        stubs=[
+            RobustAutoencoder(3, kernel_width=1e5, **LINEAR),
             LinearAutoencoder(3),
             MeanPredictor(3),
         ],

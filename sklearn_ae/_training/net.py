@@ -28,32 +28,10 @@ from sklearn_ae._training.optimizers import (
     step_schedule,
 )
 from sklearn_ae._training.streams import Streams
+from sklearn_ae._training.sums import TermSums
 from sklearn_ae.exceptions import DivergenceError
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-
-class TermSums:
-    """Sums of the objective's terms over the rows of an epoch, kept on the device."""
-
-    def __init__(self) -> None:
-        self.n_rows = 0
-        self._sums: dict[str, Tensor] = {}
-
-    def add(self, terms: dict[str, Tensor], n_rows: int) -> None:
-        """Add the terms of a batch, which are means over its rows."""
-        for name, term in terms.items():
-            if name in self._sums:
-                self._sums[name].add_(term, alpha=n_rows)
-            else:
-                self._sums[name] = term.detach().double() * n_rows
-        self.n_rows += n_rows
-
-    def means(self, unit: float) -> dict[str, float]:
-        """Answer the means over the rows, in data units."""
-        values = torch.stack(list(self._sums.values())).tolist()
-        means = [value * unit / self.n_rows for value in values]
-        return dict(zip(self._sums, means, strict=True))
 
 
 class AutoencoderNet(NeuralNet):
@@ -238,7 +216,7 @@ class AutoencoderNet(NeuralNet):
                 self.notify("on_epoch_end", **datasets)
             except TrainingStop:
                 return self
-            step_schedule(schedule, self._monitored())
+            step_schedule(schedule, self._monitored(), self._least_gain())
             if self._has_converged():
                 return self
         if self.validation is not None:
@@ -341,7 +319,7 @@ class AutoencoderNet(NeuralNet):
         """Read the epoch's sums, once, and write their means into the history."""
         if not sums.n_rows:
             return
-        terms = sums.means(self.module_.unit)
+        terms = sums.means(self.module_)
         self.history.record("terms", terms)
         self._record_loss("train_loss", sum(terms.values()))
 
@@ -359,7 +337,7 @@ class AutoencoderNet(NeuralNet):
         # The same noise each time: epochs are compared.
         streams = self._make_streams("validation")
         self._sum_terms(self._slices(source), streams, sums)
-        return sum(sums.means(self.module_.unit).values())
+        return sum(sums.means(self.module_).values())
 
     def _validate(self) -> None:
         if self.validation is None:
@@ -372,8 +350,15 @@ class AutoencoderNet(NeuralNet):
         row = self.history[epoch]
         return row["train_loss" if self.validation is None else "valid_loss"]
 
+    def _least_gain(self) -> float:
+        """Answer what counts as a gain: `tol` of what there was to gain at first.
+
+        Beside a kernel's density all of that may be next to nothing.
+        """
+        return self.tol * abs(self._monitored(0) - self.module_.floor)
+
     def _has_converged(self) -> bool:
-        """Whether `n_iter_no_change` epochs brought less than `tol` of the first.
+        """Whether `n_iter_no_change` epochs brought less than what counts as a gain.
 
         A schedule that is planned over `max_epochs` is not cut short by the training
         objective: that it stands still at a high learning rate says nothing.
@@ -382,7 +367,7 @@ class AutoencoderNet(NeuralNet):
             return True
         if self.validation is None and self.schedule in PLANNED_SCHEDULES:
             return False
-        if self._monitored() < self.best_ - self.tol * abs(self._monitored(0)):
+        if self._monitored() < self.best_ - self._least_gain():
             self.best_, self.waited_ = self._monitored(), 0
         else:
             self.waited_ += 1

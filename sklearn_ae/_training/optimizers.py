@@ -165,11 +165,23 @@ def make_schedule(
         return CosineAnnealingLR(optimizer, T_max=max_epochs)
     if schedule == "exponential":
         return ExponentialLR(optimizer, gamma=_FINAL_SHARE ** (1 / max_epochs))
-    return ReduceLROnPlateau(optimizer, patience=max(1, patience // 2))
+    return Plateau(optimizer, patience=max(1, patience // 2), threshold_mode="abs")
 
 
-def step_schedule(schedule: LRScheduler | None, monitored: float) -> None:
-    """Move a schedule on by one epoch."""
+class Plateau(ReduceLROnPlateau):
+    """The schedule "plateau": what counts as a gain is what counts for the training.
+
+    torch's own default is a share of the best objective so far, of which a negative
+    one would always be a gain.
+    """
+
+
+def step_schedule(
+    schedule: LRScheduler | None, monitored: float, least_gain: float
+) -> None:
+    """Move a schedule on by one epoch, with the objective and what counts as a gain."""
+    if isinstance(schedule, Plateau):
+        schedule.threshold = least_gain
     if isinstance(schedule, ReduceLROnPlateau):
         schedule.step(monitored)
     elif schedule is not None:

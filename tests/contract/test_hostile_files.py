@@ -209,6 +209,11 @@ WRONG = [
     ("model moments variance", -1.0, "negative"),
     ("model moments variance", {"float": "inf"}, "moments"),
     ("model moments low", "0", "moments"),
+    ("model moments shift", [0.0] * 6, "vectors"),
+    ("model moments median", "0", "vectors"),
+    ("model moments scale", 0.0, "negative"),
+    ("model moments scale", "1", "no numbers"),
+    ("model moments robust_deviation", -1.0, "negative"),
 ]
 
 
