@@ -50,8 +50,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     Each presentation of a row has noise of its own. `transform`, `reconstruct` and the
     scores add none: `reconstruct` removes what noise there is in X. NaN stands for a
-    missing entry: the net gets the feature's training mean for it, as for a masked one,
-    and errors are taken over what was observed, times n_features / observed.
+    missing entry: the net gets the feature's training mean for it (with the loss
+    "correntropy" its median), as for a masked one, and errors are taken over what was
+    observed, times n_features / observed.
 
     `score` measures how rows are reconstructed as they are, so it prefers the least
     `noise_level`: choose it by :func:`sklearn_ae.metrics.make_denoising_scorer`, by

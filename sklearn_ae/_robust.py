@@ -22,7 +22,8 @@ class RobustAutoencoder(BaseAutoencoder):
     gradient of the squared error: with a wide kernel it learns what an
     :class:`Autoencoder` does. Shift and scale of the net are told by medians, so that
     neither spoiled entries nor rows far away, fewer than half of them, move where it
-    starts. `score` is the share of variance explained all the same.
+    starts; Boltzmann machines (`pretraining="rbm"`) do follow them. `score` is the
+    share of variance explained all the same, with `v` of all training rows.
 
     Parameters
     ----------
