@@ -173,7 +173,13 @@ class BinaryCrossEntropy(Loss):
 
 
 class Multinomial(Loss):
-    """`-sum_j x_j log x_hat_j` in nats, for rows of counts or proportions."""
+    """`-sum_j x_j log x_hat_j` in nats, for rows of counts or proportions.
+
+    The code tells the proportions of a row and not its sum: each reconstruction sums to
+    what the training rows sum to on average. So where rows differ in length even exact
+    proportions have a squared error, and `score` stays below 1. Divide rows by their
+    sums where only proportions count; as they are, long rows weigh more.
+    """
 
     name = "multinomial"
     bounded = True

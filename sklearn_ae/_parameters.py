@@ -74,7 +74,8 @@ class Parameters:
         Cost of a reconstruction, summed over features: "squared_error",
         "absolute_error", "huber" (or `Huber(delta)`), "correntropy" (or
         `Correntropy(kernel_width)`), "binary_cross_entropy" (in nats, for X in [0, 1])
-        or "multinomial" (in nats, for counts or proportions; softmax output).
+        or "multinomial" (in nats, for counts or proportions; softmax output, of the
+        average length of the training rows).
     pretraining : {"greedy", "rbm"} or None, default=None
         What the weights of a dense net start from: "greedy" trains layer after layer,
         each a shallow autoencoder of the same kind with tied weights on the codes of

@@ -31,7 +31,8 @@ class RobustAutoencoder(BaseAutoencoder):
         The deviation sigma of the kernel, in units of X. "auto" is the root mean
         square, over features, of the median distance from the median (see
         :class:`Correntropy`): outliers hardly move it, and features of large variance
-        decide, as they do for the squared error.
+        decide, as they do for the squared error. Where entries are rarely anything but
+        the median, as in indicators, what differs counts as an outlier: give a width.
 
     Attributes
     ----------

@@ -47,12 +47,13 @@ COSTS = {
     "huber": lambda X, X_hat: huber(1.0, X - X_hat),
     "binary_cross_entropy": cross_entropy,
     "multinomial": lambda X, P: -X * np.log(P / X.sum(axis=1).mean()),
-    "correntropy": lambda X, X_hat: -norm.pdf(X - X_hat, scale=robust_deviation(X)),
+    "correntropy": lambda X, X_hat: -norm.pdf(X - X_hat, scale=automatic_width(X)),
 }
 
 
-def robust_deviation(X):
-    return 1.4826 * np.median(np.abs(X - X.mean(axis=0)))
+def automatic_width(X):
+    deviations = np.median(np.abs(X - np.median(X, axis=0)), axis=0)
+    return np.sqrt(np.square(deviations).mean())
 
 
 # Trains nothing, so that the loss of an epoch is that of the model it leaves.
