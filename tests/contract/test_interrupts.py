@@ -148,16 +148,23 @@ def test_an_interrupt_at_any_line(row, X):
         count_lines(lambda: row.make(**params).fit(X), None) for _ in range(3)
     )
     assert n_lines > 300
-    fitted = 0
+    fitted = not_reached = 0
     for at in np.linspace(1, n_lines, 60, dtype=int):
         estimator = row.make(**params)
         # With other settings the next fit would run other lines.
-        with settings_restored(), pytest.raises(KeyboardInterrupt):
-            count_lines(lambda estimator=estimator: estimator.fit(X), at)
+        with settings_restored():
+            try:
+                count_lines(lambda estimator=estimator: estimator.fit(X), at)
+            except KeyboardInterrupt:
+                pass
+            else:
+                not_reached += 1
         if estimator.__sklearn_is_fitted__():
             assert_consistent(estimator, X)
             fitted += 1
     assert fitted > 20
+    # Of what a fit before it left undone, one may run a few lines less.
+    assert not_reached <= 1
 
 
 def count_lines(function, interrupt_at):
