@@ -163,7 +163,7 @@ def test_an_interrupt_at_any_line(row, X):
             assert_consistent(estimator, X)
             fitted += 1
     assert fitted > 20
-    # Of what a fit before it left undone, one may run a few lines less.
+    # A fit may run a few lines less than those that were counted.
     assert not_reached <= 1
 
 
