@@ -59,12 +59,12 @@ def test_a_search_over_alpha_finds_a_penalty_that_helps(request):
     Each split of the search is one choice of them. `alpha` 0 starts from the same
     weights; PCA has as many components as there are features.
     """
-    alphas = [0, 0.03, 0.1, 0.3, 1]
+    alphas = [0, 0.1, 1]
 
     def scores(code, grid, seed):
         steps = [("scale", MinMaxScaler()), ("code", code)]
         pipeline = Pipeline([*steps, ("classify", LogisticRegression(max_iter=2000))])
-        splits = StratifiedShuffleSplit(10, train_size=100, random_state=seed)
+        splits = StratifiedShuffleSplit(8, train_size=100, random_state=seed)
         search = GridSearchCV(pipeline, grid, cv=splits, refit=False)
         return search.fit(*load_digits(return_X_y=True)).cv_results_["mean_test_score"]
 
@@ -77,18 +77,18 @@ def test_a_search_over_alpha_finds_a_penalty_that_helps(request):
             "gain over PCA": found.max() - pca,
         }
 
-    params = {"max_epochs": 400, "batch_size": 20, "tol": 0.0}
+    params = {"penalty": "l1", "batch_size": 20, "tol": 0.0}
     check_claims(
         request,
         figures,
-        SparseAutoencoder(256, penalty="l1", tied_weights=True, **params),
+        SparseAutoencoder(256, tied_weights=True, max_epochs=400, **params),
         [
             Claim("inside the grid", at_least=1),
             Claim("gain over no penalty", at_least=0.004),
             Claim("gain over PCA", at_least=0.01),
         ],
-        # Where alpha changes nothing.
-        stubs=[SparseAutoencoder(256, penalty="top_k", k=256, **params)],
+        # Without tied weights, and hardly trained.
+        stubs=[SparseAutoencoder(256, max_epochs=5, **params)],
     )
 
 
