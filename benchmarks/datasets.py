@@ -142,6 +142,14 @@ def load_from_options(arguments: argparse.Namespace) -> Dataset:
     return dataset
 
 
+def load_labelled(name: str, data_home: Path | None) -> Dataset:
+    """Load a data set that has labels, as `load` does."""
+    dataset = load(name, data_home=data_home)
+    if dataset.y is None:
+        raise BenchmarkError(f"{dataset.name} has no labels")
+    return dataset
+
+
 def load(
     name: str, *, target: str | None = None, data_home: Path | None = None
 ) -> Dataset:

@@ -33,7 +33,7 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_regularization
-from benchmarks.datasets import Split, add_data_home, load
+from benchmarks.datasets import Split, add_data_home, load_labelled
 from benchmarks.penalties import (
     FAMILIES,
     Family,
@@ -96,9 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit the grids, print the tables, write them and the picture."""
-    dataset = load(arguments.dataset, data_home=arguments.data_home)
-    if dataset.y is None:
-        raise BenchmarkError(f"{dataset.name} has no labels")
+    dataset = load_labelled(arguments.dataset, arguments.data_home)
     n_seeds = arguments.seeds or SPLITS_OF_PROFILE[arguments.profile]
     folder = arguments.output / "regularization"
     n_fits = sum(len(FAMILIES[key].grid) for key in arguments.families)

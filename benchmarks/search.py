@@ -19,14 +19,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from benchmarks.common import (
-    BenchmarkError,
     Column,
     Table,
     add_output,
     environment,
     positive,
 )
-from benchmarks.datasets import Dataset, add_data_home, load
+from benchmarks.datasets import Dataset, add_data_home, load_labelled
 
 HELP = "a grid search over alpha in a pipeline with few labels"
 ALPHAS = (0, 0.03, 0.1, 0.3, 1)
@@ -56,9 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Search, print the table and write it."""
     from sklearn_ae import SparseAutoencoder
 
-    dataset = load(arguments.dataset, data_home=arguments.data_home)
-    if dataset.y is None:
-        raise BenchmarkError(f"{dataset.name} has no labels")
+    dataset = load_labelled(arguments.dataset, arguments.data_home)
     alphas = sorted({0.0, *arguments.alphas})
     sparse = SparseAutoencoder(
         arguments.components,

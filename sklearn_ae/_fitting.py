@@ -195,9 +195,15 @@ def _start_model(
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
     may_miss = estimator._accepted().missing
-    found = known or moments(X, may_miss=may_miss, continues=previous is not None)
+    is_first = previous is None
+    found = known or moments(
+        X,
+        may_miss=may_miss,
+        continues=not is_first,
+        with_medians=is_first and estimator._loss().uses_medians,
+    )
     estimator._check_range(X, found)
-    if previous is None:
+    if is_first:
         if known is None:
             found = estimator._loss().standardized(found)
         seed = start.seed if start else draw_seed(estimator.random_state)

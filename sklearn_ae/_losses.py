@@ -34,6 +34,8 @@ class Loss(BaseEstimator):
     name: str
     degree = 2
     bounded = False
+    # Whether it looks at the medians of the rows.
+    uses_medians = False
     _parameter_constraints = {}
 
     def standardized(self, moments: Moments) -> Moments:
@@ -265,6 +267,7 @@ class Correntropy(Loss):
 
     name = "correntropy"
     degree = -1
+    uses_medians = True
     _parameter_constraints = {
         "kernel_width": [
             StrOptions({"auto"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,10 +35,12 @@ class Moments:
     low, high : ndarray of shape (n_features,)
         The smallest and the largest value of each feature.
     median : ndarray of shape (n_features,)
-        Median of each feature; of rows drawn at random where there are many.
+        Median of each feature; of rows drawn at random where there are many. The mean
+        where medians were not asked for.
     robust_deviation : float
         What the root mean square deviation of an entry is without outliers, told by
-        medians (see `medians`); 1 where the rows do not differ.
+        medians (see `medians`); 1 where the rows do not differ. With them in it where
+        medians were not asked for.
     shift : ndarray of shape (n_features,)
         What the net subtracts from the rows first: the mean, unless the loss has chosen
         something else.
@@ -60,7 +62,13 @@ class Moments:
     has_missing: bool = False
 
 
-def moments(X: Array, *, may_miss: bool = False, continues: bool = False) -> Moments:
+def moments(
+    X: Array,
+    *,
+    may_miss: bool = False,
+    continues: bool = False,
+    with_medians: bool = True,
+) -> Moments:
     """Pass over the rows; once, unless entries are missing.
 
     Parameters
@@ -70,19 +78,31 @@ def moments(X: Array, *, may_miss: bool = False, continues: bool = False) -> Mom
         Whether NaN stands for a missing entry.
     continues : bool, default=False
         Whether a mean is known from earlier rows, so that a column may be all NaN.
+    with_medians : bool, default=True
+        Whether somebody needs medians: they take as long as all the rest.
 
     Raises
     ------
     ValueError
         If X holds values that float32 cannot, or nothing but NaN in a column.
     """
+    n_observed = None
     if may_miss:
         _, n_observed = count_observed(X)
         if not continues:
             refuse_empty("column", n_observed)
-        if (n_observed < X.shape[0]).any():
-            return _moments_of_observed(X, n_observed)
-    return _moments_of_all(X)
+    if n_observed is not None and (n_observed < X.shape[0]).any():
+        known = _moments_of_observed(X, n_observed)
+    else:
+        known = _moments_of_all(X)
+    return _add_medians(X, known) if with_medians else known
+
+
+def _add_medians(X: Array, known: Moments) -> Moments:
+    median, deviation = medians(X, known.mean, known.scale, known.low, known.high)
+    # Rows that do not differ are not told from their rounding.
+    deviation = deviation if known.variance else 1.0
+    return replace(known, median=median, robust_deviation=deviation)
 
 
 def _moments_of_all(X: Array) -> Moments:
@@ -101,7 +121,7 @@ def _moments_of_all(X: Array) -> Moments:
         spread += float(np.square(gap).sum()) * n_seen * n_part / total
         mean += gap * (n_part / total)
         n_seen = total
-    return _finished(X, mean, spread / n_seen, extremes)
+    return _finished(mean, spread / n_seen, extremes)
 
 
 def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
@@ -115,7 +135,7 @@ def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
     for rows in row_slices(*X.shape):
         part = np.square(read_rows(X, rows, _DOUBLE) - mean)
         spread += float(np.nanmean(part, axis=1).sum()) * X.shape[1]
-    return _finished(X, mean, spread / X.shape[0], extremes, has_missing=True)
+    return _finished(mean, spread / X.shape[0], extremes, has_missing=True)
 
 
 class _Extremes:
@@ -134,7 +154,6 @@ class _Extremes:
 
 
 def _finished(
-    X: Array,
     mean: np.ndarray,
     variance: float,
     extremes: _Extremes,
@@ -146,7 +165,4 @@ def _finished(
         variance = 0.0
     low, high = extremes.low, extremes.high
     scale = math.sqrt(variance / len(mean)) if variance else 1.0
-    median, robust = medians(X, mean, scale, low, high)
-    # Rows that do not differ are not told from their rounding.
-    robust = robust if variance else 1.0
-    return Moments(mean, variance, low, high, median, robust, mean, scale, has_missing)
+    return Moments(mean, variance, low, high, mean, scale, mean, scale, has_missing)

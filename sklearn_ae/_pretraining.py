@@ -72,7 +72,11 @@ def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
     start = Start(draw_seed(estimator.random_state))
     try:
         with one_thread(math.inf):
-            known = moments(X, may_miss=estimator._accepted().missing)
+            known = moments(
+                X,
+                may_miss=estimator._accepted().missing,
+                with_medians=estimator._loss().uses_medians,
+            )
             estimator._check_range(X, known)
             known = estimator._loss().standardized(known)
             _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
@@ -110,7 +114,8 @@ def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> Non
     for stage in _stages(estimator, known):
         if stage.index:
             # As they are: between layers of a net nothing is shifted or scaled.
-            known = replace(moments(X), shift=np.zeros(X.shape[1]), scale=1.0)
+            known = moments(X, with_medians=estimator._loss().uses_medians)
+            known = replace(known, shift=np.zeros(X.shape[1]), scale=1.0)
         method = train_layer[estimator.pretraining]
         layer, curve, X = method(estimator, stage, X, known, start.seed)
         start.layers.append(layer)

@@ -50,7 +50,7 @@ def assert_refused(path, says=""):
 
 
 @pytest.fixture
-def refused(path):
+def assert_no_harm(path):
     """Answer a function that asserts that the file is refused, at no expense."""
 
     def run(*args, **kwargs):
@@ -94,7 +94,7 @@ def test_damaged_files(row, X, path):
     assert sklearn_ae.load(path).__sklearn_is_fitted__()
 
 
-def test_foreign_files(path, refused):
+def test_foreign_files(path, assert_no_harm):
     """23: pickles, archives, text, and safetensors of others."""
     weights = {"weight": np.zeros((2, 2), np.float32)}
     long = (2**40).to_bytes(8, "little")
@@ -114,19 +114,19 @@ def test_foreign_files(path, refused):
         safetensors.numpy.save(weights, {"sklearn_ae": "hello"}),
     ):
         path.write_bytes(content)
-        refused()
+        assert_no_harm()
 
 
-def test_newer_formats(honest, path, refused):
+def test_newer_formats(honest, path, assert_no_harm):
     """23: the message says what to do; it comes before all other checks."""
     header, arrays = honest
     forge(path, {"format": 2, "library": "9.0.0"}, arrays)
-    refused(r"sklearn_ae 9.0.0 has written it in format 2.*upgrade sklearn_ae")
+    assert_no_harm(r"sklearn_ae 9.0.0 has written it in format 2.*upgrade sklearn_ae")
     forge(path, {**header, "library": "9.0.0", "class": "NewAutoencoder"}, arrays)
-    refused(r"no class 'NewAutoencoder' \(written by sklearn_ae 9.0.0, this is")
+    assert_no_harm(r"no class 'NewAutoencoder' \(written by sklearn_ae 9.0.0, this is")
     for version in (0, -1, None, True, "1", 1.0, [1]):
         forge(path, {**header, "format": version}, arrays)
-        refused("format")
+        assert_no_harm("format")
 
 
 def test_older_files_lack_newer_parameters(honest, path):
@@ -222,7 +222,7 @@ WRONG = [
     WRONG,
     ids=[f"{i}-{where}" for i, (where, *_) in enumerate(WRONG)],
 )
-def test_wrong_headers(where, value, says, honest, path, refused):
+def test_wrong_headers(where, value, says, honest, path, assert_no_harm):
     """23: of every kind, refused before anything large is made."""
     header, arrays = honest
     for path_in_header in where.split(", "):
@@ -232,22 +232,22 @@ def test_wrong_headers(where, value, says, honest, path, refused):
             place = place[folder]
         place[name] = value
     forge(path, header, arrays)
-    refused(says)
+    assert_no_harm(says)
 
 
 @pytest.mark.parametrize("name", ["class", "parameters", "output", "fitted", "model"])
-def test_incomplete_headers(name, honest, path, refused):
+def test_incomplete_headers(name, honest, path, assert_no_harm):
     """23."""
     header, arrays = honest
     for inner in list(header[name]) if name == "model" else []:
         forge(path, {**header, name: {**header[name], inner: None}}, arrays)
-        refused()
+        assert_no_harm()
     del header[name]
     forge(path, header, arrays)
-    refused(name)
+    assert_no_harm(name)
 
 
-def test_headers_that_are_no_json(honest, path, refused):
+def test_headers_that_are_no_json(honest, path, assert_no_harm):
     """23: deep, with a name twice, with numbers that JSON does not have."""
     header, arrays = honest
     text = json.dumps(header)
@@ -263,10 +263,10 @@ def test_headers_that_are_no_json(honest, path, refused):
     ):
         assert wrong != text
         forge(path, wrong, arrays)
-        refused()
+        assert_no_harm()
 
 
-def test_wrong_arrays(honest, path, refused):
+def test_wrong_arrays(honest, path, assert_no_harm):
     """23: other names, shapes, dtypes and values than the net of the parameters has."""
     header, arrays = honest
     name = "module.encoder.0.weight"
@@ -282,48 +282,48 @@ def test_wrong_arrays(honest, path, refused):
         np.zeros((), "f4"),
     ):
         forge(path, header, {**arrays, name: wrong})
-        refused("encoder.0.weight")
+        assert_no_harm("encoder.0.weight")
     forge(path, header, {k: v for k, v in arrays.items() if k != name})
-    refused("encoder.0.weight")
+    assert_no_harm("encoder.0.weight")
     forge(path, header, {**arrays, "module.more": weight})
-    refused("'more'")
+    assert_no_harm("'more'")
     forge(path, header, {**arrays, "more": weight})
-    refused("nothing needs its arrays")
+    assert_no_harm("nothing needs its arrays")
     for name in ("model.mean", "model.residual_variance"):
         for wrong in (weight, arrays[name][:2], arrays[name] * np.nan, np.zeros(10**4)):
             forge(path, header, {**arrays, name: wrong})
-            refused()
+            assert_no_harm()
     for name in [key for key in arrays if "latent_density_" in key]:
         for wrong in (arrays[name][:1], arrays[name] * np.nan, weight.astype("i8")):
             forge(path, header, {**arrays, name: wrong})
-            refused()
+            assert_no_harm()
 
 
-def test_wrong_weights(honest, path, refused):
+def test_wrong_weights(honest, path, assert_no_harm):
     """23: of a mixture, which numpy would refuse to draw from, much later."""
     header, arrays = honest
     (name,) = (key for key in arrays if key.endswith("latent_density___weights_"))
     for wrong in ([0.7, 0.7], [0.2, 0.2], [1.5, -0.5], [0.0, 0.0], [0.5, 0.5 + 1e-9]):
         forge(path, header, {**arrays, name: np.array(wrong)})
-        refused("weights_")
+        assert_no_harm("weights_")
     for right in ([1.0, 0.0], [0.1 + 0.2, 0.7]):
         forge(path, header, {**arrays, name: np.array(right)})
         sklearn_ae.load(path).sample(9)
 
 
-def test_wrong_trees(path, refused):
+def test_wrong_trees(path, assert_no_harm):
     """23: of a kernel density, whose tree is built from its data."""
     header, arrays = parts_of(fitted(latent_density=KernelDensity()), path)
     density = header["fitted"]["latent_density_"]["density"]
     name = density[2]["data"]["array"]
     for shape in (3, (0, 2), (3, 3), (3, 2, 1)):
         forge(path, header, {**arrays, name: np.zeros(shape)})
-        refused()
+        assert_no_harm()
     for params in ({"metric": "pyfunc"}, {"kernel": "os"}, {"bandwidth": 0.0}):
         changed = copy.deepcopy(header)
         changed["fitted"]["latent_density_"]["density"][1].update(params)
         forge(path, changed, arrays)
-        refused()
+        assert_no_harm()
 
 
 def test_the_forger_writes_what_save_writes(honest, path):
