@@ -146,6 +146,7 @@ def test_the_order_of_the_bases_does_not_matter(cls, X):
     assert model.dead_components_ >= 0
 
 
+@pytest.mark.variant
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [

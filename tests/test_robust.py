@@ -31,7 +31,7 @@ def with_rows_at(X, value, period=20):
     return spoiled, X[clean]
 
 
-@pytest.mark.parametrize("width", ["auto", 6.0])
+@pytest.mark.parametrize("width", ["auto", pytest.param(6.0, marks=pytest.mark.slow)])
 def test_rows_far_away_do_not_move_it(X, width):
     """A twentieth of them: neither where it starts, nor what it learns."""
     spoiled, clean = with_rows_at(X, 1000.0)
@@ -42,7 +42,7 @@ def test_rows_far_away_do_not_move_it(X, width):
     assert explained(plain, clean) < 0.65
 
 
-@pytest.mark.parametrize("value", [1e5, 1e10])
+@pytest.mark.parametrize("value", [pytest.param(1e5, marks=pytest.mark.slow), 1e10])
 def test_one_row_far_away_does_not_move_it(X, value):
     spoiled, clean = with_rows_at(X, value, period=len(X))
     assert explained(robust().fit(spoiled), clean) > 0.8
@@ -96,7 +96,7 @@ def test_features_of_large_variance_decide_the_width():
     assert_allclose(model.kernel_width_, np.sqrt(np.square(deviations).mean()))
 
 
-@pytest.mark.parametrize("factor", [100, 1e6])
+@pytest.mark.parametrize("factor", [pytest.param(100, marks=pytest.mark.slow), 1e6])
 def test_with_a_wide_kernel_it_learns_what_an_autoencoder_does(X, factor):
     """Not cut short by `tol`: its loss hardly changes, beside its absolute value."""
     rows = X[:600]

@@ -107,13 +107,6 @@ def test_autograd_with_other_numbers_of_threads(monkeypatch):
     assert digests[0] == digests[1] == digests[2]
 
 
-def test_in_another_process(expected_digests, expected_wide_digests, elsewhere):
-    """19: with other hashes of strings, and with one torch thread or two."""
-    assert elsewhere["fitted"] == expected_digests
-    assert elsewhere["wide"] == expected_wide_digests
-    assert elsewhere["wide, with two threads"] == expected_wide_digests
-
-
 @every_case
 def test_seeds(row, params, X):
     """19: other seeds differ, None varies, a RandomState is an int of its own."""

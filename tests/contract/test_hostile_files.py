@@ -36,10 +36,15 @@ def path(tmp_path):
     return tmp_path / "model"
 
 
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return parts_of(fitted(), tmp_path_factory.mktemp("honest") / "model")
+
+
 @pytest.fixture
-def honest(path):
+def honest(parts):
     """Answer the header and the arrays of a file that has one of everything."""
-    return parts_of(fitted(), path)
+    return copy.deepcopy(parts)
 
 
 def assert_refused(path, says=""):

@@ -27,6 +27,7 @@ from contract.table import (
     weights,
 )
 from contract.watchers import interrupting, watching
+from sklearn_ae import _threads
 
 EVENTS = ["on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end"]
 
@@ -137,6 +138,7 @@ def settings_restored():
     finally:
         torch.set_grad_enabled(True)
         torch.set_num_threads(n_threads)
+        _threads._here.available = None
 
 
 @every_class

@@ -153,6 +153,7 @@ def test_pickles_are_as_large_as_the_weights(row):
     assert len(pickle.dumps(estimator)) < 1.1 * own + 8 * 300 + 10_000
 
 
+@pytest.mark.slow
 @resident_memory
 @pytest.mark.filterwarnings("ignore:Early stopping did not stop")
 @every_class

@@ -141,11 +141,6 @@ def test_to_module(row, X):
     restored.load_state_dict(module.state_dict())
 
 
-def test_another_process_answers_the_same(fitted_cases, elsewhere, X):
-    """22: where nothing had been imported before the file was read."""
-    assert elsewhere["unpickled"] == [digest(e, X) for e in fitted_cases]
-
-
 @every_class
 @without_cuda
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "tpu", "cpu:0", "meta", ""])

@@ -84,24 +84,35 @@ def name_of(check):
     return check.__name__
 
 
-# As `parametrize_with_checks` does, which in 1.7 hands pytest a generator.
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    [
-        pytest.param(estimator, check, id=f"{row.name}-{name_of(check)}")
-        for row in ROWS
-        for estimator, check in estimator_checks_generator(row.cls())
-    ],
-)
-def test_check_estimator_at_defaults(estimator, check):
-    """1: strict, with no expected failure; only the array API may be out of reach."""
+def every_check(make):
+    """Parametrize as `parametrize_with_checks` does, which in 1.7 has a generator."""
+    return pytest.mark.parametrize(
+        ("estimator", "check"),
+        [
+            pytest.param(estimator, check, id=f"{row.name}-{name_of(check)}")
+            for row in ROWS
+            for estimator, check in estimator_checks_generator(make(row))
+        ],
+    )
+
+
+def assert_passes(estimator, check):
+    """Assert it strictly; only the array API may be out of reach."""
     with suppress(SkipTest) if "array_api" in name_of(check) else nullcontext():
         check(estimator)
 
 
-def test_check_estimator_with_the_array_api(elsewhere):
-    """1: SCIPY_ARRAY_API=1, at fast arguments."""
-    assert elsewhere["checks that did not pass"] == {row.name: {} for row in ROWS}
+@every_check(lambda row: row.make(max_epochs=1))
+def test_check_estimator(estimator, check):
+    """1: with no expected failure."""
+    assert_passes(estimator, check)
+
+
+@pytest.mark.variant
+@every_check(lambda row: row.cls())
+def test_check_estimator_at_defaults(estimator, check):
+    """1: as they are trained when nothing is said."""
+    assert_passes(estimator, check)
 
 
 @pytest.mark.slow
@@ -126,7 +137,7 @@ def test_checks_that_sklearn_runs_on_itself(row, name):
     check = getattr(estimator_checks, name, None)
     if check is None:
         pytest.skip(f"{name} is not in this scikit-learn")
-    check(row.name, row.make())
+    check(row.name, row.make(max_epochs=1))
 
 
 @every_class

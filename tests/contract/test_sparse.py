@@ -158,6 +158,7 @@ class ResidentGrowth:
         self.n_bytes = peak_bytes() - self._before
 
 
+@pytest.mark.slow
 @accepting
 @resident_memory
 def test_memory_of_wide_sparse_rows(row):
@@ -176,6 +177,7 @@ def test_memory_of_wide_sparse_rows(row):
     assert growth.n_bytes < 4 * n_rows * n_features * 0.9
 
 
+@pytest.mark.slow
 @accepting
 @resident_memory
 def test_memory_of_sparse_codes(row):

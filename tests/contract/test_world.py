@@ -213,9 +213,3 @@ def test_unusual_settings_do_no_harm(row, grad, dtype, X):
     for name, array in answers(expected, X).items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     np.testing.assert_array_equal(again.transform(X), by_autograd.transform(X))
-
-
-def test_importing(elsewhere):
-    """20: in a process where nothing of the package had been imported."""
-    assert elsewhere["changed by the import"] == []
-    assert not elsewhere["pyplot"]
