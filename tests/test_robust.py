@@ -48,7 +48,10 @@ def test_one_row_far_away_does_not_move_it(X, value):
     assert explained(robust().fit(spoiled), clean) > 0.8
 
 
-@pytest.mark.parametrize("make", [scipy.sparse.csr_array, np.asfortranarray])
+@pytest.mark.parametrize(
+    "make",
+    [scipy.sparse.csr_array, pytest.param(np.asfortranarray, marks=pytest.mark.slow)],
+)
 def test_whatever_holds_the_rows(X, make):
     spoiled, clean = with_rows_at(X, 1000.0)
     assert explained(robust().fit(make(spoiled)), clean) > 0.8

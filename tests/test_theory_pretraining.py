@@ -96,6 +96,7 @@ def probe(Z, y, Z_test, y_test):
     return LogisticRegression(max_iter=300).fit(Z, y).score(Z_test, y_test)
 
 
+@pytest.mark.slow
 def test_upper_layers_keep_what_digits_are(request):
     """A13: a linear probe of layer 2 is at most a point worse than of layer 1.
 

@@ -178,7 +178,7 @@ def test_l1_trades_codes_for_error(request):
     )
 
 
-@pytest.mark.parametrize("alpha", [0.2, 0.4])
+@pytest.mark.parametrize("alpha", [pytest.param(0.2, marks=pytest.mark.slow), 0.4])
 def test_l1_shrinks_by_half_its_weight(request, alpha):
     """G3: h ||d|| = a - alpha / 2 for rows a d; one that is not weighted is gamed."""
 

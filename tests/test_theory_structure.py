@@ -258,6 +258,7 @@ def test_leaf_passes_scikit_learn(leaf):
     assert {r["status"] for r in results} <= {"passed", "skipped"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_leaf_is_at_home_in_scikit_learn(leaf):
     """A12: pipeline, grid search, clone and pickle; outputs equal to 1e-6."""

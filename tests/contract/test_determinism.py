@@ -82,6 +82,7 @@ def test_in_four_threads_at_once(expected_digests):
     assert torch.get_num_threads() == n_threads
 
 
+@pytest.mark.slow
 def test_in_workers(expected_digests, expected_wide_digests):
     """19: n_jobs=2, which also limits the threads of each worker."""
     jobs = [all_digests, wide_digests]
@@ -90,13 +91,16 @@ def test_in_workers(expected_digests, expected_wide_digests):
     assert wide == expected_wide_digests
 
 
-@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize(
+    "n_threads", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 8]
+)
 def test_with_other_numbers_of_threads(expected_wide_digests, n_threads):
     """19: of torch and of numpy, more than there are cores among them."""
     with threadpool_limits(n_threads):
         assert wide_digests() == expected_wide_digests
 
 
+@pytest.mark.slow
 def test_autograd_with_other_numbers_of_threads(monkeypatch):
     """19: for nets whose gradient is not written out."""
     monkeypatch.setattr(_dense_gradient, "supports", lambda module: False)

@@ -36,6 +36,7 @@ def test_scorers_survive_pickle(name):
     assert again(pca, X, Y) == SCORERS[name](pca, X, Y)
 
 
+@pytest.mark.slow
 def test_scorers_say_the_same_in_two_processes():
     search = GridSearchCV(
         PCA(),
