@@ -11,6 +11,7 @@ from benchmarks import (
     defaults,
     denoising,
     documents,
+    images,
     overhead,
     pretraining,
     regularization,
@@ -29,6 +30,7 @@ COMMANDS = {
     "denoising": denoising,
     "pretraining": pretraining,
     "documents": documents,
+    "images": images,
 }
 
 

@@ -11,7 +11,15 @@ from sklearn.decomposition import PCA
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
-from benchmarks import choosing, corpora, denoising, documents, penalties, pretraining
+from benchmarks import (
+    choosing,
+    corpora,
+    denoising,
+    documents,
+    images,
+    penalties,
+    pretraining,
+)
 from benchmarks import regularization as regular
 from benchmarks.__main__ import main, make_parser
 from benchmarks.common import BenchmarkError
@@ -295,3 +303,46 @@ def test_synthetic_corpus():
 def test_more_components_than_words(counts, tmp_path):
     words = ["--dataset", "reuters", "--data-home", str(counts), "--components", "12"]
     assert main(["documents", *words, "--output", str(tmp_path)]) == 2
+
+
+# Images
+
+
+def test_nets_of_one_size():
+    shape, k = (16, 16), 8
+    hidden = images.same_size(shape, k, (8, 16))
+    counts = {
+        name: images.count_parameters(name, sizes, shape, k)
+        for name, sizes in hidden.items()
+    }
+    assert list(hidden) == list(images.ARCHITECTURES)
+    assert hidden["convolutional"] == (8, 16)
+    for count in counts.values():
+        assert abs(count / counts["convolutional"] - 1) <= 0.05
+    net = images.make_net("residual", hidden["residual"], shape, k, max_epochs=1)
+    module = net.fit(np.zeros((2, 256))).to_module()
+    assert sum(p.numel() for p in module.parameters()) == counts["residual"]
+
+
+def test_shifted_digits_are_whole():
+    digits = load("digits")
+    moved = images.shifted(digits)
+    assert moved.X.shape == (1797, 256)
+    assert np.allclose(moved.X.sum(axis=1), digits.X.sum(axis=1))
+    assert len({tuple(np.argwhere(x)[0] // 16) for x in moved.X[:200]}) > 3
+
+
+def test_images(tmp_path, small):
+    words = ["--dataset", small, "--components", "2", "--channels", "4", "4"]
+    words += ["--epochs", "1", "--output", str(tmp_path)]
+    assert main(["images", *words]) == 2
+    words = ["--components", "8", "--channels", "8", "16", "--rows", "100"]
+    words += ["--epochs", "1", "--output", str(tmp_path)]
+    assert main(["images", *words]) == 0
+    folder = tmp_path / "images" / "shifted_digits"
+    rows = rows_of(folder / "table.csv")
+    assert [row["architecture"] for row in rows] == [*images.ARCHITECTURES * 2, "PCA"]
+    assert float(rows[0]["ratio"]) == 1
+    assert all(float(row["epochs"]) >= 1 for row in rows[:6])
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"curves.png", "reconstructions.png", "table.md", "runs.csv"}

@@ -1,0 +1,319 @@
+"""Dense, convolutional and residual nets of the same size on images.
+
+They have as many parameters (within five per cent) and are trained for as many epochs,
+then for as long as the slowest of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from benchmarks.common import (
+    BenchmarkError,
+    Column,
+    Table,
+    add_output,
+    environment,
+    median_of,
+    positive,
+    progress_bar,
+    timed,
+    write_rows,
+)
+from benchmarks.curves import draw_image_rows, draw_learning_curves
+from benchmarks.datasets import Dataset, Split, add_dataset_options, load_from_options
+from benchmarks.methods import check_device
+
+HELP = "dense, convolutional and residual nets with as many parameters, on images"
+ARCHITECTURES = ("dense", "convolutional", "residual")
+PROFILES = {"fast": (20, 2000), "full": (40, 10_000)}
+MAX_TEST = 2000
+N_SHOWN = 10
+TOLERANCE = 0.05
+MARGIN = 4
+COLUMNS = [
+    Column("architecture", "architecture"),
+    Column("hidden", "hidden\nlayers"),
+    Column("n_parameters", "para-\nmeters", ",d"),
+    Column("budget", "trained for"),
+    Column("epochs", "epochs", ".0f"),
+    Column("error", "test\nerror", ".4g"),
+    Column("ratio", "to\ndense", ".3f"),
+    Column("r2", "R2", ".3f"),
+    Column("fit_seconds", "fit\n(s)", ".1f"),
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    add_dataset_options(parser, default="digits")
+    add = parser.add_argument
+    add("--components", type=positive, default=32, help="default: %(default)s")
+    add(
+        "--channels",
+        type=positive,
+        nargs=2,
+        default=[16, 32],
+        metavar="N",
+        help="of the convolutional net; the others have as many parameters "
+        "(default: 16 32)",
+    )
+    add("--rate", type=float, default=2e-3, help="learning rate (default: %(default)s)")
+    add("--epochs", type=positive, help="in place of the profile's")
+    add("--rows", type=positive, help="training rows, in place of the profile's")
+    add("--seeds", type=positive, default=1, help="fits (default: %(default)s)")
+    add("--device", default="cpu", help="default: %(default)s")
+    add(
+        "--profile",
+        choices=PROFILES,
+        default="fast",
+        help="20 epochs of 2,000 rows, or 40 of 10,000 (default: %(default)s)",
+    )
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit, measure, print the table, write it and the pictures."""
+    check_device(arguments.device)
+    dataset = load_from_options(arguments)
+    if dataset.image_shape is None:
+        raise BenchmarkError(f"{dataset.name} has no images; see --image-shape")
+    epochs, n_rows = PROFILES[arguments.profile]
+    epochs, n_rows = arguments.epochs or epochs, arguments.rows or n_rows
+    if dataset.name == "digits":
+        dataset = shifted(dataset)
+    hidden = same_size(
+        dataset.image_shape, arguments.components, tuple(arguments.channels)
+    )
+    runs: list[dict[str, Any]] = []
+    with progress_bar() as progress:
+        bar = progress.add_task(dataset.name, total=2 * len(hidden) * arguments.seeds)
+        for seed in range(arguments.seeds):
+            split = dataset.split(seed, max_train=n_rows, max_test=MAX_TEST)
+            for row in compare(dataset, split, hidden, epochs, seed, arguments):
+                runs.append(row)
+                progress.advance(bar)
+    folder = arguments.output / "images" / dataset.name.replace(" ", "_")
+    table = make_table(dataset, split, runs, arguments)
+    table.show()
+    table.write(folder, "table")
+    keys = [key for key in runs[0] if not key.startswith("_")]
+    write_rows(folder / "runs.csv", keys, runs)
+    draw(runs, split, dataset, arguments.components, folder)
+    print(f"\nwritten to {folder}")
+
+
+def shifted(dataset: Dataset) -> Dataset:
+    """Return the images at random places of a larger canvas, four pixels each way."""
+    height, width = dataset.image_shape
+    rng = np.random.default_rng(0)
+    canvas = np.zeros(
+        (len(dataset.X), height + 2 * MARGIN, width + 2 * MARGIN), np.float32
+    )
+    images = dataset.X.reshape(-1, height, width)
+    places = MARGIN + rng.integers(-2, 3, (len(images), 2))
+    for image, (y, x), target in zip(images, places, canvas, strict=True):
+        target[y : y + height, x : x + width] = image
+    return replace(
+        dataset,
+        name=f"shifted {dataset.name}",
+        X=canvas.reshape(len(canvas), -1),
+        image_shape=canvas.shape[1:],
+    )
+
+
+def make_net(
+    architecture: str,
+    hidden: tuple[int, ...],
+    image_shape: tuple[int, int],
+    k: int,
+    **params: Any,
+) -> Any:
+    """Return an estimator."""
+    from sklearn_ae import Autoencoder
+    from sklearn_ae.architectures import Convolutional, Dense, Residual
+
+    spec = {
+        "dense": Dense,
+        "convolutional": lambda: Convolutional(image_shape),
+        "residual": lambda: Residual(image_shape),
+    }[architecture]()
+    return Autoencoder(
+        k, architecture=spec, hidden_layer_sizes=hidden, tol=0.0, **params
+    )
+
+
+def count_parameters(
+    architecture: str, hidden: tuple[int, ...], image_shape: tuple[int, int], k: int
+) -> int:
+    """Return how many parameters such a net has."""
+    net = make_net(architecture, hidden, image_shape, k)
+    parts = net.architecture.build(
+        math.prod(image_shape),
+        k,
+        hidden_layer_sizes=hidden,
+        activation="relu",
+        code_activation="identity",
+        tied_weights=False,
+        initialization=0.1,
+        seed=0,
+    )
+    return sum(p.numel() for part in parts for p in part.parameters())
+
+
+def same_size(
+    image_shape: tuple[int, int], k: int, channels: tuple[int, int]
+) -> dict[str, tuple[int, ...]]:
+    """Return the hidden layers of each net, with as many parameters as possible alike.
+
+    Raises
+    ------
+    BenchmarkError
+        If a net cannot have as many as the convolutional one has.
+    """
+    wanted = count_parameters("convolutional", channels, image_shape, k)
+    per_unit = 2 * (math.prod(image_shape) + k)
+    around = range(max(1, wanted // per_unit - 2), wanted // per_unit + 3)
+    candidates = {
+        "dense": [(n,) for n in around],
+        "convolutional": [channels],
+        "residual": [
+            *product(range(2, channels[0] + 1, 2), range(2, channels[1] + 1, 2))
+        ],
+    }
+    found = {}
+    for name, sizes in candidates.items():
+        counts = {s: count_parameters(name, s, image_shape, k) for s in sizes}
+        # Of those that are near enough, the one with most channels to begin with.
+        near = [s for s in sizes if abs(counts[s] / wanted - 1) <= TOLERANCE]
+        if not near:
+            raise BenchmarkError(
+                f"no {name} net has {wanted:,} parameters within {TOLERANCE:.0%}; try "
+                "other --channels or --components"
+            )
+        found[name] = max(near, key=lambda s: (s[0], -abs(counts[s] / wanted - 1)))
+    return found
+
+
+def compare(
+    dataset: Dataset,
+    split: Split,
+    hidden: Mapping[str, tuple[int, ...]],
+    epochs: int,
+    seed: int,
+    arguments: argparse.Namespace,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each net does in as many epochs, then in as much time."""
+    seconds = {}
+
+    def measure(name: str, budget: str, n_epochs: int) -> dict[str, Any]:
+        net = make_net(
+            name,
+            hidden[name],
+            dataset.image_shape,
+            arguments.components,
+            learning_rate=arguments.rate,
+            learning_rate_schedule="cosine",
+            max_epochs=n_epochs,
+            device=arguments.device,
+            random_state=seed,
+        )
+        took, _ = timed(lambda: net.fit(split.X_train))
+        rebuilt = net.reconstruct(split.X_test)
+        error = float(np.square(split.X_test - rebuilt).sum(axis=1).mean())
+        return {
+            "architecture": name,
+            "hidden": "-".join(map(str, hidden[name])),
+            "n_parameters": sum(p.numel() for p in net.to_module().parameters()),
+            "budget": budget,
+            "seed": seed,
+            "epochs": n_epochs,
+            "error": error,
+            "r2": net.score(split.X_test),
+            "fit_seconds": took,
+            "_curve": net.loss_curve_,
+            "_images": rebuilt[:N_SHOWN],
+        }
+
+    for name in hidden:
+        # Once before, so that imports and caches are not timed.
+        make_net(
+            name, hidden[name], dataset.image_shape, arguments.components, max_epochs=1
+        ).fit(split.X_train[:MAX_TEST])
+        row = measure(name, f"{epochs} epochs", epochs)
+        seconds[name] = row["fit_seconds"]
+        yield row
+    longest = max(seconds.values())
+    for name in hidden:
+        yield measure(name, "equal time", round(epochs * longest / seconds[name]))
+
+
+def make_table(
+    dataset: Dataset,
+    split: Split,
+    runs: list[dict[str, Any]],
+    arguments: argparse.Namespace,
+) -> Table:
+    """Return the table: medians over the seeds."""
+    names = ("architecture", "budget")
+    rows = []
+    for key in dict.fromkeys(tuple(run[name] for name in names) for run in runs):
+        same = [run for run in runs if tuple(run[name] for name in names) == key]
+        measured = {
+            name: median_of(same, name)
+            for name in ("epochs", "error", "r2", "fit_seconds")
+        }
+        rows.append({**same[0], **measured})
+    dense = {row["budget"]: row["error"] for row in rows if row[names[0]] == "dense"}
+    for row in rows:
+        row["ratio"] = row["error"] / dense[row["budget"]]
+    pca = PCA(arguments.components, random_state=0).fit(split.X_train)
+    rebuilt = pca.inverse_transform(pca.transform(split.X_test))
+    error = float(np.square(split.X_test - rebuilt).sum(axis=1).mean())
+    spread = np.square(split.X_test - split.X_train.mean(axis=0)).sum(axis=1).mean()
+    rows.append({"architecture": "PCA", "error": error, "r2": 1 - error / spread})
+    height, width = dataset.image_shape
+    notes = [
+        f"{dataset.name}, {height} x {width}: {len(split.X_train):,} training and "
+        f"{len(split.X_test):,} test images; {arguments.components} components, Adam, "
+        f"learning rate {arguments.rate:g} falling by a cosine; medians over "
+        f"{arguments.seeds} fit(s).",
+        "Test error: squared, summed over pixels. Equal time: as many epochs as the "
+        "slowest net's training in the upper rows leaves room for.",
+        f"{environment()}.",
+    ]
+    return Table(f"{dataset.name}: nets of one size", COLUMNS, rows, notes)
+
+
+def draw(
+    runs: list[dict[str, Any]], split: Split, dataset: Dataset, k: int, folder: Any
+) -> None:
+    """Draw the loss over seconds, and what each net makes of the first images."""
+    first = [run for run in runs if run["seed"] == 0]
+    longer = [run for run in first if run["budget"] == "equal time"]
+    curves = {}
+    for run in longer:
+        n_epochs = len(run["_curve"])
+        times = np.linspace(0, run["fit_seconds"], n_epochs + 1)[1:]
+        curves[f"{run['architecture']}, {n_epochs} epochs"] = times, run["_curve"]
+    spread = np.square(split.X_train - split.X_train.mean(axis=0)).sum(axis=1).mean()
+    figure = draw_learning_curves(
+        curves,
+        {"mean of the training images": float(spread)},
+        x_label="seconds",
+        y_label="squared error of training images",
+    )
+    figure.savefig(folder / "curves.png", dpi=150)
+    images = {"image": split.X_test[:N_SHOWN]}
+    images |= {run["architecture"]: run["_images"] for run in longer}
+    high = float(split.X_train.max())
+    figure = draw_image_rows(images, dataset.image_shape, high)
+    figure.savefig(folder / "reconstructions.png", dpi=150)
