@@ -2,6 +2,7 @@
 
 from sklearn_ae._autoencoder import Autoencoder
 from sklearn_ae._contractive import ContractiveAutoencoder
+from sklearn_ae._convolutional import ConvolutionalAutoencoder
 from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise
 from sklearn_ae._denoising import DenoisingAutoencoder
 from sklearn_ae._linear import LinearAutoencoder
@@ -16,6 +17,7 @@ from sklearn_ae.exceptions import DivergenceError
 __all__ = [
     "Autoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "Correntropy",
     "DenoisingAutoencoder",
     "DivergenceError",

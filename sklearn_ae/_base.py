@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,7 +18,6 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from sklearn_ae._building import BaseBuilder
 from sklearn_ae._input import (
@@ -26,12 +25,12 @@ from sklearn_ae._input import (
     check_codes,
     check_rows,
     check_training_rows,
-    value_range,
+    shape_of_rows,
+    with_shape,
 )
+from sklearn_ae._inspection import InspectionMixin
 from sklearn_ae._model import Model
-from sklearn_ae._modules import copy_module
-from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import resolve_spec, uses_all_rows
+from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._persistence import SaveMixin
 from sklearn_ae._priors import draw, fit_density
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
@@ -52,13 +51,10 @@ def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
     return not uses_all_rows(estimator.optimizer)
 
 
-def _is_dense(estimator: BaseAutoencoder) -> bool:
-    return resolve_spec("architecture", estimator.architecture).supports_pretraining
-
-
 class BaseAutoencoder(
     BaseBuilder,
     SaveMixin,
+    InspectionMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -152,6 +148,7 @@ class BaseAutoencoder(
         from sklearn_ae._fitting import fitted_attributes, train
         from sklearn_ae._pretraining import pretrain
 
+        row_shape = shape_of_rows(X)
         X, seen = check_training_rows(
             self, X, reset=not continues, accepted=self._accepted()
         )
@@ -169,22 +166,26 @@ class BaseAutoencoder(
             self, X, previous, seen, one_pass=one_pass, start=start, **options
         )
         if outcome.is_usable:
-            try:
-                derived = self._derived_attributes(outcome.model, X)
-            except ValueError:
-                # After Ctrl-C the interrupt is what the caller has to see.
-                if outcome.interrupt is None:
-                    raise
-                derived = {}
+            derived = self._derived_unless_interrupted(outcome, X)
             fitted = fitted_attributes(outcome, self if continues else None)
             once = ["feature_names_in_", "pretraining_curves_"]
             stale = ["latent_density_", *([] if continues else once)]
             for name in stale:
                 vars(self).pop(name, None)
+            outcome.model.row_shape = row_shape
             vars(self).update(seen | fitted | derived)
         if outcome.interrupt is not None:
             raise outcome.interrupt
         return self
+
+    def _derived_unless_interrupted(self, outcome: Any, X: Array) -> dict[str, Any]:
+        try:
+            return self._derived_attributes(outcome.model, X)
+        except ValueError:
+            # After Ctrl-C the interrupt is what the caller has to see.
+            if outcome.interrupt is None:
+                raise
+            return {}
 
     # Codes and reconstructions.
 
@@ -203,22 +204,6 @@ class BaseAutoencoder(
         model, X = self._fitted_rows(X)
         return model.encode(X)
 
-    @available_if(_is_dense)
-    def layer_codes(self, X: Any) -> list[np.ndarray]:
-        """Encode rows, and answer what each layer of a dense encoder makes of them.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        list of ndarray of shape (n_samples, n_units)
-            From the data inwards; the last one is the code.
-        """
-        model, X = self._fitted_rows(X)
-        return model.layer_codes(X)
-
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes.
 
@@ -230,10 +215,12 @@ class BaseAutoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of the training rows.
+            Reconstructions, in the units of the training rows; where these were images
+            (or had several axes otherwise), of their shape.
         """
         model = self._fitted_model()
-        return model.decode(check_codes(X, self._n_features_out))
+        rows = model.decode(check_codes(X, self._n_features_out))
+        return with_shape(rows, model.row_shape)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode rows.
@@ -248,8 +235,9 @@ class BaseAutoencoder(
             With `loss="multinomial"` every row sums to what the training rows sum to on
             average, whatever the sum of its own.
         """
+        row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
-        return model.reconstruct(X)
+        return with_shape(model.reconstruct(X), row_shape)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         r"""Squared error of each row's reconstruction, a mean over features.
@@ -340,19 +328,8 @@ class BaseAutoencoder(
         seed = draw_seed(random_state)
         Z = draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
         generator = make_generator(seed, "observation noise")
-        return model.sample(Z, generator, observation_noise)
-
-    def to_module(self) -> nn.Module:
-        """Answer the net as a torch module of its own, on the CPU in float32.
-
-        Returns
-        -------
-        nn.Module
-            With `encode`, `decode` and `forward`, in the units of the training rows;
-            it shares nothing with the estimator.
-        """
-        module = copy_module(self._fitted_model().module)
-        return module.to("cpu", torch.float32).requires_grad_(True)
+        rows = model.sample(Z, generator, observation_noise)
+        return with_shape(rows, model.row_shape)
 
     # What scikit-learn asks.
 
@@ -379,14 +356,8 @@ class BaseAutoencoder(
 
     def _fitted_rows(self, X: Any) -> tuple[Model, Array]:
         model = self._fitted_model()
-        return model, check_rows(self, X, reset=False, accepted=self._accepted())
-
-    def _check_range(self, X: Array, moments: Moments | None = None) -> None:
-        """Refuse rows for which the loss has no meaning."""
-        loss = self._loss()
-        if not loss.bounded:
-            return
-        if moments is None:
-            loss.check_range(*value_range(X))
-        else:
-            loss.check_range(float(moments.low.min()), float(moments.high.max()))
+        # The parameters may have changed since.
+        accepted = replace(
+            self._accepted(), row_shape=lambda n_features: model.module.row_shape
+        )
+        return model, check_rows(self, X, reset=False, accepted=accepted)

@@ -8,7 +8,7 @@ from typing import Self
 from sklearn.base import clone
 
 from sklearn_ae._corruption import Corruption
-from sklearn_ae._input import Accepted
+from sklearn_ae._input import Accepted, Array, value_range
 from sklearn_ae._layers import Stage
 from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
@@ -17,6 +17,8 @@ from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
 from sklearn_ae._penalties import Penalty, WeightDecay
 from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._units import Units, objective_weight
+from sklearn_ae.architectures import Architecture
+from sklearn_ae.architectures._own import build_parts
 
 
 class BaseBuilder(Parameters):
@@ -35,10 +37,12 @@ class BaseBuilder(Parameters):
         architecture._validate_params()
         if self.tied_weights and not architecture.supports_tied_weights:
             raise ValueError(
-                f"tied_weights=True does not work with architecture={architecture}: "
+                "tied_weights=True does not work with "
+                f"architecture={self.architecture!r}: "
                 "it has no layers whose transpose is a decoder."
             )
-        encoder, decoder = architecture.build(
+        encoder, decoder = build_parts(
+            architecture,
             n_features,
             self.n_components,
             hidden_layer_sizes=self._checked_hidden_layer_sizes(),
@@ -56,6 +60,7 @@ class BaseBuilder(Parameters):
             self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
             may_miss=self._may_miss,
+            row_shape=architecture.row_shape(n_features),
         )
 
     def _resolved_code_activation(self) -> str:
@@ -113,7 +118,7 @@ class BaseBuilder(Parameters):
         if not architecture.supports_pretraining:
             raise ValueError(
                 f"pretraining={self.pretraining!r} does not work with "
-                f"architecture={architecture}: its layers are not dense."
+                f"architecture={self.architecture!r}: its layers are not dense."
             )
         if self.pretraining != "rbm":
             return
@@ -148,6 +153,22 @@ class BaseBuilder(Parameters):
 
     def _accepted(self) -> Accepted:
         # Asked before parameters are validated, so the name may be wrong.
-        spec = SPECS["architecture"].get(self.architecture, self.architecture)
-        is_sparse = getattr(spec, "supports_sparse", False)
-        return Accepted(sparse=is_sparse, missing=self._may_miss)
+        spec = self.architecture
+        if isinstance(spec, str) and spec in SPECS["architecture"]:
+            spec = SPECS["architecture"][spec]()
+        is_spec = isinstance(spec, Architecture)
+        return Accepted(
+            sparse=is_spec and spec.supports_sparse,
+            missing=self._may_miss,
+            row_shape=spec.checked_row_shape if is_spec else None,
+        )
+
+    def _check_range(self, X: Array, moments: Moments | None = None) -> None:
+        """Refuse rows for which the loss has no meaning."""
+        loss = self._loss()
+        if not loss.bounded:
+            return
+        if moments is None:
+            loss.check_range(*value_range(X))
+        else:
+            loss.check_range(float(moments.low.min()), float(moments.high.max()))

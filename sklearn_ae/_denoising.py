@@ -27,6 +27,7 @@ from sklearn_ae._corruption import (
     MaskingNoise,
     Noise,
 )
+from sklearn_ae._input import shape_of_rows, with_shape
 from sklearn_ae._layers import Stage
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import resolve_spec
@@ -147,10 +148,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ndarray of shape (n_samples, n_features)
             X, with the reconstruction in place of NaN.
         """
+        row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
         x_hat = model.reconstruct(X)
         rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
-        return np.where(np.isnan(rows), x_hat, rows.astype(x_hat.dtype))
+        filled = np.where(np.isnan(rows), x_hat, rows.astype(x_hat.dtype))
+        return with_shape(filled, row_shape)
 
     @available_if(_adds_gaussian_noise)
     def score_function(self, X: Any) -> np.ndarray:
@@ -171,7 +174,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ndarray of shape (n_samples, n_features)
             NaN where X is NaN.
         """
+        row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
         rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
         noise_level = float(model.module.corruption.level) * model.moments.scale
-        return (model.reconstruct(X) - rows) / noise_level**2
+        score = (model.reconstruct(X) - rows) / noise_level**2
+        return with_shape(score, row_shape)

@@ -212,6 +212,7 @@ def _start_model(
         found = replace(previous.moments, has_missing=found.has_missing)
         seed, n_epochs = previous.seed, previous.n_epochs
     module = estimator._build_module(X.shape[1], found, seed)
+    module.rehearse(estimator.n_components)
     if previous is not None:
         _load_weights(module, previous.module)
     elif start is not None:
@@ -286,7 +287,8 @@ def _split(
 def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None:
     weights = dict(trained.named_parameters())
     shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
-    if shapes != {name: tuple(p.shape) for name, p in weights.items()}:
+    known = {name: tuple(p.shape) for name, p in weights.items()}
+    if shapes != known or module.row_shape != trained.row_shape:
         raise ValueError(
             "The shape of the net has changed since the last fit, so training cannot "
             "continue from it; set warm_start=False or fit a clone."

@@ -147,7 +147,7 @@ ACTIVATIONS = {
 }
 
 
-def weight_deviation(activation: str, n_inputs: int, n_outputs: int) -> float:
+def weight_deviation(activation: str, n_inputs: float, n_outputs: float) -> float:
     """Answer the standard deviation of initial weights before an activation.
 
     LeCun's rule (1998) for rectifiers, SELU and ELU (Klambauer et al. 2017), a third of

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,54 @@ _MAPPED_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Accepted:
-    """What kinds of rows an estimator accepts: sparse ones, and NaN in them."""
+    """What kinds of rows an estimator accepts.
+
+    Attributes
+    ----------
+    sparse : bool
+    missing : bool
+        Whether they may have NaN.
+    row_shape : callable or None
+        Of a number of features: the shape that rows may also have, or None.
+    """
 
     sparse: bool = False
     missing: bool = False
+    row_shape: Callable[[int], tuple[int, ...] | None] | None = None
+
+
+def shape_of_rows(X: object) -> tuple[int, ...] | None:
+    """Answer the shape of a row that is no vector; None of other X."""
+    shape = getattr(X, "shape", None)
+    if isinstance(X, (list, tuple)):
+        # Of lists of different lengths there is none.
+        with suppress(ValueError):
+            shape = np.shape(X)
+    return tuple(shape[1:]) if shape is not None and len(shape) > 2 else None
+
+
+def flatten_rows(X: object, accepted: Accepted) -> object:
+    """Answer X with one axis for all of a row, if its rows may have more of them.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape than they may have.
+    """
+    found = shape_of_rows(X)
+    if found is None or accepted.row_shape is None or scipy.sparse.issparse(X):
+        return X
+    n_features = math.prod(found)
+    if n_features:
+        expected = accepted.row_shape(n_features)
+        if expected is None:
+            return X
+        if found != expected:
+            raise ValueError(
+                f"X has rows of shape {found}, but {expected} is expected: reshape X, "
+                "or fit with another input_shape."
+            )
+    return np.asarray(X).reshape(len(X), n_features)
 
 
 def check_rows(
@@ -46,6 +91,7 @@ def check_rows(
     ValueError
         For X that cannot be used; where NaN is accepted, for a row of nothing else.
     """
+    X = flatten_rows(X, accepted)
     X = validate_data(
         estimator,
         X,
@@ -58,6 +104,11 @@ def check_rows(
     if accepted.missing:
         refuse_empty("row", count_observed(X)[0])
     return X
+
+
+def with_shape(rows: np.ndarray, row_shape: tuple[int, ...] | None) -> np.ndarray:
+    """Answer rows with the axes that each of them has, if it is no vector."""
+    return rows if row_shape is None else rows.reshape(len(rows), *row_shape)
 
 
 def count_observed(X: Array) -> tuple[np.ndarray, np.ndarray]:

@@ -91,9 +91,24 @@ def dense_layers(part: nn.Module) -> list[DenseLayer | TransposedLayer]:
 
 
 def first_directions(decoder: nn.Module) -> Tensor:
-    """Answer the directions of the layer that reads the code, one per component."""
-    parts = (part for part in decoder.modules() if hasattr(part, "directions"))
-    return next(parts).directions
+    """Answer the directions of the layer that reads the code, one per component.
+
+    Raises
+    ------
+    ValueError
+        If it is no linear layer.
+    """
+    for part in decoder.modules():
+        if hasattr(part, "directions"):
+            return part.directions
+        if isinstance(part, nn.Linear):
+            return part.weight.mT
+        if next(part.parameters(recurse=False), None) is not None:
+            break
+    raise ValueError(
+        "The layer that reads the code has no directions, whose norms penalty='l1' "
+        "needs: it is none of nn.Linear or of a dense layer."
+    )
 
 
 def is_linear(encoder: nn.Module) -> bool:

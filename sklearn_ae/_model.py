@@ -26,6 +26,8 @@ from sklearn_ae._modules import (
     fill_tensors,
     in_precision,
     named_tensors,
+    share_parameters,
+    shared_parameters,
 )
 from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
@@ -36,11 +38,10 @@ _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
 @dataclass(frozen=True)
 class _Twin:
-    """The module in one precision, its width and the number of its weights."""
+    """The module in one precision, and how many multiplications a row takes."""
 
     module: AutoencoderModule
-    width: int
-    n_weights: int
+    n_products: int
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Model:
         Epochs trained, which is also how far those streams have been used.
     residual_variance : ndarray of shape (n_features,) or None
         Of the training rows, where a latent density makes use of it.
+    row_shape : tuple of int or None
+        What rows that are decoded from codes are to look like; None for vectors.
     training_state : dict or None
         Of the optimizer and the generators, where a fit may continue; in memory only.
     """
@@ -73,6 +76,7 @@ class Model:
     seed: int
     n_epochs: int
     residual_variance: np.ndarray | None = None
+    row_shape: tuple[int, ...] | None = None
     training_state: dict[str, Any] | None = None
     _twins: dict[torch.dtype, _Twin] = field(default_factory=dict)
 
@@ -139,7 +143,7 @@ class Model:
         def store(rows: slice) -> None:
             answer[rows] = compute(rows)
 
-        first, *others = row_slices(n_rows, twin.width)
+        first, *others = row_slices(n_rows, twin.module.width)
         with one_thread():
             part = compute(first)
         if not others:
@@ -148,15 +152,14 @@ class Model:
         answer[first] = part
         # A GPU has threads of its own, and of sparse rows one slice is dense at a time.
         in_turn = self.device.type != "cpu" or scipy.sparse.issparse(X)
-        map_slices(store, others, 0.0 if in_turn else float(twin.n_weights) * n_rows)
+        map_slices(store, others, 0.0 if in_turn else float(twin.n_products) * n_rows)
         return answer
 
     def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
             with one_thread():
                 module = in_precision(self.module, dtype).eval()
-            n_weights = sum(parameter.numel() for parameter in module.parameters())
-            self._twins[dtype] = _Twin(module, module.width, n_weights)
+            self._twins[dtype] = _Twin(module, module.n_products)
         return self._twins[dtype]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -168,9 +171,11 @@ class Model:
         arrays = {
             name: tensor.detach().numpy() for name, tensor in named_tensors(module)
         }
+        shared = shared_parameters(module)
         return {
             **vars(self),
-            "module": (module.to("meta"), arrays),
+            # Of parameters in two places, the move there makes two.
+            "module": (module.to("meta"), arrays, shared),
             "device": str(self.device),
             "training_state": None,
             "_twins": {},
@@ -178,9 +183,10 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the module on its device, or on the CPU where there is none."""
-        skeleton, arrays = state["module"]
+        skeleton, arrays, shared = state["module"]
         device = device_or_cpu(state["device"], stacklevel=2)
         module = skeleton.to_empty(device="cpu")
+        share_parameters(module, shared)
         fill_tensors(module, arrays)
         self.__dict__.update(state, module=module.to(device), device=device)
 

@@ -36,6 +36,14 @@ class AutoencoderModule(nn.Module):
         What happens to the rows that the encoder gets in training.
     may_miss : bool, default=False
         Whether NaN in rows stands for missing entries; the encoder gets 0 for them.
+    row_shape : tuple of int or None, default=None
+        What a row is besides a vector.
+
+    Attributes
+    ----------
+    width : int
+        Most values that a row becomes on its way through the net, once `rehearse` has
+        been called.
     """
 
     def __init__(
@@ -46,6 +54,7 @@ class AutoencoderModule(nn.Module):
         penalties: dict[str, nn.Module],
         corruption: nn.Module | None = None,
         may_miss: bool = False,
+        row_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -54,6 +63,8 @@ class AutoencoderModule(nn.Module):
         self.penalties = nn.ModuleDict(penalties)
         self.corruption = corruption
         self.may_miss = may_miss
+        self.row_shape = row_shape
+        self.width = 0
 
     def standardize(self, x: Tensor) -> Tensor:
         """Subtract the shift and divide by the scale."""
@@ -81,11 +92,46 @@ class AutoencoderModule(nn.Module):
         """Reconstruct rows of shape (n_rows, n_features)."""
         return self.decode(self.encode(x))
 
+    def rehearse(self, n_components: int) -> None:
+        """Send two rows through the net, and note how wide they become.
+
+        Raises
+        ------
+        ValueError
+            If the net does not answer what an encoder and a decoder answer.
+        """
+        n_features = len(self.reconstruction.shift)
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            raise ValueError("The net has no parameters to train.")
+        x = parameters[0].new_zeros(2, n_features)
+        n_values = [n_features]
+
+        def note(part: nn.Module, inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                n_values.append(output.numel() // 2)
+
+        hooks = [part.register_forward_hook(note) for part in self.modules()]
+        was_training = self.training
+        try:
+            with torch.no_grad():
+                self.eval()
+                z = _answer(self.encoder, x, n_components, "encoder")
+                _answer(self.decoder, z, n_features, "decoder")
+        finally:
+            self.train(was_training)
+            for hook in hooks:
+                hook.remove()
+        self.width = max(n_values)
+
     @property
-    def width(self) -> int:
-        """Most values that a row becomes on its way through the net."""
-        shapes = [parameter.shape for parameter in self.parameters()]
-        return max(len(self.reconstruction.shift), *(max(shape) for shape in shapes))
+    def n_products(self) -> int:
+        """Multiplications with weights that a row takes."""
+        return sum(
+            getattr(part, "n_places", 1) * parameter.numel()
+            for part in self.modules()
+            for parameter in part.parameters(recurse=False)
+        )
 
     @property
     def objective_width(self) -> int:
@@ -147,6 +193,17 @@ class AutoencoderModule(nn.Module):
         return terms
 
 
+def _answer(part: nn.Module, rows: Tensor, n_expected: int, name: str) -> Tensor:
+    found = part(rows)
+    if isinstance(found, Tensor) and found.shape == (len(rows), n_expected):
+        return found
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    raise ValueError(
+        f"The {name} answers {shape} for {len(rows)} rows of {rows.shape[1]} values, "
+        f"where {(len(rows), n_expected)} is expected."
+    )
+
+
 def split_missing(x: Tensor, has_missing: bool) -> tuple[Tensor, Tensor | None]:
     """Answer rows with 0 for NaN, and weights n_features / observed of the others."""
     if not has_missing:
@@ -179,6 +236,24 @@ def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 def named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     """List all parameters and buffers of a module by name."""
     return [*module.named_parameters(), *module.named_buffers()]
+
+
+def shared_parameters(module: nn.Module) -> dict[str, str]:
+    """Answer the further names of parameters that have several, and their first."""
+    first: dict[nn.Parameter, str] = {}
+    named = module.named_parameters(remove_duplicate=False)
+    return {
+        name: first[parameter]
+        for name, parameter in named
+        if first.setdefault(parameter, name) != name
+    }
+
+
+def share_parameters(module: nn.Module, shared: dict[str, str]) -> None:
+    """Make parameters one that `shared_parameters` has found to be one."""
+    for name, first in shared.items():
+        owner, _, own = name.rpartition(".")
+        setattr(module.get_submodule(owner), own, module.get_parameter(first))
 
 
 def fill_tensors(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:

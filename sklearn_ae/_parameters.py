@@ -28,8 +28,8 @@ from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._losses import LOSSES, Loss
-from sklearn_ae.architectures import ARCHITECTURES
-from sklearn_ae.architectures._base import Architecture
+from sklearn_ae.architectures import ARCHITECTURES, Architecture
+from sklearn_ae.architectures._own import OwnModules
 
 # Parameters whose value may be a spec; a name stands for one at its defaults.
 SPECS: dict[str, dict[str, type]] = {
@@ -54,8 +54,8 @@ class Parameters:
     n_components : int, default=2
         Number of components of the code.
     hidden_layer_sizes : tuple of int, default=(256, 128)
-        Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
-        shallow net.
+        Widths of the encoder's hidden layers, mirrored in the decoder: units, or the
+        channels of convolutions. `()` is a shallow net.
     activation : str, default="relu"
         Activation of the hidden layers: "identity", "relu", "logistic", "tanh",
         "selu", "elu", "gelu", "silu", "leaky_relu" or "binary" (a step from 0 to 1
@@ -65,9 +65,13 @@ class Parameters:
     output_activation : str, default="auto"
         Activation of the reconstruction, one of the same; it maps to data units.
         "auto" follows the loss: logistic for binary cross-entropy, identity otherwise.
-    architecture : "dense" or spec, default="dense"
-        What the encoder and the decoder are made of, see
-        :mod:`sklearn_ae.architectures`.
+    architecture : str, spec or tuple of callables, default="dense"
+        What the encoder and the decoder are made of: "dense", "convolutional",
+        "residual", a spec of :mod:`sklearn_ae.architectures` such as
+        `Convolutional(kernel_size=5)`, or `(Encoder, Decoder)`, two classes of torch
+        modules that are called with their numbers of inputs and outputs. Of the
+        parameters of a net such a pair has `code_activation` and `output_activation`
+        only; it cannot be written to a file, and pickled only as classes can.
     tied_weights : bool, default=False
         Whether the decoder's weights are the encoder's, transposed.
     loss : str or spec, default="squared_error"
@@ -172,7 +176,7 @@ class Parameters:
         "activation": [_ACTIVATION],
         "code_activation": [_ACTIVATION],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS})],
-        "architecture": [StrOptions(set(ARCHITECTURES)), Architecture],
+        "architecture": [StrOptions(set(ARCHITECTURES)), Architecture, tuple],
         "tied_weights": ["boolean"],
         "loss": [StrOptions(set(LOSSES)), Loss],
         "initialization": [
@@ -208,7 +212,7 @@ class Parameters:
     activation: str = "relu"
     code_activation: str = "identity"
     output_activation: str = "auto"
-    architecture: str | Architecture = "dense"
+    architecture: str | Architecture | tuple[Callable[..., Any], ...] = "dense"
     tied_weights: bool = False
     loss: str | Loss = "squared_error"
     pretraining: str | None = None
@@ -330,4 +334,6 @@ def is_positive_integer(value: Any) -> bool:
 
 def resolve_spec(name: str, value: Any) -> Any:
     """Answer the spec that a parameter stands for: itself, or one at its defaults."""
+    if name == "architecture" and isinstance(value, tuple):
+        return OwnModules.of(value)
     return SPECS[name][value]() if isinstance(value, str) else value

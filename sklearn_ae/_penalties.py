@@ -92,7 +92,7 @@ class WeightDecay(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the weights of `net`."""
-        return self.weight * sum(_squared_norm(w) for w in weights_of(net))
+        return self.weight * sum(w.square().sum() for w in weights_of(net))
 
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the weights; answer the term."""

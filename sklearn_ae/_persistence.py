@@ -192,7 +192,7 @@ def _take_model_apart(
     estimator: Any, model: Model, arrays: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     state = model.__getstate__()
-    skeleton, tensors = state["module"]
+    skeleton, tensors, _ = state["module"]
     try:
         rebuilt = rebuild(estimator, model.moments, model.seed, tensors)
         if not alike(describe(rebuilt), describe(skeleton)):

@@ -55,6 +55,7 @@ def rebuild(
         if not np.isfinite(tensors[name]).all():
             raise ValueError(f"{name!r} has values that are not finite")
     fill_tensors(module, tensors)
+    module.rehearse(estimator.n_components)
     return module.eval()
 
 
@@ -137,6 +138,8 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         or not (residuals >= 0).all()
     ):
         raise ValueError("the variance of the residuals is wrong")
+    if not _is_shape(model.row_shape, n_features):
+        raise ValueError("the shape of its rows is wrong")
     density = fitted.get("latent_density_")
     if density is not None:
         width = getattr(density, "n_features_in_", None)
@@ -148,6 +151,13 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         raise ValueError("its numbers of components, epochs or features disagree")
     if model.n_epochs < 0:
         raise ValueError("its number of epochs is negative")
+
+
+def _is_shape(value: Any, n_features: int) -> bool:
+    if value is None:
+        return True
+    is_tuple = isinstance(value, tuple) and all(map(_is_integer, value))
+    return is_tuple and min(value, default=0) > 0 and math.prod(value) == n_features
 
 
 def _is_integer(value: Any) -> bool:

@@ -34,6 +34,7 @@ import sklearn_ae
 from sklearn_ae import (
     Autoencoder,
     ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     LinearAutoencoder,
     RobustAutoencoder,
@@ -45,6 +46,7 @@ from sklearn_ae._base import BaseAutoencoder
 # A leaf of the taxonomy, and the estimator that stands for it.
 LEAVES = {
     "basic": Autoencoder,
+    "convolutional": ConvolutionalAutoencoder,
     "linear": LinearAutoencoder,
     "stacked": StackedAutoencoder,
     "sparse": SparseAutoencoder,

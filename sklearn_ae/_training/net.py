@@ -187,7 +187,7 @@ class AutoencoderNet(NeuralNet):
         # Long inner products, as in L-BFGS, depend on the number of threads.
         n_rows = 0 if self._sums_all_rows else min(len(X), self.batch_size)
         try:
-            with one_thread(3.0 * n_rows * self.flat_.vector.numel()):
+            with one_thread(3.0 * n_rows * self.module_.n_products):
                 self.notify("on_train_begin", X=X, y=y)
                 self.fit_loop(X, y)
         finally:

@@ -1,8 +1,14 @@
 """Architectures: what the encoder and the decoder are made of."""
 
 from sklearn_ae.architectures._base import Architecture
+from sklearn_ae.architectures._convolutional import Convolutional
 from sklearn_ae.architectures._dense import Dense
+from sklearn_ae.architectures._residual import Residual
 
-ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense}
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "dense": Dense,
+    "convolutional": Convolutional,
+    "residual": Residual,
+}
 
-__all__ = ["Dense"]
+__all__ = ["Architecture", "Convolutional", "Dense", "Residual"]

@@ -9,7 +9,13 @@ from torch import nn
 
 
 class Architecture(BaseEstimator, ABC):
-    """A spec of encoder and decoder, for the parameter `architecture`.
+    r"""A spec of encoder and decoder, for the parameter `architecture`.
+
+    .. math:: z = f(x), \quad \hat x = g(z)
+
+    A subclass is a dataclass of its own parameters, with `_parameter_constraints` as
+    scikit-learn has them, that implements `build`. It is cloned, printed and searched
+    like an estimator: `architecture__width` is the parameter `width` of such a spec.
 
     Attributes
     ----------
@@ -21,6 +27,33 @@ class Architecture(BaseEstimator, ABC):
         Whether the net is a chain of layers that can be trained one by one.
     stackable : bool
         Whether a stack of such nets can be trained at once.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import Autoencoder
+    >>> from sklearn_ae.architectures import Architecture
+    >>> @dataclass(eq=False, repr=False)
+    ... class Bottleneck(Architecture):
+    ...     width: int = 32
+    ...
+    ...     def build(self, n_features, n_components, *, seed, **others):
+    ...         layers = [
+    ...             torch.nn.Linear(n_features, self.width),
+    ...             torch.nn.Linear(self.width, n_components),
+    ...             torch.nn.Linear(n_components, n_features),
+    ...         ]
+    ...         generator = torch.Generator().manual_seed(seed)
+    ...         for layer in layers:
+    ...             torch.nn.init.orthogonal_(layer.weight, generator=generator)
+    ...             torch.nn.init.zeros_(layer.bias)
+    ...         return torch.nn.Sequential(*layers[:2]), layers[2]
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> autoencoder = Autoencoder(8, architecture=Bottleneck(16), max_epochs=5)
+    >>> autoencoder.fit(X).transform(X).shape
+    (1797, 8)
     """
 
     supports_sparse = False
@@ -28,6 +61,22 @@ class Architecture(BaseEstimator, ABC):
     supports_pretraining = False
     stackable = False
     _parameter_constraints = {}
+
+    def row_shape(self, n_features: int) -> tuple[int, ...] | None:
+        """Answer what a row is besides a vector; None where it is nothing else.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows of that many features.
+        """
+        return None
+
+    def checked_row_shape(self, n_features: int) -> tuple[int, ...] | None:
+        """Answer `row_shape`, of parameters that are valid."""
+        self._validate_params()
+        shape = self.row_shape(n_features)
+        return None if shape is None else tuple(shape)
 
     @abstractmethod
     def build(

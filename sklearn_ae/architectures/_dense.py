@@ -13,7 +13,7 @@ from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
 
 # Whatever torch's default is: the same seed draws the same weights.
-_FLOAT = torch.float32
+FLOAT = torch.float32
 
 
 class DenseLayer(nn.Module):
@@ -22,8 +22,14 @@ class DenseLayer(nn.Module):
     def __init__(self, n_inputs: int, n_outputs: int, activation: str) -> None:
         super().__init__()
         self.activation = activation
-        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=_FLOAT))
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
+        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs, dtype=FLOAT))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """How many inputs an output has, and how many outputs an input."""
+        n_outputs, n_inputs = self.weight.shape
+        return n_inputs, n_outputs
 
     @property
     def directions(self) -> Tensor:
@@ -43,7 +49,7 @@ class TransposedLayer(nn.Module):
         super().__init__()
         self.activation = activation
         n_outputs = mirrored.weight.shape[1]
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=_FLOAT))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
         # Out of torch's registry: the weights are the encoder's and counted there.
         object.__setattr__(self, "mirrored", mirrored)
 
@@ -58,13 +64,12 @@ class TransposedLayer(nn.Module):
         return ACTIVATIONS[self.activation].function(a)
 
 
-def _initialize(
-    layer: DenseLayer, initialization: str | float, seed: int, part: str, index: int
+def initialize(
+    layer: nn.Module, initialization: str | float, seed: int, part: str, index: int
 ) -> None:
     """Draw the weights of the layer `index` steps from the data, and of no other."""
-    n_outputs, n_inputs = layer.weight.shape
     deviation = (
-        weight_deviation(layer.activation, n_inputs, n_outputs)
+        weight_deviation(layer.activation, *layer.fans)
         if initialization == "auto"
         else float(initialization)
     )
@@ -131,5 +136,5 @@ class Dense(Architecture):
         for part, layers in (("encoder", encoder), ("decoder", decoder)):
             for index, layer in enumerate(layers):
                 if isinstance(layer, DenseLayer):
-                    _initialize(layer, initialization, seed, part, index)
+                    initialize(layer, initialization, seed, part, index)
         return nn.Sequential(*encoder), nn.Sequential(*reversed(decoder))

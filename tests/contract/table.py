@@ -22,6 +22,7 @@ import sklearn_ae
 from sklearn_ae import (
     Autoencoder,
     ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
     Correntropy,
     DenoisingAutoencoder,
     GaussianNoise,
@@ -33,7 +34,7 @@ from sklearn_ae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from sklearn_ae.architectures import Dense
+from sklearn_ae.architectures import Architecture, Convolutional, Dense, Residual
 
 N_ROWS, N_FEATURES = 60, 6
 
@@ -64,6 +65,8 @@ class Row:
         Whether a shift and a scale of X leave the score as it is.
     missing : bool
         Whether NaN stands for a missing entry.
+    shaped : bool
+        Whether rows may be images, or have several axes otherwise.
     constant : dict
         Arguments with which rows that are all the same have a code of 0, so that their
         mean, which is known from the start, is their reconstruction.
@@ -83,6 +86,7 @@ class Row:
     sparse: bool
     shift_scale: bool
     missing: bool = False
+    shaped: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
     plain: bool = True
     stopping_early: dict[str, Any] = field(
@@ -248,6 +252,46 @@ ROWS = [
         plain=False,
     ),
     Row(
+        ConvolutionalAutoencoder,
+        fast={"hidden_layer_sizes": (3, 4), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "residual": {
+                "architecture": Residual(n_blocks=2),
+                "hidden_layer_sizes": (2, 2),
+            },
+            "normalised": {
+                "architecture": Convolutional(kernel_size=4, normalization="layer")
+            },
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
+            "cross_entropy": {"loss": "binary_cross_entropy", "activation": "tanh"},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={
+            "hidden_layer_sizes": (8, 16),
+            "max_epochs": 15,
+            "n_components": 8,
+            "learning_rate": 0.01,
+        },
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "architecture": Convolutional((15, 20)),
+                "hidden_layer_sizes": (5, 7),
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+            {
+                "hidden_layer_sizes": (16, 32),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=False,
+        shift_scale=True,
+        shaped=True,
+    ),
+    Row(
         DenoisingAutoencoder,
         fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
         variants={
@@ -346,14 +390,18 @@ ROWS = [
 
 # Public classes that are no estimators: parts that are passed in, and errors.
 SPECS = [
+    Convolutional,
     Correntropy,
     Dense,
     GaussianNoise,
     Huber,
     MaskingNoise,
+    Residual,
     SaltAndPepperNoise,
 ]
 ERRORS = [sklearn_ae.DivergenceError]
+# For specs of one's own.
+ABSTRACT = [Architecture]
 
 
 def _configurations(row: Row) -> dict[str, dict[str, Any]]:

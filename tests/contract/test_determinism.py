@@ -171,6 +171,7 @@ def test_samples_are_repeatable(row, density, X):
     )
 
 
+@pytest.mark.slow
 @every_class
 def test_samples_follow_the_rows(row):
     """21: they are draws of the training distribution, not of the density's corner."""

@@ -93,7 +93,7 @@ def test_every_public_fitted_attribute_stands_once(row, X):
         for params in ({}, row.stopping_early, *row.variants.values())
     ]
     if "pretraining" in row.cls().get_params():
-        configurations.append({"pretraining": "greedy"})
+        configurations.append({"pretraining": "greedy", "architecture": "dense"})
     for params in configurations:
         fitted = row.make(**params).fit(frame)
         seen |= {n for n in vars(fitted) if n.endswith("_") and n[0] != "_"}

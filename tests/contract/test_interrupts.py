@@ -141,6 +141,7 @@ def settings_restored():
         _threads._here.available = None
 
 
+@pytest.mark.slow
 @every_class
 def test_an_interrupt_at_any_line(row, X):
     """17: the estimator is fitted and consistent, or as it was before."""

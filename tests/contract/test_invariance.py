@@ -82,15 +82,13 @@ def test_slices_do_not_show(fitted_cases):
                 np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param("digits", marks=pytest.mark.slow), "breast cancer", "wine"],
-)
+@pytest.fixture(scope="module", params=DATA)
 def data(request):
     X, _ = DATA[request.param](return_X_y=True)
     return X
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row", [r for r in ROWS if r.shift_scale], ids=lambda r: r.name
 )

@@ -118,6 +118,7 @@ def test_what_stays_does_not_grow_with_epochs(row, params, X):
         assert keys <= set(record) <= keys | {"train_batch_count"}
 
 
+@pytest.mark.slow
 @every_class
 def test_training_does_not_grow_with_epochs(row, X):
     """18: as many tensors are alive after many epochs as after a few."""

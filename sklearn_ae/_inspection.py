@@ -1,0 +1,119 @@
+"""What shows the net itself: its layers, their codes, and the torch module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.metaestimators import available_if
+from torch import nn
+
+from sklearn_ae._modules import AutoencoderModule, copy_module
+from sklearn_ae._parameters import resolve_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _is_dense(estimator: Any) -> bool:
+    return resolve_spec("architecture", estimator.architecture).supports_pretraining
+
+
+class InspectionMixin:
+    """Gives an estimator `summary`, `layer_codes` and `to_module`."""
+
+    def summary(self) -> pd.DataFrame:
+        """List the layers of the trained net.
+
+        Returns
+        -------
+        DataFrame
+            A row for each layer, in the order in which rows pass through them: `layer`
+            (its name in `to_module()`), `kind`, `output_shape` (of one row) and
+            `n_parameters`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_ae import Autoencoder
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> autoencoder = Autoencoder(hidden_layer_sizes=(16,), max_epochs=1)
+        >>> print(autoencoder.fit(X).summary().to_string(index=False))
+            layer       kind output_shape  n_parameters
+        encoder.0 DenseLayer        (16,)          1040
+        encoder.1 DenseLayer         (2,)            34
+        decoder.0 DenseLayer        (16,)            48
+        decoder.1 DenseLayer        (64,)          1088
+        """
+        # Here, since it takes longer to import than the package.
+        import pandas as pd
+
+        return pd.DataFrame(_layers(self.to_module()))
+
+    @available_if(_is_dense)
+    def layer_codes(self, X: Any) -> list[np.ndarray]:
+        """Encode rows, and answer what each layer of a dense encoder makes of them.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, n_units)
+            From the data inwards; the last one is the code.
+        """
+        model, X = self._fitted_rows(X)
+        return model.layer_codes(X)
+
+    def to_module(self) -> nn.Module:
+        """Answer the net as a torch module of its own, on the CPU in float32.
+
+        Returns
+        -------
+        nn.Module
+            With `encode`, `decode` and `forward`, in the units of the training rows;
+            it shares nothing with the estimator.
+        """
+        module = copy_module(self._fitted_model().module)
+        return module.to("cpu", torch.float32).requires_grad_(True)
+
+
+def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
+    """Describe what has no parts, or parameters of its own, as a row passes it."""
+    found: dict[str, dict[str, Any]] = {}
+
+    counted: set[nn.Parameter] = set()
+
+    def watch(name: str, layer: nn.Module) -> Any:
+        own = set(layer.parameters(recurse=False)) - counted
+        counted.update(own)
+        n_parameters = sum(p.numel() for p in own)
+
+        def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+            output = output[0] if isinstance(output, tuple) else output
+            found[name] = {
+                "layer": name,
+                "kind": type(layer).__name__,
+                "output_shape": tuple(output.shape[1:]),
+                "n_parameters": n_parameters,
+            }
+
+        return layer.register_forward_hook(note)
+
+    hooks = [
+        watch(f"{part}.{name}".rstrip("."), layer)
+        for part in ("encoder", "decoder")
+        for name, layer in getattr(module, part).named_modules()
+        if next(layer.children(), None) is None
+        or next(layer.parameters(recurse=False), None) is not None
+    ]
+    n_features = len(module.reconstruction.shift)
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, n_features, dtype=torch.float32))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return list(found.values())

@@ -1,0 +1,392 @@
+"""Strided convolutions in the encoder, transposed ones in the decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral
+
+import torch
+import torch.nn.functional as F
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
+from torch import Tensor, nn
+
+from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae.architectures._base import Architecture
+from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
+
+_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d}
+_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d}
+# The least square number of features that is taken for an image.
+_SMALLEST_IMAGE = 16
+
+
+@dataclass(frozen=True)
+class Step:
+    """The geometry between a map and the smaller one that a convolution makes of it.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Of the larger map, an entry per axis.
+    kernel_size : int
+    stride : int
+    """
+
+    sizes: tuple[int, ...]
+    kernel_size: int
+    stride: int
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The stride of each axis: 1 where the stride would leave less than one."""
+        return tuple(self.stride if n >= self.stride else 1 for n in self.sizes)
+
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        """Sizes of the smaller map."""
+        return tuple(
+            -(-n // stride) for n, stride in zip(self.sizes, self.strides, strict=True)
+        )
+
+    @property
+    def n_taps(self) -> int:
+        """Entries of the kernel."""
+        return self.kernel_size ** len(self.sizes)
+
+    def with_kernel(self, kernel_size: int) -> Step:
+        """Answer a step between the same maps."""
+        return Step(self.sizes, kernel_size, self.stride)
+
+    def inside(self) -> Step:
+        """Answer a step that stays at the smaller map."""
+        return Step(self.reduced, self.kernel_size, 1)
+
+
+class Reshape(nn.Module):
+    """Gives the last axes of a tensor another shape."""
+
+    activation = "identity"
+
+    def __init__(self, n_axes: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.n_axes, self.shape = n_axes, shape
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Answer the same numbers, in the same order."""
+        return h.reshape(*h.shape[: h.ndim - self.n_axes], *self.shape)
+
+
+class Activate(nn.Module):
+    """Applies an activation."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, a: Tensor) -> Tensor:
+        """Answer s(a)."""
+        return ACTIVATIONS[self.activation].function(a)
+
+
+class ConvolutionalLayer(nn.Module):
+    """A convolution and its activation; zeros surround the map.
+
+    Its outputs are at every `stride`-th place of the map, from the first.
+
+    Attributes
+    ----------
+    n_places : int
+        How often a row uses each weight.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, step: Step, activation: str
+    ) -> None:
+        super().__init__()
+        self.activation, self.strides = activation, step.strides
+        self.kernel_size, self.n_axes = step.kernel_size, len(step.sizes)
+        self.n_places = math.prod(step.reduced)
+        kernel = (step.kernel_size,) * self.n_axes
+        self.weight = nn.Parameter(
+            torch.empty(n_outputs, n_inputs, *kernel, dtype=FLOAT)
+        )
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """How many inputs an output has, and how many outputs an input on average."""
+        n_outputs, n_inputs, *kernel = self.weight.shape
+        n_taps = math.prod(kernel)
+        return n_inputs * n_taps, n_outputs * n_taps / math.prod(self.strides)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Apply the layer to maps of shape (n_rows, n_inputs, *sizes)."""
+        before, after = (self.kernel_size - 1) // 2, self.kernel_size // 2
+        if before != after:
+            h, before = F.pad(h, (before, after) * self.n_axes), 0
+        a = _CONVOLUTIONS[self.n_axes](
+            h, self.weight, self.bias, stride=self.strides, padding=before
+        )
+        return ACTIVATIONS[self.activation].function(a)
+
+
+class TransposedConvolutionalLayer(nn.Module):
+    """The transpose of a convolution, and an activation (Dumoulin and Visin 2016).
+
+    With the same weights it is the adjoint of :class:`ConvolutionalLayer`: its outputs
+    have exactly the sizes of that one's inputs.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, step: Step, activation: str
+    ) -> None:
+        super().__init__()
+        self.activation, self.strides = activation, step.strides
+        self.sizes, self.kernel_size = step.sizes, step.kernel_size
+        self.n_places = math.prod(step.reduced)
+        kernel = (step.kernel_size,) * len(step.sizes)
+        self.weight = nn.Parameter(
+            torch.empty(n_inputs, n_outputs, *kernel, dtype=FLOAT)
+        )
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+
+    @property
+    def fans(self) -> tuple[float, float]:
+        """How many inputs an output has on average, and how many outputs an input."""
+        n_inputs, n_outputs, *kernel = self.weight.shape
+        n_taps = math.prod(kernel)
+        return n_inputs * n_taps / math.prod(self.strides), n_outputs * n_taps
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Apply the layer to maps of shape (n_rows, n_inputs, *reduced sizes)."""
+        padding = (self.kernel_size - 1) // 2
+        further = [
+            size - ((n - 1) * stride + self.kernel_size - 2 * padding)
+            for size, n, stride in zip(
+                self.sizes, h.shape[-len(self.sizes) :], self.strides, strict=True
+            )
+        ]
+        a = _TRANSPOSED[len(self.sizes)](
+            h,
+            self.weight,
+            self.bias,
+            stride=self.strides,
+            padding=padding,
+            output_padding=[max(0, n) for n in further],
+        )
+        for axis, n in enumerate(further, start=-len(further)):
+            # An even kernel reaches one further on one side.
+            a = a if n >= 0 else a.narrow(axis, 0, self.sizes[axis])
+        return ACTIVATIONS[self.activation].function(a)
+
+
+@dataclass(eq=False, repr=False)
+class Convolutional(Architecture):
+    r"""Strided convolutions, a dense layer to the code, and the transposes of both.
+
+    .. math:: h_l = s(W_l * h_{l-1} + b_l), \quad z = s_z(W h_L + b)
+
+    The estimator's `hidden_layer_sizes` are the channels of the maps h_l, mirrored in
+    the decoder. Each axis of a map is shorter than the one below by the stride (rounded
+    up; an axis shorter than the stride stays as it is), and the decoder restores it
+    exactly. Without hidden layers the net is a dense one. Rows may be flat, or have the
+    shape that they are taken for: `fit`, `transform` and the other methods take X of
+    shape (n_samples, n_features) and of shape (n_samples, *input_shape).
+
+    Parameters
+    ----------
+    input_shape : tuple of int, default=None
+        What a row is, in C order: `(length,)` for a signal, `(height, width)` for an
+        image, `(channels, height, width)`, or `(channels, length)` with
+        `dimensions=1`. None takes a square number of at least 16 features for an
+        image, and any other for a signal.
+    kernel_size : int, default=3
+        Length of each axis of a kernel.
+    stride : int, default=2
+        Distance between the places of neighbouring outputs. Kernels shorter than that
+        leave entries in between out.
+    dimensions : {1, 2}, default=None
+        Axes of a map; None is 1 where `input_shape` has one entry, and 2 otherwise.
+    normalization : "layer" or None, default=None
+        Whether each row's pre-activations of a hidden layer are standardised together,
+        then scaled and shifted channel by channel (Ba et al. 2016). It needs no other
+        rows, so a batch of one is no special case.
+
+    References
+    ----------
+    J. Masci, U. Meier, D. Ciresan and J. Schmidhuber. Stacked convolutional
+    auto-encoders for hierarchical feature extraction. ICANN (2011).
+
+    V. Dumoulin and F. Visin. A guide to convolution arithmetic for deep learning.
+    arXiv:1603.07285 (2016).
+
+    J. L. Ba, J. R. Kiros and G. E. Hinton. Layer normalization. arXiv:1607.06450
+    (2016).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import Autoencoder
+    >>> from sklearn_ae.architectures import Convolutional
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> autoencoder = Autoencoder(
+    ...     8,
+    ...     architecture=Convolutional(kernel_size=5),
+    ...     hidden_layer_sizes=(8, 16),
+    ...     max_epochs=5,
+    ... )
+    >>> images = X.reshape(-1, 8, 8)
+    >>> autoencoder.fit(images).reconstruct(images).shape
+    (1797, 8, 8)
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    kernel_size: int = 3
+    stride: int = 2
+    dimensions: int | None = None
+    normalization: str | None = None
+
+    stackable = True
+    _parameter_constraints = {
+        "input_shape": ["array-like", None],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "stride": [Interval(Integral, 1, None, closed="left")],
+        "dimensions": [Interval(Integral, 1, 2, closed="both"), None],
+        "normalization": [StrOptions({"layer"}), None],
+    }
+
+    def row_shape(self, n_features: int) -> tuple[int, ...]:
+        """Answer the shape of a row, as `input_shape` tells or as is guessed."""
+        if self.input_shape is not None:
+            shape = self._checked_input_shape()
+            if math.prod(shape) != n_features:
+                raise ValueError(
+                    f"X has {n_features} features, but input_shape={shape} has "
+                    f"{math.prod(shape)}."
+                )
+            return shape
+        side = math.isqrt(n_features)
+        is_square = side**2 == n_features
+        if self.dimensions == 2 and not is_square:
+            raise ValueError(
+                f"dimensions=2 needs input_shape for X with {n_features} features, "
+                "which is no square number."
+            )
+        may_be_image = self.dimensions != 1 and n_features >= _SMALLEST_IMAGE
+        is_image = self.dimensions == 2 or (is_square and may_be_image)
+        return (side, side) if is_image else (n_features,)
+
+    def _checked_input_shape(self) -> tuple[int, ...]:
+        shape = tuple(self.input_shape)
+        limits = {None: (1, 3), 1: (1, 2), 2: (2, 3)}[self.dimensions]
+        if not all(isinstance(n, Integral) and n >= 1 for n in shape) or not (
+            limits[0] <= len(shape) <= limits[1]
+        ):
+            raise InvalidParameterError(
+                f"The 'input_shape' parameter of {type(self).__name__} with "
+                f"dimensions={self.dimensions} must be {limits[0]} to {limits[1]} "
+                f"integers of at least 1. Got {self.input_shape!r} instead."
+            )
+        return tuple(int(n) for n in shape)
+
+    def _map_shape(self, n_features: int) -> tuple[int, tuple[int, ...]]:
+        """Answer the number of channels of a row, and the sizes of its map."""
+        shape = self.row_shape(n_features)
+        n_axes = self.dimensions or min(len(shape), 2)
+        return (shape[0], shape[1:]) if len(shape) > n_axes else (1, shape)
+
+    def build(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        hidden_layer_sizes: tuple[int, ...],
+        activation: str,
+        code_activation: str,
+        tied_weights: bool,
+        initialization: str | float,
+        seed: int,
+    ) -> tuple[nn.Sequential, nn.Sequential]:
+        """Build an initialised encoder and decoder."""
+        n_channels, sizes = self._map_shape(n_features)
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for n_outputs in hidden_layer_sizes:
+            step = Step(sizes, self.kernel_size, self.stride)
+            down += self._down(n_channels, n_outputs, step, activation)
+            is_output = not up
+            up = self._up(n_outputs, n_channels, step, activation, is_output) + up
+            n_channels, sizes = n_outputs, step.reduced
+        if down:
+            start, end = self._map_shape(n_features), (n_channels, *sizes)
+            down = [Reshape(1, (start[0], *start[1])), *down]
+            down.append(Reshape(len(end), (math.prod(end),)))
+            up = [Reshape(1, end), *up, Reshape(len(end), (n_features,))]
+        n_values = n_channels * math.prod(sizes)
+        encoder = [*down, DenseLayer(n_values, n_components, code_activation)]
+        first = activation if up else "identity"
+        decoder = [DenseLayer(n_components, n_values, first), *up]
+        for part, layers in (("encoder", encoder), ("decoder", decoder[::-1])):
+            for index, layer in enumerate(_weighted(layers, part == "decoder")):
+                initialize(layer, initialization, seed, part, index)
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+    def _down(
+        self, n_inputs: int, n_outputs: int, step: Step, activation: str
+    ) -> list[nn.Module]:
+        """Answer what makes a smaller map of one."""
+        return self._convolve(n_inputs, n_outputs, step, activation)
+
+    def _up(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        step: Step,
+        activation: str,
+        is_output: bool,
+    ) -> list[nn.Module]:
+        """Answer what makes the larger map of the smaller one, the reverse of `_down`.
+
+        The output has neither normalisation nor activation.
+        """
+        return self._convolve(
+            n_inputs, n_outputs, step, activation, is_output, transposed=True
+        )
+
+    def _convolve(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        step: Step,
+        activation: str,
+        is_output: bool = False,
+        *,
+        transposed: bool = False,
+    ) -> list[nn.Module]:
+        """Answer a convolution and its activation, with a normalisation in between."""
+        kind = TransposedConvolutionalLayer if transposed else ConvolutionalLayer
+        activation = "identity" if is_output else activation
+        sizes = step.sizes if transposed else step.reduced
+        # Of a single number nothing would be left.
+        is_single = n_outputs * math.prod(sizes) == 1
+        if self.normalization is None or is_output or is_single:
+            return [kind(n_inputs, n_outputs, step, activation)]
+        return [
+            kind(n_inputs, n_outputs, step, "identity"),
+            nn.GroupNorm(1, n_outputs, dtype=FLOAT),
+            Activate(activation),
+        ]
+
+
+def _weighted(layers: list[nn.Module], is_reversed: bool) -> list[nn.Module]:
+    """List the layers that have weights, from the data inwards."""
+    found = []
+    for layer in layers:
+        own = [part for part in layer.modules() if hasattr(part, "fans")]
+        found += own[::-1] if is_reversed else own
+    return found

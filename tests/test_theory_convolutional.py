@@ -1,0 +1,123 @@
+"""Convolutions on images: E1 of the theory, beside dense nets of the same size."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from theory import Claim, check_claims, sse
+
+from sklearn_ae import Autoencoder
+from sklearn_ae.architectures import Convolutional, Residual
+
+SIDE = 16
+
+
+def shifted_digits(seed):
+    """Draw digits on a canvas of 16 x 16, up to two pixels off its middle."""
+    rng = np.random.default_rng(seed)
+    X = load_digits().data.reshape(-1, 8, 8)
+    canvas = np.zeros((len(X), SIDE, SIDE))
+    for image, (y, x), target in zip(
+        X, 4 + rng.integers(-2, 3, (len(X), 2)), canvas, strict=True
+    ):
+        target[y : y + 8, x : x + 8] = image
+    return train_test_split(canvas.reshape(len(X), -1), random_state=seed)
+
+
+def n_parameters(model):
+    return sum(p.numel() for p in model.to_module().parameters())
+
+
+def trained(architecture, hidden, seed, X, n_components, max_epochs):
+    model = Autoencoder(
+        n_components,
+        architecture=architecture,
+        hidden_layer_sizes=hidden,
+        learning_rate=2e-3,
+        learning_rate_schedule="cosine",
+        max_epochs=max_epochs,
+        random_state=seed,
+    )
+    return model.fit(X)
+
+
+class Rival(BaseEstimator):
+    """A net to be compared with the dense one, which is no stub of itself."""
+
+    def __init__(self, architecture="convolutional", hidden=(8, 16), random_state=None):
+        self.architecture, self.hidden = architecture, hidden
+        self.random_state = random_state
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "rival",
+    [Rival(Convolutional(), (8, 16)), Rival(Residual(), (6, 12))],
+    ids=["convolutional", "residual"],
+)
+def test_shifted_digits(request, rival):
+    """E1: at most .9 of the error of a dense net with as many parameters."""
+
+    def figures(rival, seed):
+        X, X_test = shifted_digits(seed)
+        dense = trained("dense", (20,), seed, X, 16, 40)
+        other = trained(rival.architecture, rival.hidden, seed, X, 16, 40)
+        return {
+            "parameters, relative to the dense net": n_parameters(other)
+            / n_parameters(dense),
+            "SSE, relative to the dense net": sse(other, X_test) / sse(dense, X_test),
+        }
+
+    check_claims(
+        request,
+        figures,
+        rival,
+        [
+            Claim(
+                "parameters, relative to the dense net",
+                never_below=0.95,
+                never_above=1.05,
+            ),
+            Claim("SSE, relative to the dense net", at_most=0.9),
+        ],
+        # Maps of single pixels, which know of no neighbour.
+        stubs=[
+            Rival(Convolutional(kernel_size=1, stride=1), (1, 1)),
+            Rival("dense", (20,)),
+        ],
+    )
+
+
+@pytest.mark.slow
+def test_clothes(request, load_real):
+    """At most .9 of the dense net's error on 10,000 images, with 32 components."""
+    arrays = load_real("fashion_mnist")
+
+    def figures(rival, seed):
+        random = np.random.default_rng(seed)
+        X = arrays["X_train"]
+        X = X[random.permutation(len(X))[:12_000]].astype(np.float32)
+        X, X_test = X[:10_000], X[10_000:]
+        dense = trained("dense", (67,), seed, X, 32, 10)
+        other = trained(rival.architecture, rival.hidden, seed, X, 32, 10)
+        return {
+            "parameters, relative to the dense net": n_parameters(other)
+            / n_parameters(dense),
+            "SSE, relative to the dense net": sse(other, X_test) / sse(dense, X_test),
+        }
+
+    check_claims(
+        request,
+        figures,
+        Rival(Convolutional(), (16, 32)),
+        [
+            Claim(
+                "parameters, relative to the dense net",
+                never_below=0.95,
+                never_above=1.05,
+            ),
+            Claim("SSE, relative to the dense net", at_most=0.9),
+        ],
+        stubs=[Rival("dense", (67,))],
+    )
