@@ -34,7 +34,7 @@ class BaseBuilder(Parameters):
     ) -> AutoencoderModule:
         """Build the initialised net."""
         architecture = resolve_spec("architecture", self.architecture)
-        architecture._validate_params()
+        row_shape = architecture.checked_row_shape(n_features)
         if self.tied_weights and not architecture.supports_tied_weights:
             raise ValueError(
                 "tied_weights=True does not work with "
@@ -60,7 +60,7 @@ class BaseBuilder(Parameters):
             self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
             may_miss=self._may_miss,
-            row_shape=architecture.row_shape(n_features),
+            row_shape=row_shape,
         )
 
     def _resolved_code_activation(self) -> str:

@@ -50,6 +50,25 @@ class Rival(BaseEstimator):
         self.random_state = random_state
 
 
+PARAMETERS = "parameters, relative to the dense net"
+ERROR = "SSE, relative to the dense net"
+# E1: at most .9 of the error of a dense net with as many parameters.
+CLAIMS = [
+    Claim(PARAMETERS, never_below=0.95, never_above=1.05),
+    Claim(ERROR, at_most=0.9),
+]
+
+
+def compared(rival, hidden, seed, X, X_test, **params):
+    """Answer the figures of a rival beside those of a dense net."""
+    dense = trained("dense", hidden, seed, X, **params)
+    other = trained(rival.architecture, rival.hidden, seed, X, **params)
+    return {
+        PARAMETERS: n_parameters(other) / n_parameters(dense),
+        ERROR: sse(other, X_test) / sse(dense, X_test),
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "rival",
@@ -57,67 +76,29 @@ class Rival(BaseEstimator):
     ids=["convolutional", "residual"],
 )
 def test_shifted_digits(request, rival):
-    """E1: at most .9 of the error of a dense net with as many parameters."""
+    """E1."""
 
     def figures(rival, seed):
-        X, X_test = shifted_digits(seed)
-        dense = trained("dense", (20,), seed, X, 16, 40)
-        other = trained(rival.architecture, rival.hidden, seed, X, 16, 40)
-        return {
-            "parameters, relative to the dense net": n_parameters(other)
-            / n_parameters(dense),
-            "SSE, relative to the dense net": sse(other, X_test) / sse(dense, X_test),
-        }
+        rows = shifted_digits(seed)
+        return compared(rival, (20,), seed, *rows, n_components=16, max_epochs=40)
 
-    check_claims(
-        request,
-        figures,
-        rival,
-        [
-            Claim(
-                "parameters, relative to the dense net",
-                never_below=0.95,
-                never_above=1.05,
-            ),
-            Claim("SSE, relative to the dense net", at_most=0.9),
-        ],
-        # Maps of single pixels, which know of no neighbour.
-        stubs=[
-            Rival(Convolutional(kernel_size=1, stride=1), (1, 1)),
-            Rival("dense", (20,)),
-        ],
-    )
+    # Maps of single pixels know of no neighbour.
+    single = Rival(Convolutional(kernel_size=1, stride=1), (1, 1))
+    stubs = [single, Rival("dense", (20,))]
+    check_claims(request, figures, rival, CLAIMS, stubs=stubs)
 
 
 @pytest.mark.slow
 def test_clothes(request, load_real):
-    """At most .9 of the dense net's error on 10,000 images, with 32 components."""
+    """E1, on 10,000 images with 32 components."""
     arrays = load_real("fashion_mnist")
 
     def figures(rival, seed):
-        random = np.random.default_rng(seed)
         X = arrays["X_train"]
-        X = X[random.permutation(len(X))[:12_000]].astype(np.float32)
-        X, X_test = X[:10_000], X[10_000:]
-        dense = trained("dense", (67,), seed, X, 32, 10)
-        other = trained(rival.architecture, rival.hidden, seed, X, 32, 10)
-        return {
-            "parameters, relative to the dense net": n_parameters(other)
-            / n_parameters(dense),
-            "SSE, relative to the dense net": sse(other, X_test) / sse(dense, X_test),
-        }
+        drawn = np.random.default_rng(seed).permutation(len(X))[:12_000]
+        X = X[drawn].astype(np.float32)
+        rows = X[:10_000], X[10_000:]
+        return compared(rival, (67,), seed, *rows, n_components=32, max_epochs=10)
 
-    check_claims(
-        request,
-        figures,
-        Rival(Convolutional(), (16, 32)),
-        [
-            Claim(
-                "parameters, relative to the dense net",
-                never_below=0.95,
-                never_above=1.05,
-            ),
-            Claim("SSE, relative to the dense net", at_most=0.9),
-        ],
-        stubs=[Rival("dense", (67,))],
-    )
+    rival, stub = Rival(Convolutional(), (16, 32)), Rival("dense", (67,))
+    check_claims(request, figures, rival, CLAIMS, stubs=[stub])

@@ -53,11 +53,6 @@ class Step:
             -(-n // stride) for n, stride in zip(self.sizes, self.strides, strict=True)
         )
 
-    @property
-    def n_taps(self) -> int:
-        """Entries of the kernel."""
-        return self.kernel_size ** len(self.sizes)
-
     def with_kernel(self, kernel_size: int) -> Step:
         """Answer a step between the same maps."""
         return Step(self.sizes, kernel_size, self.stride)
@@ -93,10 +88,8 @@ class Activate(nn.Module):
         return ACTIVATIONS[self.activation].function(a)
 
 
-class ConvolutionalLayer(nn.Module):
-    """A convolution and its activation; zeros surround the map.
-
-    Its outputs are at every `stride`-th place of the map, from the first.
+class _Kernels(nn.Module):
+    """What a convolution and its transpose share: the kernels, and their geometry.
 
     Attributes
     ----------
@@ -105,17 +98,27 @@ class ConvolutionalLayer(nn.Module):
     """
 
     def __init__(
-        self, n_inputs: int, n_outputs: int, step: Step, activation: str
+        self, shape: tuple[int, int], n_outputs: int, step: Step, activation: str
     ) -> None:
         super().__init__()
         self.activation, self.strides = activation, step.strides
-        self.kernel_size, self.n_axes = step.kernel_size, len(step.sizes)
+        self.sizes, self.kernel_size = step.sizes, step.kernel_size
         self.n_places = math.prod(step.reduced)
-        kernel = (step.kernel_size,) * self.n_axes
-        self.weight = nn.Parameter(
-            torch.empty(n_outputs, n_inputs, *kernel, dtype=FLOAT)
-        )
+        kernel = (step.kernel_size,) * len(step.sizes)
+        self.weight = nn.Parameter(torch.empty(*shape, *kernel, dtype=FLOAT))
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+
+
+class ConvolutionalLayer(_Kernels):
+    """A convolution and its activation; zeros surround the map.
+
+    Its outputs are at every `stride`-th place of the map, from the first.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, step: Step, activation: str
+    ) -> None:
+        super().__init__((n_outputs, n_inputs), n_outputs, step, activation)
 
     @property
     def fans(self) -> tuple[float, float]:
@@ -126,16 +129,17 @@ class ConvolutionalLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to maps of shape (n_rows, n_inputs, *sizes)."""
+        n_axes = len(self.sizes)
         before, after = (self.kernel_size - 1) // 2, self.kernel_size // 2
         if before != after:
-            h, before = F.pad(h, (before, after) * self.n_axes), 0
-        a = _CONVOLUTIONS[self.n_axes](
+            h, before = F.pad(h, (before, after) * n_axes), 0
+        a = _CONVOLUTIONS[n_axes](
             h, self.weight, self.bias, stride=self.strides, padding=before
         )
         return ACTIVATIONS[self.activation].function(a)
 
 
-class TransposedConvolutionalLayer(nn.Module):
+class TransposedConvolutionalLayer(_Kernels):
     """The transpose of a convolution, and an activation (Dumoulin and Visin 2016).
 
     With the same weights it is the adjoint of :class:`ConvolutionalLayer`: its outputs
@@ -145,15 +149,7 @@ class TransposedConvolutionalLayer(nn.Module):
     def __init__(
         self, n_inputs: int, n_outputs: int, step: Step, activation: str
     ) -> None:
-        super().__init__()
-        self.activation, self.strides = activation, step.strides
-        self.sizes, self.kernel_size = step.sizes, step.kernel_size
-        self.n_places = math.prod(step.reduced)
-        kernel = (step.kernel_size,) * len(step.sizes)
-        self.weight = nn.Parameter(
-            torch.empty(n_inputs, n_outputs, *kernel, dtype=FLOAT)
-        )
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+        super().__init__((n_inputs, n_outputs), n_outputs, step, activation)
 
     @property
     def fans(self) -> tuple[float, float]:
