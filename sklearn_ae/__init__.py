@@ -7,6 +7,7 @@ from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoi
 from sklearn_ae._denoising import DenoisingAutoencoder
 from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Correntropy, Huber
+from sklearn_ae._lstm import LSTMAutoencoder
 from sklearn_ae._persistence import load
 from sklearn_ae._robust import RobustAutoencoder
 from sklearn_ae._sparse import SparseAutoencoder
@@ -23,6 +24,7 @@ __all__ = [
     "DivergenceError",
     "GaussianNoise",
     "Huber",
+    "LSTMAutoencoder",
     "LinearAutoencoder",
     "MaskingNoise",
     "RobustAutoencoder",

@@ -237,7 +237,10 @@ class BaseAutoencoder(
         """
         row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
-        return with_shape(model.reconstruct(X), row_shape)
+        rows = model.reconstruct(X)
+        if model.module.reads_missing:
+            rows[np.isnan(X)] = np.nan
+        return with_shape(rows, row_shape)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         r"""Squared error of each row's reconstruction, a mean over features.
@@ -342,7 +345,8 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         accepted = self._accepted()
         tags.input_tags.sparse = accepted.sparse
-        tags.input_tags.allow_nan = accepted.missing
+        # To scikit-learn it means: in any entry.
+        tags.input_tags.allow_nan = accepted.missing and not accepted.check_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -59,8 +59,9 @@ class BaseBuilder(Parameters):
             reconstruction,
             self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
-            may_miss=self._may_miss,
+            may_miss=self._may_miss or architecture.reads_missing,
             row_shape=row_shape,
+            reads_missing=architecture.reads_missing,
         )
 
     def _resolved_code_activation(self) -> str:
@@ -159,8 +160,11 @@ class BaseBuilder(Parameters):
         is_spec = isinstance(spec, Architecture)
         return Accepted(
             sparse=is_spec and spec.supports_sparse,
-            missing=self._may_miss,
+            missing=self._may_miss or (is_spec and spec.reads_missing),
             row_shape=spec.checked_row_shape if is_spec else None,
+            check_missing=spec.check_missing
+            if is_spec and spec.reads_missing
+            else None,
         )
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:

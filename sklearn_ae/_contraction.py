@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._derivatives import twice_differentiable
 from sklearn_ae._functional import ACTIVATIONS, linear
 from sklearn_ae._layers import SelectiveEncoder, only_layer
 from sklearn_ae._penalties import Pass, Penalty
@@ -109,7 +110,8 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
 def _pulled_back(encoder: nn.Module, x: Tensor, directions: Tensor) -> Tensor:
     """Answer ||J' v||^2 of each direction and row, (n_directions, n_rows)."""
     # Reverse mode, and unlike `autograd.grad` it works where gradients are off.
-    _, pull_back = torch.func.vjp(encoder, x)
+    with twice_differentiable():
+        _, pull_back = torch.func.vjp(encoder, x)
     if len(directions) == 1:
         return pull_back(directions[0])[0].square().sum(-1).unsqueeze(0)
     return torch.func.vmap(lambda v: pull_back(v)[0].square().sum(-1))(directions)

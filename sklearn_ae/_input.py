@@ -36,11 +36,14 @@ class Accepted:
         Whether they may have NaN.
     row_shape : callable or None
         Of a number of features: the shape that rows may also have, or None.
+    check_missing : callable or None
+        Where NaN may not be anywhere: refuses dense rows in which they are not right.
     """
 
     sparse: bool = False
     missing: bool = False
     row_shape: Callable[[int], tuple[int, ...] | None] | None = None
+    check_missing: Callable[[np.ndarray], None] | None = None
 
 
 def shape_of_rows(X: object) -> tuple[int, ...] | None:
@@ -102,7 +105,11 @@ def check_rows(
     )
     X = X.tocsr() if scipy.sparse.issparse(X) else X
     if accepted.missing:
-        refuse_empty("row", count_observed(X)[0])
+        by_row, by_column = count_observed(X)
+        refuse_empty("row", by_row)
+        if accepted.check_missing is not None and (by_column < X.shape[0]).any():
+            for rows in row_slices(*X.shape):
+                accepted.check_missing(read_rows(X, rows, np.dtype(np.float64)))
     return X
 
 

@@ -30,8 +30,8 @@ class InspectionMixin:
         -------
         DataFrame
             A row for each layer, in the order in which rows pass through them: `layer`
-            (its name in `to_module()`), `kind`, `output_shape` (of one row) and
-            `n_parameters`.
+            (its name in `to_module()`), `kind`, `output_shape` (of one row; None
+            where another layer computes with its weights) and `n_parameters`.
 
         Examples
         --------
@@ -85,20 +85,17 @@ def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
 
     counted: set[nn.Parameter] = set()
+    counts: dict[str, int] = {}
 
     def watch(name: str, layer: nn.Module) -> Any:
         own = set(layer.parameters(recurse=False)) - counted
         counted.update(own)
-        n_parameters = sum(p.numel() for p in own)
+        counts[name] = sum(p.numel() for p in own)
 
         def note(layer: nn.Module, inputs: Any, output: Any) -> None:
             output = output[0] if isinstance(output, tuple) else output
-            found[name] = {
-                "layer": name,
-                "kind": type(layer).__name__,
-                "output_shape": tuple(output.shape[1:]),
-                "n_parameters": n_parameters,
-            }
+            shape = tuple(output.shape[1:])
+            found[name] = _row(name, type(layer).__name__, shape, counts[name])
 
         return layer.register_forward_hook(note)
 
@@ -116,4 +113,20 @@ def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
     finally:
         for hook in hooks:
             hook.remove()
+    # What another layer computes with, and does not call.
+    for name, n_parameters in counts.items():
+        if n_parameters and name not in found:
+            kind = type(module.get_submodule(name)).__name__
+            found[name] = _row(name, kind, None, n_parameters)
     return list(found.values())
+
+
+def _row(
+    name: str, kind: str, shape: tuple[int, ...] | None, n_parameters: int
+) -> dict[str, Any]:
+    return {
+        "layer": name,
+        "kind": kind,
+        "output_shape": shape,
+        "n_parameters": n_parameters,
+    }

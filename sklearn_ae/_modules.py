@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sklearn_ae._layers import dense_layers
 from sklearn_ae._penalties import Pass
 from sklearn_ae._reconstruction import Reconstruction
-from sklearn_ae._threads import one_thread
+from sklearn_ae._threads import count_products, one_thread
 
 
 class AutoencoderModule(nn.Module):
@@ -38,6 +38,8 @@ class AutoencoderModule(nn.Module):
         Whether NaN in rows stands for missing entries; the encoder gets 0 for them.
     row_shape : tuple of int or None, default=None
         What a row is besides a vector.
+    reads_missing : bool, default=False
+        Whether the encoder gets NaN for missing entries in place of 0.
 
     Attributes
     ----------
@@ -55,6 +57,7 @@ class AutoencoderModule(nn.Module):
         corruption: nn.Module | None = None,
         may_miss: bool = False,
         row_shape: tuple[int, ...] | None = None,
+        reads_missing: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -64,6 +67,7 @@ class AutoencoderModule(nn.Module):
         self.corruption = corruption
         self.may_miss = may_miss
         self.row_shape = row_shape
+        self.reads_missing = reads_missing
         self.width = 0
 
     def standardize(self, x: Tensor) -> Tensor:
@@ -77,7 +81,7 @@ class AutoencoderModule(nn.Module):
         With `n_layers`, by that many layers of a dense encoder.
         """
         h = self.standardize(x)
-        h = h.nan_to_num_(0.0) if self.may_miss else h
+        h = h.nan_to_num_(0.0) if self.may_miss and not self.reads_missing else h
         if n_layers is None:
             return self.encoder(h)
         for layer in dense_layers(self.encoder)[:n_layers]:
@@ -109,7 +113,8 @@ class AutoencoderModule(nn.Module):
 
         def note(part: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
-                n_values.append(output.numel() // 2)
+                n_inner = getattr(part, "n_inner", 1)
+                n_values.append(n_inner * output.numel() // 2)
 
         hooks = [part.register_forward_hook(note) for part in self.modules()]
         was_training = self.training
@@ -127,11 +132,7 @@ class AutoencoderModule(nn.Module):
     @property
     def n_products(self) -> int:
         """Multiplications with weights that a row takes."""
-        return sum(
-            getattr(part, "n_places", 1) * parameter.numel()
-            for part in self.modules()
-            for parameter in part.parameters(recurse=False)
-        )
+        return count_products(self)
 
     @property
     def objective_width(self) -> int:
@@ -158,10 +159,11 @@ class AutoencoderModule(nn.Module):
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> Tensor:
         """Answer what the encoder gets of standardised rows in training."""
-        if self.corruption is None:
+        missing = torch.nan if self.reads_missing else 0.0
+        if self.corruption is None and (weights is None or not self.reads_missing):
             return x
-        seen = self.corruption(x, drawn["corruption"])
-        return seen if weights is None else seen.masked_fill(weights == 0, 0.0)
+        seen = x if self.corruption is None else self.corruption(x, drawn["corruption"])
+        return seen if weights is None else seen.masked_fill(weights == 0, missing)
 
     def objective(
         self,

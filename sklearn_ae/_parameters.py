@@ -54,8 +54,8 @@ class Parameters:
     n_components : int, default=2
         Number of components of the code.
     hidden_layer_sizes : tuple of int, default=(256, 128)
-        Widths of the encoder's hidden layers, mirrored in the decoder: units, or the
-        channels of convolutions. `()` is a shallow net.
+        Widths of the encoder's hidden layers, mirrored in the decoder: units of dense
+        or recurrent layers, channels of convolutions. `()` is a shallow net.
     activation : str, default="relu"
         Activation of the hidden layers: "identity", "relu", "logistic", "tanh",
         "selu", "elu", "gelu", "silu", "leaky_relu" or "binary" (a step from 0 to 1
@@ -67,7 +67,7 @@ class Parameters:
         "auto" follows the loss: logistic for binary cross-entropy, identity otherwise.
     architecture : str, spec or tuple of callables, default="dense"
         What the encoder and the decoder are made of: "dense", "convolutional",
-        "residual", a spec of :mod:`sklearn_ae.architectures` such as
+        "residual", "lstm", a spec of :mod:`sklearn_ae.architectures` such as
         `Convolutional(kernel_size=5)`, or `(Encoder, Decoder)`, two classes of torch
         modules that are called with their numbers of inputs and outputs. Of the
         parameters of a net such a pair has `code_activation` and `output_activation`

@@ -1,9 +1,10 @@
 """How many threads compute, and that the results do not depend on it.
 
 Everything computes in one thread, but for two ways out of it that no result depends on.
-In training, `split` marks operations that round alike however threads share them out:
-arithmetic entry by entry, and products of large matrices. In inference, `map_slices`
-gives whole slices of rows to threads of their own.
+`split` marks operations that round alike however threads share them out: arithmetic
+entry by entry, and products of large matrices. `in_threads` computes each of several
+items in a thread of its own: slices of rows in inference, and in training the shares of
+a batch that nets without large products make (`_sharing`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,24 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from threadpoolctl import LibController, ThreadpoolController
-from torch import Tensor
+from torch import Tensor, nn
+
+Item, Answer = TypeVar("Item"), TypeVar("Answer")
 
 # Below this many multiplications a second thread costs more than it brings.
 _WORK_PER_THREAD = 5e7
+
+# More than ever compute at the same time.
+_MOST_THREADS = 1024
 
 # Rows and columns of a product that each of its threads has at least. Measured with 1
 # to 16 threads: some products that gave them 26 were rounded differently, one of 9,355
@@ -177,10 +184,63 @@ def product_shares(a: Tensor, b: Tensor) -> int:
     return min(*a.shape[-2:], *b.shape[-2:]) // _SHARE
 
 
+def count_products(part: nn.Module) -> int:
+    """Answer how many multiplications with weights a row takes in a part of a net."""
+    return sum(
+        getattr(owner, "n_places", 1) * parameter.numel()
+        for owner in part.modules()
+        for parameter in owner.parameters(recurse=False)
+    )
+
+
 def _hold_to_one() -> None:
     """Hold torch to one thread for the rest of the current thread's life."""
     _here.available = _useful_threads(0)
     _set_threads(1)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Answer threads that compute in one thread each; they are begun when needed."""
+    return ThreadPoolExecutor(_MOST_THREADS, initializer=_hold_to_one)
+
+
+def in_threads(
+    function: Callable[[Item], Answer], items: Sequence[Item]
+) -> list[Answer]:
+    """Call a function of each item in one thread, of several at the same time.
+
+    There are as many threads as `one_thread` around the call leaves to `split`; this
+    one is among them.
+    """
+    answers: list[Any] = [None] * len(items)
+    waiting = deque(enumerate(items))
+
+    def work() -> None:
+        try:
+            while waiting:
+                try:
+                    index, item = waiting.popleft()
+                except IndexError:
+                    # Another thread has taken the last one just now.
+                    return
+                answers[index] = function(item)
+        except BaseException:
+            # Ctrl-C, or rows that are refused: what waits is not begun.
+            waiting.clear()
+            raise
+
+    n_threads = min(_here.available or 1, len(items))
+    outer, _here.available = _here.available, 1
+    others = [_pool().submit(work) for _ in range(n_threads - 1)]
+    try:
+        work()
+    finally:
+        _here.available = outer
+        # Who has not begun by now has nothing left to do.
+        for other in [other for other in others if not other.cancel()]:
+            other.result()
+    return answers
 
 
 def map_slices(
@@ -195,17 +255,5 @@ def map_slices(
     work : float
         Multiplications in all.
     """
-    n_threads = _useful_threads(work)
-    if n_threads == 1:
-        with one_thread():
-            for rows in slices:
-                function(rows)
-        return
-    with ThreadPoolExecutor(n_threads, initializer=_hold_to_one) as pool:
-        try:
-            for _ in pool.map(function, slices):
-                pass
-        except BaseException:
-            # Ctrl-C, or rows that are refused: the slices that wait are not begun.
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    with one_thread(work):
+        in_threads(function, list(slices))

@@ -383,7 +383,7 @@ def test_summary_adds_up(name, X):
     assert summary.n_parameters.sum() == n_parameters
     last = summary[summary.layer.str.startswith("encoder")].iloc[-1]
     assert (last.kind, last.output_shape) == ("DenseLayer", (2,))
-    assert summary.output_shape.iloc[-1] == (64,)
+    assert math.prod(summary.output_shape.iloc[-1]) == 64
     modules = dict(estimator.to_module().named_modules())
     assert set(summary.layer) <= modules.keys()
 

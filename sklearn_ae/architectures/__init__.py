@@ -3,12 +3,14 @@
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._convolutional import Convolutional
 from sklearn_ae.architectures._dense import Dense
+from sklearn_ae.architectures._lstm import LSTM
 from sklearn_ae.architectures._residual import Residual
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "dense": Dense,
     "convolutional": Convolutional,
     "residual": Residual,
+    "lstm": LSTM,
 }
 
-__all__ = ["Architecture", "Convolutional", "Dense", "Residual"]
+__all__ = ["LSTM", "Architecture", "Convolutional", "Dense", "Residual"]

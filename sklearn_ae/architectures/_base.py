@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
@@ -27,6 +28,8 @@ class Architecture(BaseEstimator, ABC):
         Whether the net is a chain of layers that can be trained one by one.
     stackable : bool
         Whether a stack of such nets can be trained at once.
+    reads_missing : bool
+        Whether rows may have NaN, which the encoder gets as it is.
 
     Examples
     --------
@@ -60,6 +63,7 @@ class Architecture(BaseEstimator, ABC):
     supports_tied_weights = False
     supports_pretraining = False
     stackable = False
+    reads_missing = False
     _parameter_constraints = {}
 
     def row_shape(self, n_features: int) -> tuple[int, ...] | None:
@@ -71,6 +75,15 @@ class Architecture(BaseEstimator, ABC):
             If there are no rows of that many features.
         """
         return None
+
+    def check_missing(self, X: np.ndarray) -> None:
+        """Refuse rows whose NaN the encoder does not understand.
+
+        Raises
+        ------
+        ValueError
+        """
+        return
 
     def checked_row_shape(self, n_features: int) -> tuple[int, ...] | None:
         """Answer `row_shape`, of parameters that are valid."""

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._sharing import SharedSequential
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 
@@ -330,7 +331,7 @@ class Convolutional(Architecture):
         for part, layers in (("encoder", encoder), ("decoder", decoder[::-1])):
             for index, layer in enumerate(_weighted(layers, part == "decoder")):
                 initialize(layer, initialization, seed, part, index)
-        return nn.Sequential(*encoder), nn.Sequential(*decoder)
+        return SharedSequential(*encoder), SharedSequential(*decoder)
 
     def _down(
         self, n_inputs: int, n_outputs: int, step: Step, activation: str

@@ -28,13 +28,14 @@ from sklearn_ae import (
     GaussianNoise,
     Huber,
     LinearAutoencoder,
+    LSTMAutoencoder,
     MaskingNoise,
     RobustAutoencoder,
     SaltAndPepperNoise,
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from sklearn_ae.architectures import Architecture, Convolutional, Dense, Residual
+from sklearn_ae.architectures import LSTM, Architecture, Convolutional, Dense, Residual
 
 N_ROWS, N_FEATURES = 60, 6
 
@@ -67,6 +68,8 @@ class Row:
         Whether NaN stands for a missing entry.
     shaped : bool
         Whether rows may be images, or have several axes otherwise.
+    sequences : bool
+        Whether NaN stands for steps that a sequence no longer has.
     constant : dict
         Arguments with which rows that are all the same have a code of 0, so that their
         mean, which is known from the start, is their reconstruction.
@@ -87,6 +90,7 @@ class Row:
     shift_scale: bool
     missing: bool = False
     shaped: bool = False
+    sequences: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
     plain: bool = True
     stopping_early: dict[str, Any] = field(
@@ -276,7 +280,7 @@ ROWS = [
         wide=(
             {
                 "architecture": Convolutional((15, 20)),
-                "hidden_layer_sizes": (5, 7),
+                "hidden_layer_sizes": (32, 64),
                 "batch_size": 300,
                 "max_epochs": 1,
             },
@@ -290,6 +294,40 @@ ROWS = [
         sparse=False,
         shift_scale=True,
         shaped=True,
+    ),
+    Row(
+        LSTMAutoencoder,
+        fast={"hidden_layer_sizes": (4,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "bidirectional": {"architecture": LSTM(bidirectional=True)},
+            "autoregressive": {
+                "architecture": LSTM(autoregressive=True),
+                "hidden_layer_sizes": (3, 4),
+            },
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={
+            "architecture": LSTM(1),
+            "hidden_layer_sizes": (32,),
+            "max_epochs": 20,
+            "n_components": 8,
+            "learning_rate": 0.01,
+        },
+        # Saturated gates hold it back.
+        diverges={"optimizer": "sgd", "learning_rate": 1e30, "max_epochs": 20},
+        wide=(
+            {
+                "architecture": LSTM(3),
+                "hidden_layer_sizes": (128,),
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=False,
+        shift_scale=True,
+        shaped=True,
+        sequences=True,
     ),
     Row(
         DenoisingAutoencoder,
@@ -390,6 +428,7 @@ ROWS = [
 
 # Public classes that are no estimators: parts that are passed in, and errors.
 SPECS = [
+    LSTM,
     Convolutional,
     Correntropy,
     Dense,

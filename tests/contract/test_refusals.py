@@ -91,6 +91,8 @@ def refusal(row, kind):
         return REFUSED[kind][0], "[Ss]parse"
     if kind == "3-D" and row.shaped:
         return REFUSED[kind][0], r"X has rows of shape \(60, 6\)"
+    if row.sequences and kind in REFUSED_ANYWAY:
+        return REFUSED[kind][0], "NaN that a number follows"
     return (REFUSED_ANYWAY if row.missing else {}).get(kind, REFUSED[kind])
 
 
@@ -208,13 +210,17 @@ def test_answers_are_finite_or_refused(fitted, data):
     check_finite_or_refused(estimator.inverse_transform, X[:, :2])
 
 
-def test_overflow_is_refused_and_large_values_are_not(fitted):
+def test_overflow_is_refused_and_large_values_are_not(fitted_row, fitted):
     """9: the same value may be too large in float32 and harmless in float64."""
     estimator, X = fitted
     for name in ("reconstruction_error", "score_samples", "transform"):
         method = getattr(estimator, name)
         assert check_finite_or_refused(method, put(X, 1e30))
-        assert not check_finite_or_refused(method, np.full_like(X, np.finfo("f8").max))
+        is_answered = check_finite_or_refused(
+            method, np.full_like(X, np.finfo("f8").max)
+        )
+        # Gates saturate, so that a code may be finite for whatever it is given.
+        assert not is_answered or (fitted_row.sequences and name == "transform")
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if "loss" in r.cls().get_params()])

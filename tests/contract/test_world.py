@@ -166,7 +166,7 @@ def test_a_fit_that_fails(row, X):
         with pytest.raises(KeyboardInterrupt):
             row.make(**row.by_batch, callbacks=[interrupting(event, 2)]).fit(X)
     with pytest.raises(ValueError, match="too large"):
-        row.make().fit(X).transform(np.full(X.shape, np.finfo("f8").max))
+        row.make().fit(X).score_samples(np.full(X.shape, np.finfo("f8").max))
     assert_same_world(before)
 
 
