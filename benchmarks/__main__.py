@@ -17,6 +17,7 @@ from benchmarks import (
     regularization,
     scaling,
     search,
+    sequences,
 )
 from benchmarks.common import BenchmarkError, say
 
@@ -31,6 +32,7 @@ COMMANDS = {
     "pretraining": pretraining,
     "documents": documents,
     "images": images,
+    "sequences": sequences,
 }
 
 

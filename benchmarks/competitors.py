@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from unittest import mock
 
 import numpy as np
 import torch
 from skorch import NeuralNetRegressor
-from torch import nn
+
+from benchmarks.torch_nets import Net
 
 LEARNING_RATE = 1e-3
 NEVER = 10**6
 
 Fit = Callable[[np.ndarray, int], None]
-
-
-@dataclass(frozen=True)
-class Net:
-    """A dense autoencoder: the widths from the input to the code, and its batches."""
-
-    widths: tuple[int, ...]
-    batch_size: int
-
-    @property
-    def label(self) -> str:
-        """The widths, as they are written."""
-        return "-".join(map(str, self.widths))
-
-    def module(self) -> nn.Sequential:
-        """Build the net: ReLU inside, linear code and output."""
-        layers: list[nn.Module] = []
-        for widths in (self.widths, self.widths[::-1]):
-            for n_in, n_out in itertools.pairwise(widths):
-                layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-            layers.pop()
-        return nn.Sequential(*layers)
 
 
 def squared_error(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -125,6 +102,7 @@ def our_estimator(net: Net, *, fast_path: bool) -> Fit:
     def fit(X: np.ndarray, n_epochs: int) -> None:
         autoencoder = Autoencoder(
             net.widths[-1],
+            architecture=net.architecture(),
             hidden_layer_sizes=net.widths[1:-1],
             learning_rate=LEARNING_RATE,
             batch_size=net.batch_size,
@@ -150,14 +128,16 @@ def _check_epochs(done: int, asked: int) -> None:
 
 def competitors(net: Net) -> dict[str, Fit]:
     """Return all that train this net, by their names in the table."""
-    return {
+    found = {
         "sklearn_ae": our_estimator(net, fast_path=True),
-        "sklearn_ae, autograd": our_estimator(net, fast_path=False),
         "torch loop, by epoch": torch_loop(net, gather_once=True),
         "torch loop, by batch": torch_loop(net, gather_once=False),
         "plain skorch": plain_skorch(net),
-        "MLPRegressor": mlp_regressor(net),
     }
+    if net.is_dense:
+        found["sklearn_ae, autograd"] = our_estimator(net, fast_path=False)
+        found["MLPRegressor"] = mlp_regressor(net)
+    return found
 
 
 def seconds_per_epoch(

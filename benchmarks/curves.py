@@ -72,7 +72,9 @@ def draw_learning_curves(
     figure = Figure(figsize=(6.6, 4.6), layout="constrained")
     ax = figure.subplots()
     for label, (x, y) in curves.items():
-        ax.plot(x, y, marker="o", markersize=3, label=label)
+        # So many markers would be a band.
+        marker = "o" if len(x) <= 100 else ""
+        ax.plot(x, y, marker=marker, markersize=3, label=label)
     for label, value in references.items():
         ax.axhline(value, **REFERENCE)
         ax.annotate(
@@ -90,4 +92,37 @@ def draw_learning_curves(
     ax.set_ylim(top=2 * max(references.values()))
     ax.grid(alpha=0.3, which="both")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def draw_sequences(
+    names: Sequence[str],
+    X: np.ndarray,
+    rebuilt: Mapping[str, np.ndarray],
+    shape: tuple[int, int],
+) -> Figure:
+    """Draw sequences side by side, and in each row what a model makes of them.
+
+    `shape` is that of a sequence, (n_steps, n_features). What was given is broad and
+    pale.
+    """
+    figure = Figure(
+        figsize=(1.9 * len(names) + 1.2, 1.25 * len(rebuilt) + 0.4),
+        layout="constrained",
+    )
+    grid = figure.subplots(
+        len(rebuilt), len(names), squeeze=False, sharex=True, sharey="col"
+    )
+    for (label, rows), axes in zip(rebuilt.items(), grid, strict=True):
+        for x, answer, ax in zip(X, rows, axes, strict=True):
+            ax.plot(x.reshape(shape), alpha=0.3, linewidth=3)
+            ax.set_prop_cycle(None)
+            ax.plot(answer.reshape(shape), linewidth=1)
+            error = np.square(x - answer).sum()
+            ax.set_title(f"error {error:.3g}", fontsize=8, pad=2)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_color("0.8")
+        axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    for name, ax in zip(names, grid[0], strict=True):
+        ax.set_title(f"{name}\n{ax.get_title()}", fontsize=9, pad=2)
     return figure

@@ -90,16 +90,8 @@ Loader = Callable[[str, Path | None], Dataset]
 
 def add_dataset_options(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options that choose the data."""
+    add_source_options(parser, default)
     add = parser.add_argument
-    add(
-        "--dataset",
-        default=default,
-        metavar="NAME|PATH",
-        help=f"one of {', '.join(LOADERS)}, or a .npz, .csv or .parquet file "
-        "(default: %(default)s)",
-    )
-    add("--target", metavar="COLUMN", help="column of a table that holds the labels")
-    add_data_home(parser)
     add(
         "--image-shape",
         type=int,
@@ -112,6 +104,25 @@ def add_dataset_options(parser: argparse.ArgumentParser, default: str) -> None:
         action="store_true",
         help="give every feature unit variance, measured on the training rows",
     )
+
+
+def add_source_options(
+    parser: argparse.ArgumentParser, default: str, others: tuple[str, ...] = ()
+) -> None:
+    """Add the options that say where rows and labels come from.
+
+    `others` are names that the benchmark itself knows.
+    """
+    add = parser.add_argument
+    add(
+        "--dataset",
+        default=default,
+        metavar="NAME|PATH",
+        help=f"one of {', '.join([*others, *LOADERS])}, or a .npz, .csv or .parquet "
+        "file (default: %(default)s)",
+    )
+    add("--target", metavar="COLUMN", help="column of a table that holds the labels")
+    add_data_home(parser)
 
 
 def add_data_home(parser: argparse.ArgumentParser) -> None:

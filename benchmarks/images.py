@@ -10,19 +10,20 @@ import argparse
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
+from benchmarks import nets
 from benchmarks.common import (
     BenchmarkError,
     Column,
     Table,
     add_output,
     environment,
-    median_of,
     positive,
     progress_bar,
     timed,
@@ -37,7 +38,6 @@ ARCHITECTURES = ("dense", "convolutional", "residual")
 PROFILES = {"fast": (20, 2000), "full": (40, 10_000)}
 MAX_TEST = 2000
 N_SHOWN = 10
-TOLERANCE = 0.05
 MARGIN = 4
 COLUMNS = [
     Column("architecture", "architecture"),
@@ -156,17 +156,7 @@ def count_parameters(
 ) -> int:
     """Return how many parameters such a net has."""
     net = make_net(architecture, hidden, image_shape, k)
-    parts = net.architecture.build(
-        math.prod(image_shape),
-        k,
-        hidden_layer_sizes=hidden,
-        activation="relu",
-        code_activation="identity",
-        tied_weights=False,
-        initialization=0.1,
-        seed=0,
-    )
-    return sum(p.numel() for part in parts for p in part.parameters())
+    return nets.count_parameters(net, math.prod(image_shape))
 
 
 def same_size(
@@ -179,28 +169,24 @@ def same_size(
     BenchmarkError
         If a net cannot have as many as the convolutional one has.
     """
-    wanted = count_parameters("convolutional", channels, image_shape, k)
-    per_unit = 2 * (math.prod(image_shape) + k)
-    around = range(max(1, wanted // per_unit - 2), wanted // per_unit + 3)
+    counters = {
+        name: partial(count_parameters, name, image_shape=image_shape, k=k)
+        for name in ARCHITECTURES
+    }
+    wanted = counters["convolutional"](channels)
     candidates = {
-        "dense": [(n,) for n in around],
+        "dense": nets.one_layer(counters["dense"], wanted),
         "convolutional": [channels],
         "residual": [
             *product(range(2, channels[0] + 1, 2), range(2, channels[1] + 1, 2))
         ],
     }
-    found = {}
-    for name, sizes in candidates.items():
-        counts = {s: count_parameters(name, s, image_shape, k) for s in sizes}
-        # Of those that are near enough, the one with most channels to begin with.
-        near = [s for s in sizes if abs(counts[s] / wanted - 1) <= TOLERANCE]
-        if not near:
-            raise BenchmarkError(
-                f"no {name} net has {wanted:,} parameters within {TOLERANCE:.0%}; try "
-                "other --channels or --components"
-            )
-        found[name] = max(near, key=lambda s: (s[0], -abs(counts[s] / wanted - 1)))
-    return found
+    return {
+        name: nets.of_size(
+            name, sizes, counters[name], wanted, "--channels or --components"
+        )
+        for name, sizes in candidates.items()
+    }
 
 
 def compare(
@@ -212,9 +198,8 @@ def compare(
     arguments: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """Yield what each net does in as many epochs, then in as much time."""
-    seconds = {}
 
-    def measure(name: str, budget: str, n_epochs: int) -> dict[str, Any]:
+    def measure(name: str, n_epochs: int) -> dict[str, Any]:
         net = make_net(
             name,
             hidden[name],
@@ -228,15 +213,13 @@ def compare(
         )
         took, _ = timed(lambda: net.fit(split.X_train))
         rebuilt = net.reconstruct(split.X_test)
-        error = float(np.square(split.X_test - rebuilt).sum(axis=1).mean())
         return {
             "architecture": name,
             "hidden": "-".join(map(str, hidden[name])),
             "n_parameters": sum(p.numel() for p in net.to_module().parameters()),
-            "budget": budget,
             "seed": seed,
             "epochs": n_epochs,
-            "error": error,
+            "error": nets.squared_error(split.X_test, rebuilt),
             "r2": net.score(split.X_test),
             "fit_seconds": took,
             "_curve": net.loss_curve_,
@@ -248,12 +231,7 @@ def compare(
         make_net(
             name, hidden[name], dataset.image_shape, arguments.components, max_epochs=1
         ).fit(split.X_train[:MAX_TEST])
-        row = measure(name, f"{epochs} epochs", epochs)
-        seconds[name] = row["fit_seconds"]
-        yield row
-    longest = max(seconds.values())
-    for name in hidden:
-        yield measure(name, "equal time", round(epochs * longest / seconds[name]))
+    yield from nets.in_epochs_then_time(list(hidden), measure, epochs)
 
 
 def make_table(
@@ -263,22 +241,10 @@ def make_table(
     arguments: argparse.Namespace,
 ) -> Table:
     """Return the table: medians over the seeds."""
-    names = ("architecture", "budget")
-    rows = []
-    for key in dict.fromkeys(tuple(run[name] for name in names) for run in runs):
-        same = [run for run in runs if tuple(run[name] for name in names) == key]
-        measured = {
-            name: median_of(same, name)
-            for name in ("epochs", "error", "r2", "fit_seconds")
-        }
-        rows.append({**same[0], **measured})
-    dense = {row["budget"]: row["error"] for row in rows if row[names[0]] == "dense"}
-    for row in rows:
-        row["ratio"] = row["error"] / dense[row["budget"]]
+    rows = nets.medians(runs, ("epochs", "error", "r2", "fit_seconds"), "error")
     pca = PCA(arguments.components, random_state=0).fit(split.X_train)
-    rebuilt = pca.inverse_transform(pca.transform(split.X_test))
-    error = float(np.square(split.X_test - rebuilt).sum(axis=1).mean())
-    spread = np.square(split.X_test - split.X_train.mean(axis=0)).sum(axis=1).mean()
+    error = nets.squared_error(split.X_test, nets.rebuilt_by_pca(pca, split.X_test))
+    spread = nets.squared_error(split.X_test, split.X_train.mean(axis=0))
     rows.append({"architecture": "PCA", "error": error, "r2": 1 - error / spread})
     height, width = dataset.image_shape
     notes = [
@@ -304,10 +270,10 @@ def draw(
         n_epochs = len(run["_curve"])
         times = np.linspace(0, run["fit_seconds"], n_epochs + 1)[1:]
         curves[f"{run['architecture']}, {n_epochs} epochs"] = times, run["_curve"]
-    spread = np.square(split.X_train - split.X_train.mean(axis=0)).sum(axis=1).mean()
+    spread = nets.squared_error(split.X_train, split.X_train.mean(axis=0))
     figure = draw_learning_curves(
         curves,
-        {"mean of the training images": float(spread)},
+        {"mean of the training images": spread},
         x_label="seconds",
         y_label="squared error of training images",
     )

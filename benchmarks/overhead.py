@@ -23,9 +23,10 @@ from benchmarks.common import (
     positive,
     progress_bar,
 )
-from benchmarks.competitors import Net, competitors, seconds_per_epoch
+from benchmarks.competitors import competitors, seconds_per_epoch
 from benchmarks.datasets import add_data_home, load
 from benchmarks.inference import inference_table
+from benchmarks.torch_nets import ConvolutionalNet, Net, RecurrentNet
 
 HELP = "time per epoch against torch, skorch and MLPRegressor; transform; import"
 
@@ -55,9 +56,14 @@ CASES = {
     "small": Case(Net((64, 32, 2), 32), "digits", (5, 45), small=True),
     "medium": Case(Net((64, 128, 16), 128), "digits", (5, 45), small=True),
     "large": Case(Net((784, 128, 32), 256), "mnist", (1, 11), small=False),
+    "convolutional": Case(
+        ConvolutionalNet((784, 16, 32, 32), 128), "mnist", (1, 4), small=False
+    ),
+    "lstm": Case(RecurrentNet((60, 64, 8), 64), "waves", (1, 6), small=False),
     "deep": Case(Net((784, 1000, 500, 250, 30), 256), "mnist", (1, 5), small=False),
 }
 MNIST_ROWS = 10_000
+WAVE_ROWS = 4000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +112,9 @@ def rows_of(case: Case, data_home: Path | None) -> np.ndarray:
     """Return the rows to train on; random ones take as long as images do."""
     if case.data == "digits":
         return load("digits").X / 16
+    if case.data == "waves":
+        shape = (WAVE_ROWS, case.net.widths[0])
+        return np.random.default_rng(0).random(shape, dtype=np.float32)
     if data_home is not None:
         return load("mnist", data_home=data_home).X[:MNIST_ROWS] / 255
     return np.random.default_rng(0).random((MNIST_ROWS, 784), dtype=np.float32)
@@ -169,7 +178,8 @@ def training_table(
         f"Medians of {arguments.repeats} interleaved repeats of the slope between a "
         "short and a long fit, so set-up counts for none; ratios are medians of the "
         "ratios within each repeat.",
-        f"64-...: 1,797 digits; 784-...: {MNIST_ROWS:,} rows ({source}).",
+        f"64-...: 1,797 digits; 784-...: {MNIST_ROWS:,} rows ({source}); 60-...: "
+        f"{WAVE_ROWS:,} rows of 30 steps (random numbers).",
         "The torch loops gather the shuffled rows once an epoch, or batch by batch.",
         "MLPRegressor computes one thing more, a ReLU of the code.",
         f"{environment()}.",

@@ -6,6 +6,7 @@ import csv
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
@@ -23,6 +24,8 @@ from benchmarks.__main__ import COMMANDS, main, make_parser
 from benchmarks.common import BenchmarkError, Column, Table, limited_threads, median_of
 from benchmarks.datasets import load
 from benchmarks.quality import knn_accuracy
+from benchmarks.torch_nets import ConvolutionalNet, Net, RecurrentNet
+from sklearn_ae import Autoencoder
 
 N_ROWS = 80
 
@@ -272,7 +275,7 @@ def test_seconds_per_epoch_leaves_out_the_setup():
 
 def test_ratios_are_to_the_better_torch_loop():
     slopes = {"torch loop, a": [2.0], "torch loop, b": [4.0], "sklearn_ae": [1.0]}
-    rows = overhead.rows_of_slopes(competitors.Net((6, 2), 8), 1, slopes)
+    rows = overhead.rows_of_slopes(Net((6, 2), 8), 1, slopes)
     assert [row["ratio"] for row in rows] == [1.0, 2.0, 0.5]
 
 
@@ -365,11 +368,41 @@ def test_competitors_train_the_same_net(monkeypatch, X):
         "__call__",
         lambda self, x, *rest: calls.append(len(x)) or function(self, x, *rest),
     )
-    net = competitors.Net((6, 4, 2), 32)
+    net = Net((6, 4, 2), 32)
     for name, fit in competitors.competitors(net).items():
         calls.clear()
         fit(X.astype(np.float32), 2)
         assert calls == ([32, 32, 16] * 2 if name == "sklearn_ae" else [])
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        ConvolutionalNet((64, 3, 5, 2), 32, side=8),
+        ConvolutionalNet((49, 3, 5, 2), 32, side=7),
+        RecurrentNet((12, 5, 2), 32, n_steps=6),
+    ],
+    ids=lambda net: net.label,
+)
+def test_hand_written_nets_are_ours(net):
+    """With the same parameters they answer the same; other tools train them."""
+    X = np.random.default_rng(0).random((40, net.widths[0]), dtype=np.float32)
+    estimator = Autoencoder(
+        net.widths[-1],
+        architecture=net.architecture(),
+        hidden_layer_sizes=net.widths[1:-1],
+        max_epochs=2,
+        random_state=0,
+    ).fit(X)
+    ours, written = estimator.to_module(), net.module()
+    rows = ours.standardize(torch.from_numpy(X))
+    with torch.no_grad():
+        for own, other in zip(ours.parameters(), written.parameters(), strict=True):
+            other.copy_(own)
+        expected = ours.decoder(ours.encoder(rows))
+        np.testing.assert_allclose(written(rows), expected, atol=1e-6)
+    for fit in competitors.competitors(net).values():
+        fit(X, 1)
 
 
 def test_compare(tmp_path, X, y, capsys):
