@@ -20,9 +20,7 @@ from sklearn.decomposition import PCA
 from benchmarks import nets
 from benchmarks.common import (
     BenchmarkError,
-    Column,
     Table,
-    add_output,
     environment,
     positive,
     progress_bar,
@@ -39,17 +37,6 @@ PROFILES = {"fast": (20, 2000), "full": (40, 10_000)}
 MAX_TEST = 2000
 N_SHOWN = 10
 MARGIN = 4
-COLUMNS = [
-    Column("architecture", "architecture"),
-    Column("hidden", "hidden\nlayers"),
-    Column("n_parameters", "para-\nmeters", ",d"),
-    Column("budget", "trained for"),
-    Column("epochs", "epochs", ".0f"),
-    Column("error", "test\nerror", ".4g"),
-    Column("ratio", "to\ndense", ".3f"),
-    Column("r2", "R2", ".3f"),
-    Column("fit_seconds", "fit\n(s)", ".1f"),
-]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,18 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the convolutional net; the others have as many parameters "
         "(default: 16 32)",
     )
-    add("--rate", type=float, default=2e-3, help="learning rate (default: %(default)s)")
-    add("--epochs", type=positive, help="in place of the profile's")
-    add("--rows", type=positive, help="training rows, in place of the profile's")
-    add("--seeds", type=positive, default=1, help="fits (default: %(default)s)")
-    add("--device", default="cpu", help="default: %(default)s")
-    add(
-        "--profile",
-        choices=PROFILES,
-        default="fast",
-        help="20 epochs of 2,000 rows, or 40 of 10,000 (default: %(default)s)",
-    )
-    add_output(parser)
+    nets.add_training_options(parser, 2e-3, PROFILES)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -256,7 +232,7 @@ def make_table(
         "slowest net's training in the upper rows leaves room for.",
         f"{environment()}.",
     ]
-    return Table(f"{dataset.name}: nets of one size", COLUMNS, rows, notes)
+    return Table(f"{dataset.name}: nets of one size", nets.COLUMNS, rows, notes)
 
 
 def draw(
@@ -265,14 +241,9 @@ def draw(
     """Draw the loss over seconds, and what each net makes of the first images."""
     first = [run for run in runs if run["seed"] == 0]
     longer = [run for run in first if run["budget"] == "equal time"]
-    curves = {}
-    for run in longer:
-        n_epochs = len(run["_curve"])
-        times = np.linspace(0, run["fit_seconds"], n_epochs + 1)[1:]
-        curves[f"{run['architecture']}, {n_epochs} epochs"] = times, run["_curve"]
     spread = nets.squared_error(split.X_train, split.X_train.mean(axis=0))
     figure = draw_learning_curves(
-        curves,
+        nets.losses_over_time(longer),
         {"mean of the training images": spread},
         x_label="seconds",
         y_label="squared error of training images",

@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from benchmarks.common import BenchmarkError, Row, median_of
+from benchmarks.common import (
+    BenchmarkError,
+    Column,
+    Row,
+    add_output,
+    median_of,
+    positive,
+)
 
 TOLERANCE = 0.05
+COLUMNS = [
+    Column("architecture", "architecture"),
+    Column("hidden", "hidden\nlayers"),
+    Column("n_parameters", "para-\nmeters", ",d"),
+    Column("budget", "trained for"),
+    Column("epochs", "epochs", ".0f"),
+    Column("error", "test\nerror", ".4g"),
+    Column("ratio", "to\ndense", ".3f"),
+    Column("r2", "R2", ".3f"),
+    Column("fit_seconds", "fit\n(s)", ".1f"),
+]
 
 Sizes = tuple[int, ...]
 Counter = Callable[[Sizes], int]
+
+
+def add_training_options(
+    parser: argparse.ArgumentParser,
+    rate: float,
+    profiles: Mapping[str, tuple[int, int]],
+) -> None:
+    """Add the options of how nets are trained; a profile is (epochs, rows)."""
+    add = parser.add_argument
+    add(
+        "--rate",
+        type=float,
+        default=rate,
+        help="learning rate (default: %(default)s)",
+    )
+    add("--epochs", type=positive, help="in place of the profile's")
+    add("--rows", type=positive, help="training rows, in place of the profile's")
+    add("--seeds", type=positive, default=1, help="fits (default: %(default)s)")
+    add("--device", default="cpu", help="default: %(default)s")
+    shown = ", or ".join(f"{n} epochs of {rows:,}" for n, rows in profiles.values())
+    add(
+        "--profile",
+        choices=profiles,
+        default="fast",
+        help=f"{shown} rows (default: %(default)s)",
+    )
+    add_output(parser)
 
 
 def count_parameters(net: Any, n_features: int) -> int:
@@ -100,6 +146,18 @@ def medians(
         if row.get("budget") in dense:
             row["ratio"] = row[relative] / dense[row["budget"]]
     return rows
+
+
+def losses_over_time(
+    runs: Sequence[Row],
+) -> dict[str, tuple[np.ndarray, Sequence[float]]]:
+    """Return the loss curve of each run over seconds, by what was trained how long."""
+    curves = {}
+    for run in runs:
+        n_epochs = len(run["_curve"])
+        times = np.linspace(0, run["fit_seconds"], n_epochs + 1)[1:]
+        curves[f"{run['architecture']}, {n_epochs} epochs"] = times, run["_curve"]
+    return curves
 
 
 def squared_error(X: np.ndarray, rebuilt: np.ndarray) -> float:

@@ -24,7 +24,6 @@ from benchmarks.anomalies import Task, load_task
 from benchmarks.common import (
     Column,
     Table,
-    add_output,
     environment,
     positive,
     progress_bar,
@@ -41,18 +40,7 @@ SINGLE = "dense, single steps"
 PROFILES = {"fast": (20, 2000), "full": (60, 4000)}
 BATCH, KERNEL, SINGLE_HIDDEN = 64, 5, (16,)
 N_SHOWN = 3
-COLUMNS = [
-    Column("architecture", "architecture"),
-    Column("hidden", "hidden\nlayers"),
-    Column("n_parameters", "para-\nmeters", ",d"),
-    Column("budget", "trained for"),
-    Column("epochs", "epochs", ".0f"),
-    Column("error", "test\nerror", ".4g"),
-    Column("ratio", "to\ndense", ".3f"),
-    Column("r2", "R2", ".3f"),
-    Column("auc", "AUC", ".4f"),
-    Column("fit_seconds", "fit\n(s)", ".1f"),
-]
+COLUMNS = [*nets.COLUMNS[:-1], Column("auc", "AUC", ".4f"), nets.COLUMNS[-1]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,18 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=32,
         help="of the LSTM; the others have as many parameters (default: %(default)s)",
     )
-    add("--rate", type=float, default=3e-3, help="learning rate (default: %(default)s)")
-    add("--epochs", type=positive, help="in place of the profile's")
-    add("--rows", type=positive, help="training rows, in place of the profile's")
-    add("--seeds", type=positive, default=1, help="fits (default: %(default)s)")
-    add("--device", default="cpu", help="default: %(default)s")
-    add(
-        "--profile",
-        choices=PROFILES,
-        default="fast",
-        help="20 epochs of 2,000 rows, or 60 of 4,000 (default: %(default)s)",
-    )
-    add_output(parser)
+    nets.add_training_options(parser, 3e-3, PROFILES)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -348,15 +325,10 @@ def draw(
     task = load_task(arguments, 0, n_rows)
     first = [run for run in runs if run["seed"] == 0]
     longer = [run for run in first if run.get("budget") == "equal time"]
-    curves = {}
-    for run in longer:
-        n_epochs = len(run["_curve"])
-        times = np.linspace(0, run["fit_seconds"], n_epochs + 1)[1:]
-        curves[f"{run['architecture']}, {n_epochs} epochs"] = times, run["_curve"]
     mean = task.X_train.mean(axis=0)
     pca = PCA(arguments.components, random_state=0).fit(task.X_train)
     figure = draw_learning_curves(
-        curves,
+        nets.losses_over_time(longer),
         {
             "mean of the training rows": nets.squared_error(task.X_train, mean),
             f"PCA({arguments.components})": nets.squared_error(

@@ -159,11 +159,11 @@ class AutoencoderModule(nn.Module):
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> Tensor:
         """Answer what the encoder gets of standardised rows in training."""
-        missing = torch.nan if self.reads_missing else 0.0
-        if self.corruption is None and (weights is None or not self.reads_missing):
-            return x
         seen = x if self.corruption is None else self.corruption(x, drawn["corruption"])
-        return seen if weights is None else seen.masked_fill(weights == 0, missing)
+        if weights is None:
+            return seen
+        missing = torch.nan if self.reads_missing else 0.0
+        return seen.masked_fill(weights == 0, missing)
 
     def objective(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from sklearn_ae._threads import count_products, in_threads
 _WORK, _ROWS, _MOST = 4e7, 16, 4
 
 
-class SharedRows(nn.Module):
+class SharedRows(nn.Module, ABC):
     """A part of a net that treats each row by itself.
 
     A subclass implements `answer`, and sets `n_products` once it has its parts. In
@@ -35,9 +36,9 @@ class SharedRows(nn.Module):
 
     n_products: int
 
+    @abstractmethod
     def answer(self, x: Tensor) -> Tensor:
         """Answer rows for rows."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Answer rows for rows, in training in shares."""

@@ -6,20 +6,19 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from theory import Claim, MeanPredictor, check_claims
 
+from benchmarks.waves import N_FEATURES, N_STEPS, disorder, draw_waves
 from sklearn_ae import Autoencoder, LSTMAutoencoder
 from sklearn_ae.architectures import LSTM
 
-N_STEPS, N_FEATURES, N_TRAIN = 30, 2, 4000
+N_TRAIN = 4000
 
 
-def sinusoids(n_rows, seed):
-    """Draw waves of a frequency of their own, each feature with phase and size."""
-    random = np.random.RandomState(seed)
-    t = np.linspace(0, 1, N_STEPS, endpoint=False)[:, np.newaxis]
-    frequency = random.uniform(1, 4, (n_rows, 1, 1))
-    phase = random.uniform(0, 2 * np.pi, (n_rows, 1, N_FEATURES))
-    size = random.uniform(0.5, 1.5, (n_rows, 1, N_FEATURES))
-    return (size * np.sin(2 * np.pi * frequency * t + phase)).reshape(n_rows, -1)
+def waves(seed):
+    """Draw waves to train on, and others."""
+    return [
+        draw_waves(n, np.random.default_rng(key))
+        for n, key in ((N_TRAIN, seed), (1000, 100 + seed))
+    ]
 
 
 def recurrent(**params):
@@ -38,7 +37,7 @@ def test_sinusoids(request):
     """Eight codes explain .97 of waves that they have not seen; PCA(8) at most .70."""
 
     def figures(model, seed):
-        X, X_test = sinusoids(N_TRAIN, seed), sinusoids(1000, 100 + seed)
+        X, X_test = waves(seed)
         model.fit(X)
         rebuilt = model.inverse_transform(model.transform(X_test))
         error = np.square(X_test - rebuilt).sum()
@@ -72,13 +71,9 @@ def test_order(request):
     """AUC of waves of which a quarter of the steps have changed places."""
 
     def figures(model, seed):
-        X, X_test = sinusoids(N_TRAIN, seed), sinusoids(1000, 100 + seed)
-        random = np.random.RandomState(seed)
-        spoilt = X_test[:500].reshape(500, N_STEPS, N_FEATURES).copy()
-        for row in spoilt:
-            places = random.choice(N_STEPS, N_STEPS // 4, replace=False)
-            row[places] = row[random.permutation(places)]
-        rows = np.vstack([X_test[500:], spoilt.reshape(500, -1)])
+        X, X_test = waves(seed)
+        spoilt = disorder(X_test[:500], np.random.default_rng(seed))
+        rows = np.vstack([X_test[500:], spoilt])
         is_spoilt = np.repeat([False, True], 500)
         errors = model.fit(X).reconstruction_error(rows)
         return {"AUC": roc_auc_score(is_spoilt, errors)}

@@ -125,6 +125,7 @@ class SequenceEncoder(SharedRows):
     ) -> None:
         super().__init__()
         self.n_steps, self.n_inputs = n_steps, n_inputs
+        self.bidirectional = bidirectional
         n_ways = 2 if bidirectional else 1
         widths = [n_inputs, *(n_ways * size for size in sizes)]
         self.layers = nn.ModuleList(
@@ -138,20 +139,21 @@ class SequenceEncoder(SharedRows):
         """Encode rows of shape (n_rows, n_features)."""
         steps = x.unflatten(-1, (self.n_steps, self.n_inputs))
         n_present = (~steps.isnan().any(-1)).sum(-1, keepdim=True)
+        h = steps.nan_to_num(0.0)
+        last = (n_present - 1).clamp(min=0)
+        if not self.bidirectional:
+            for (layer,) in self.layers:
+                h = layer(h)
+            return self.code(_take(h, last).squeeze(1))
         places = torch.arange(self.n_steps, device=x.device)
         # From the last step to the first; what comes after them stays where it is.
         back = torch.where(places < n_present, n_present - 1 - places, places)
-        h = steps.nan_to_num(0.0)
-        for layer in self.layers:
-            ways = [layer[0](h)]
-            if len(layer) > 1:
-                ways.append(_take(layer[1](_take(h, back)), back))
-            h = torch.cat(ways, -1)
-        last = _take(h, (n_present - 1).clamp(min=0)).squeeze(1)
-        if len(self.layers[-1]) > 1:
-            n_units = self.layers[-1][0].n_units
-            last = torch.cat([last[..., :n_units], h[:, 0, n_units:]], -1)
-        return self.code(last)
+        for onward, backward in self.layers:
+            to_last = onward(h)
+            to_first = _take(backward(_take(h, back)), back)
+            h = torch.cat([to_last, to_first], -1)
+        ends = [_take(to_last, last).squeeze(1), to_first[:, 0]]
+        return self.code(torch.cat(ends, -1))
 
 
 def _take(h: Tensor, places: Tensor) -> Tensor:
