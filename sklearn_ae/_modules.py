@@ -75,13 +75,16 @@ class AutoencoderModule(nn.Module):
         shift = self.reconstruction.shift.to(x.dtype)
         return (x - shift).div_(self.reconstruction.scale)
 
+    def fill_missing(self, x: Tensor) -> Tensor:
+        """Answer what the encoder gets of standardised rows with NaN."""
+        return x.nan_to_num(0.0) if self.may_miss and not self.reads_missing else x
+
     def encode(self, x: Tensor, n_layers: int | None = None) -> Tensor:
         """Encode rows of shape (n_rows, n_features) to (n_rows, n_components).
 
         With `n_layers`, by that many layers of a dense encoder.
         """
-        h = self.standardize(x)
-        h = h.nan_to_num_(0.0) if self.may_miss and not self.reads_missing else h
+        h = self.fill_missing(self.standardize(x))
         if n_layers is None:
             return self.encoder(h)
         for layer in dense_layers(self.encoder)[:n_layers]:

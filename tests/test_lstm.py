@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.utils import get_tags
+from skorch.callbacks import EpochScoring
 
 from sklearn_ae import (
     Autoencoder,
@@ -192,6 +193,26 @@ def test_what_is_missing_costs_nothing():
     assert np.isfinite(model.inverse_transform(model.transform(X))).all()
     # To scikit-learn that would mean: in any entry.
     assert not get_tags(model).input_tags.allow_nan
+
+
+def test_callbacks_see_what_is_missing():
+    """What skorch's callbacks ask the net for is what `transform` leads to."""
+    X, seen = shortened(waves()).reshape(80, -1), []
+    scoring = EpochScoring(
+        lambda net, rows, y: seen.append(net.predict(rows)) or 0.0,
+        name="kept",
+        on_train=True,
+        use_caching=False,
+    )
+    model = LSTMAutoencoder(
+        2,
+        architecture=LSTM(N_STEPS),
+        max_epochs=2,
+        callbacks=[scoring],
+        random_state=0,
+    ).fit(X)
+    rebuilt = model.inverse_transform(model.transform(X))
+    assert_allclose(seen[-1], rebuilt, atol=1e-5)
 
 
 def test_sequences_keep_their_shape():

@@ -143,7 +143,8 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
-        return self.module_.decode(self.module_.encoder(x.nan_to_num(0.0)))
+        module = self.module_
+        return module.decode(module.encoder(module.fill_missing(x)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Answer the negative objective, for `EpochScoring(None)`."""
