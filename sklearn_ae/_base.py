@@ -43,8 +43,8 @@ else:
         """Stands in before scikit-learn 1.9, which has no callbacks to support."""
 
 
-def _has_density(estimator: BaseAutoencoder) -> bool:
-    return estimator.latent_density is not None
+def _is_generative(estimator: BaseAutoencoder) -> bool:
+    return estimator._is_generative()
 
 
 def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
@@ -63,6 +63,17 @@ class BaseAutoencoder(
     """Methods of every estimator; a variant overrides hooks, and no method."""
 
     # Hooks, beside those of `BaseBuilder`.
+
+    def _is_generative(self) -> bool:
+        """Whether there are codes to draw, so that it has `sample`."""
+        return self.latent_density is not None
+
+    def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
+        """Draw codes of shape (n_samples, n_components) that depend on `seed` only."""
+        check_is_fitted(
+            self, "latent_density_", msg="Call fit: there is no fitted latent_density."
+        )
+        return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Compute what follows from the trained net and its training rows."""
@@ -299,7 +310,7 @@ class BaseAutoencoder(
         """
         return float(np.mean(self.score_samples(X)))
 
-    @available_if(_has_density)
+    @available_if(_is_generative)
     def sample(
         self,
         n_samples: int = 1,
@@ -323,13 +334,10 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(
-            self, "latent_density_", msg="Call fit: there is no fitted latent_density."
-        )
-        model = self._model
+        model = self._fitted_model()
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = draw_seed(random_state)
-        Z = draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
+        Z = self._draw_codes(n_samples, seed)
         generator = make_generator(seed, "observation noise")
         rows = model.sample(Z, generator, observation_noise)
         return with_shape(rows, model.row_shape)

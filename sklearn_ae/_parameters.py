@@ -169,6 +169,8 @@ class Parameters:
 
     # Attributes that parameters which a class has removed would have brought.
     _absent_attributes: ClassVar[tuple[str, ...]] = ()
+    # The kind of spec, a key of `SPECS`, of parameters of another name than the kind's.
+    _kinds_of_spec: ClassVar[dict[str, str]] = {}
 
     _parameter_constraints = {
         "n_components": [_POSITIVE_INTEGER],
@@ -272,10 +274,12 @@ class Parameters:
         super().set_params(**{k: v for k, v in params.items() if "__" not in k})
         nested = {k: v for k, v in params.items() if "__" in k}
         asked = {key.partition("__")[0] for key in nested}
-        for name in asked & set(SPECS) & set(self.get_params(deep=False)):
-            value = getattr(self, name)
-            is_name = isinstance(value, str) and value in SPECS[name]
-            spec = resolve_spec(name, value) if is_name else clone(value, safe=False)
+        for name in asked & set(self.get_params(deep=False)):
+            kind, value = self._kinds_of_spec.get(name, name), getattr(self, name)
+            if kind not in SPECS:
+                continue
+            is_name = isinstance(value, str) and value in SPECS[kind]
+            spec = resolve_spec(kind, value) if is_name else clone(value, safe=False)
             setattr(self, name, spec)
         return super().set_params(**nested)
 
@@ -332,8 +336,8 @@ def is_positive_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
 
 
-def resolve_spec(name: str, value: Any) -> Any:
+def resolve_spec(kind: str, value: Any) -> Any:
     """Answer the spec that a parameter stands for: itself, or one at its defaults."""
-    if name == "architecture" and isinstance(value, tuple):
+    if kind == "architecture" and isinstance(value, tuple):
         return OwnModules.of(value)
-    return SPECS[name][value]() if isinstance(value, str) else value
+    return SPECS[kind][value]() if isinstance(value, str) else value

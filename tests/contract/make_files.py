@@ -39,11 +39,8 @@ def make_files(folder: Path) -> None:
     for name, (row, params) in CASES_BY_NAME.items():
         if not is_kept(params):
             continue
-        estimator = row.make(**params)
-        if "latent_density" in estimator.get_params():
-            density = KernelDensity() if params else GaussianMixture(2)
-            estimator.set_params(latent_density=density)
-        estimator.fit(frame)
+        density = KernelDensity() if params else GaussianMixture(2)
+        estimator = row.make(**params, **row.sampling(density)).fit(frame)
         estimator.save(folder / f"{name}.safetensors")
         np.savez_compressed(
             folder / f"{name}.npz", X=X[:5], **answers(estimator, frame[:5])

@@ -70,6 +70,8 @@ class Row:
         Whether rows may be images, or have several axes otherwise.
     sequences : bool
         Whether NaN stands for steps that a sequence no longer has.
+    generative : bool
+        Whether it has `sample` without a density of its codes.
     constant : dict
         Arguments with which rows that are all the same have a code of 0, so that their
         mean, which is known from the start, is their reconstruction.
@@ -91,6 +93,7 @@ class Row:
     missing: bool = False
     shaped: bool = False
     sequences: bool = False
+    generative: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
     plain: bool = True
     stopping_early: dict[str, Any] = field(
@@ -105,6 +108,15 @@ class Row:
     @property
     def name(self) -> str:
         return self.cls.__name__
+
+    @property
+    def takes_density(self) -> bool:
+        """Whether a density of the codes may be asked of it."""
+        return "latent_density" in self.cls().get_params()
+
+    def sampling(self, density: Any) -> dict[str, Any]:
+        """Answer the arguments with which it has `sample`, by this density if any."""
+        return {"latent_density": density} if self.takes_density else {}
 
     def make(self, *n_components: int, **params: Any) -> Any:
         """Answer an unfitted estimator that is fast to fit."""

@@ -29,9 +29,9 @@ def public_state(estimator):
 def test_refitting_starts_afresh(row, params, X):
     """8: after any other fit, of another width and with other names."""
     fresh = row.make(**params).fit(X)
-    estimator = row.make(**params).set_params(latent_density=GaussianMixture())
+    estimator = row.make(**params, **row.sampling(GaussianMixture()))
     estimator.fit(pd.DataFrame(OTHER_X, columns=list("wxyz")))
-    estimator.set_params(latent_density=None).fit(X)
+    estimator.set_params(**row.sampling(None)).fit(X)
     assert_same_model(estimator, fresh)
     assert public_state(estimator) == public_state(fresh)
     assert estimator.n_features_in_ == 6

@@ -89,7 +89,7 @@ def test_every_public_fitted_attribute_stands_once(row, X):
     frame = frames.DataFrame(X, columns=list("abcdef"))
     seen = set()
     configurations = [
-        {**params, "latent_density": GaussianMixture(2)}
+        {**params, **row.sampling(GaussianMixture(2))}
         for params in ({}, row.stopping_early, *row.variants.values())
     ]
     if "pretraining" in row.cls().get_params():

@@ -97,7 +97,7 @@ def test_copies_of_what_is_not_fitted(row, method):
 @pytest.mark.parametrize("density", [GaussianMixture(2), KernelDensity()])
 def test_copies_sample_the_same(row, density, X):
     """22: the density and the residuals go along."""
-    estimator = row.make(latent_density=density).fit(X)
+    estimator = row.make(**row.sampling(density)).fit(X)
     copied = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(copied.sample(9, 0), estimator.sample(9, 0))
 
@@ -228,7 +228,7 @@ def test_cuda_leaves_the_world_as_it_was(row, X):
 
     row.make(device="cuda").fit(X)
     before = world()
-    estimator = row.make(device="cuda", latent_density=GaussianMixture(2)).fit(X)
+    estimator = row.make(device="cuda", **row.sampling(GaussianMixture(2))).fit(X)
     estimator.sample(3)
     answers(estimator, X)
     assert_same_world(before)

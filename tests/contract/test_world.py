@@ -113,7 +113,7 @@ def test_fitting_and_looking(row, params, X):
 def test_sampling(row, density, X):
     """20: with densities that draw from numpy's global state, too."""
     before = world()
-    estimator = row.make(latent_density=density).fit(X)
+    estimator = row.make(**row.sampling(density)).fit(X)
     for seed in (None, 0, np.random.RandomState(0)):
         estimator.sample(5, seed)
     assert_same_world(before)
