@@ -5,6 +5,7 @@ from sklearn_ae._contractive import ContractiveAutoencoder
 from sklearn_ae._convolutional import ConvolutionalAutoencoder
 from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise
 from sklearn_ae._denoising import DenoisingAutoencoder
+from sklearn_ae._latent_priors import FlowPrior, GaussianMixturePrior, VampPrior
 from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Correntropy, Huber
 from sklearn_ae._lstm import LSTMAutoencoder
@@ -12,6 +13,7 @@ from sklearn_ae._persistence import load
 from sklearn_ae._robust import RobustAutoencoder
 from sklearn_ae._sparse import SparseAutoencoder
 from sklearn_ae._stacked import StackedAutoencoder
+from sklearn_ae._variational import VariationalAutoencoder
 from sklearn_ae._version import __version__ as __version__
 from sklearn_ae.exceptions import DivergenceError
 
@@ -22,6 +24,8 @@ __all__ = [
     "Correntropy",
     "DenoisingAutoencoder",
     "DivergenceError",
+    "FlowPrior",
+    "GaussianMixturePrior",
     "GaussianNoise",
     "Huber",
     "LSTMAutoencoder",
@@ -31,5 +35,7 @@ __all__ = [
     "SaltAndPepperNoise",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "VampPrior",
+    "VariationalAutoencoder",
     "load",
 ]

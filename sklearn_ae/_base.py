@@ -43,7 +43,7 @@ else:
         """Stands in before scikit-learn 1.9, which has no callbacks to support."""
 
 
-def _is_generative(estimator: BaseAutoencoder) -> bool:
+def _can_sample(estimator: BaseAutoencoder) -> bool:
     return estimator._is_generative()
 
 
@@ -310,7 +310,7 @@ class BaseAutoencoder(
         """
         return float(np.mean(self.score_samples(X)))
 
-    @available_if(_is_generative)
+    @available_if(_can_sample)
     def sample(
         self,
         n_samples: int = 1,

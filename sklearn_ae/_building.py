@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Self
 
 from sklearn.base import clone
@@ -15,6 +16,7 @@ from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
 from sklearn_ae._penalties import Penalty, WeightDecay
+from sklearn_ae._posteriors import Certain, Posterior
 from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._units import Units, objective_weight
 from sklearn_ae.architectures import Architecture
@@ -41,17 +43,22 @@ class BaseBuilder(Parameters):
                 f"architecture={self.architecture!r}: "
                 "it has no layers whose transpose is a decoder."
             )
-        encoder, decoder = build_parts(
+        posterior = self._build_posterior()
+        build = partial(
+            build_parts,
             architecture,
             n_features,
-            self.n_components,
             hidden_layer_sizes=self._checked_hidden_layer_sizes(),
             activation=self.activation,
-            code_activation=self._resolved_code_activation(),
+            code_activation=posterior.encoder_activation,
             tied_weights=self.tied_weights,
             initialization=self.initialization,
             seed=seed,
         )
+        encoder, decoder = build(self.n_components)
+        n_answers = posterior.n_answers(self.n_components)
+        if n_answers != self.n_components:
+            encoder, _ = build(n_answers)
         reconstruction = self._loss().build(self.output_activation, moments)
         return AutoencoderModule(
             encoder,
@@ -62,7 +69,12 @@ class BaseBuilder(Parameters):
             may_miss=self._may_miss or architecture.reads_missing,
             row_shape=row_shape,
             reads_missing=architecture.reads_missing,
+            posterior=posterior,
         )
+
+    def _build_posterior(self) -> Posterior:
+        """Build what the encoder's answer says of the code."""
+        return Certain(self._resolved_code_activation())
 
     def _resolved_code_activation(self) -> str:
         """Answer the name of the code's activation."""

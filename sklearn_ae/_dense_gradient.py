@@ -25,7 +25,11 @@ def supports(module: nn.Module) -> bool:
         isinstance(part, nn.Sequential)
         and all(isinstance(layer, (DenseLayer, TransposedLayer)) for layer in part)
         for part in (encoder, module.decoder)
-    ) and all(hasattr(p, "add_derivative") for p in module.penalties.values())
+    ) and (
+        hasattr(module.reconstruction, "with_derivative")
+        and not hasattr(module.posterior, "draw")
+        and all(hasattr(p, "add_derivative") for p in module.penalties.values())
+    )
 
 
 def _split_off_selection(encoder: nn.Module) -> tuple[nn.Module, int | None]:

@@ -150,8 +150,9 @@ def write_layers(module: nn.Module, layers: list[Layer]) -> None:
     decoder = dense_layers(module.decoder)[::-1]
     # Not strict: an interrupted pretraining has not come to the last ones.
     for layer, up, down in zip(layers, encoder, decoder, strict=False):
-        up.weight.copy_(layer.weight)
-        up.bias.copy_(layer.bias)
+        # Of a code's distribution the first rows are the means.
+        up.weight[: len(layer.weight)].copy_(layer.weight)
+        up.bias[: len(layer.bias)].copy_(layer.bias)
         down.bias.copy_(layer.back_bias)
         if isinstance(down, DenseLayer):
             down.weight.copy_(layer.back_weight)

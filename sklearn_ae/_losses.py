@@ -167,11 +167,7 @@ class BinaryCrossEntropy(Loss):
         ValueError
             If the smallest or the largest value is outside [0, 1].
         """
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"loss={self.name!r} needs X in [0, 1], but X ranges from {low:g} to "
-                f"{high:g}; scale it first, for example with MinMaxScaler(clip=True)."
-            )
+        refuse_outside_unit_interval(f"loss={self.name!r}", low, high)
 
 
 class Multinomial(Loss):
@@ -290,6 +286,21 @@ class Correntropy(Loss):
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""
         return {"kernel_width": self.width(moments)}
+
+
+def refuse_outside_unit_interval(what: str, low: float, high: float) -> None:
+    """Refuse rows that are no probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the smallest or the largest value is outside [0, 1].
+    """
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{what} needs X in [0, 1], but X ranges from {low:g} to {high:g}; scale "
+            "it first, for example with MinMaxScaler(clip=True)."
+        )
 
 
 LOSSES = {

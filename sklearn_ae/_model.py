@@ -122,15 +122,49 @@ class Model:
         x_hat = self.decode(Z)
         if not observation_noise:
             return x_hat
-        deviation = torch.from_numpy(np.sqrt(self.residual_variance))
+        residuals, deviation = self.residual_variance, None
+        if residuals is not None:
+            deviation = torch.from_numpy(np.sqrt(residuals))
         reconstruction = self.module.reconstruction
         return reconstruction.draw(
             torch.from_numpy(x_hat), deviation, generator
         ).numpy()
 
-    def _map(
-        self, X: Array, function: Callable[[AutoencoderModule, Tensor], Tensor]
+    def posteriors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the code of each row."""
+
+        def both(module: AutoencoderModule, x: Tensor) -> Tensor:
+            h = module.encoder(module.fill_missing(module.standardize(x)))
+            posterior = module.posterior.of(h)
+            return torch.stack([posterior.mean, posterior.deviation], 1)
+
+        stacked = self._map(X, both)
+        return stacked[:, 0].copy(), stacked[:, 1].copy()
+
+    def bound(
+        self, X: Array, bound: Callable[..., Tensor], points: Tensor
     ) -> np.ndarray:
+        """Lower bound of each row's log-likelihood, by points shared by all rows."""
+        points = points.to(self.device)
+
+        def of_rows(module: AutoencoderModule, x: Tensor) -> Tensor:
+            return bound(module, x, points.to(x.dtype))
+
+        return self._map(X, of_rows, n_passes=len(points))
+
+    def draw_codes(self, n_samples: int, generator: torch.Generator) -> np.ndarray:
+        """Codes drawn from the prior, shape (n_samples, n_components)."""
+        prior = self._twin(torch.float64).module.prior
+        with evaluation(self.device), one_thread():
+            return prior.sample(n_samples, generator).double().cpu().numpy()
+
+    def _map(
+        self,
+        X: Array,
+        function: Callable[[AutoencoderModule, Tensor], Tensor],
+        n_passes: int = 1,
+    ) -> np.ndarray:
+        """Compute a function of rows, each of which passes the net `n_passes` times."""
         dtype = compute_dtype(X)
         twin = self._twin(_TORCH_DTYPES[dtype])
         n_rows = X.shape[0]
@@ -143,7 +177,7 @@ class Model:
         def store(rows: slice) -> None:
             answer[rows] = compute(rows)
 
-        first, *others = row_slices(n_rows, twin.module.width)
+        first, *others = row_slices(n_rows, twin.module.width * n_passes)
         with one_thread():
             part = compute(first)
         if not others:
@@ -152,7 +186,8 @@ class Model:
         answer[first] = part
         # A GPU has threads of its own, and of sparse rows one slice is dense at a time.
         in_turn = self.device.type != "cpu" or scipy.sparse.issparse(X)
-        map_slices(store, others, 0.0 if in_turn else float(twin.n_products) * n_rows)
+        work = float(twin.n_products) * n_rows * n_passes
+        map_slices(store, others, 0.0 if in_turn else work)
         return answer
 
     def _twin(self, dtype: torch.dtype) -> _Twin:

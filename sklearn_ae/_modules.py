@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._layers import dense_layers
 from sklearn_ae._penalties import Pass
+from sklearn_ae._posteriors import Certain, Posterior
 from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._threads import count_products, one_thread
 
@@ -40,9 +41,13 @@ class AutoencoderModule(nn.Module):
         What a row is besides a vector.
     reads_missing : bool, default=False
         Whether the encoder gets NaN for missing entries in place of 0.
+    posterior : Posterior or None, default=None
+        What the encoder's answer says of the code; None where it is the code.
 
     Attributes
     ----------
+    prior : nn.Module or None
+        What codes are like before a row is seen, where that is a part of the net.
     width : int
         Most values that a row becomes on its way through the net, once `rehearse` has
         been called.
@@ -58,11 +63,14 @@ class AutoencoderModule(nn.Module):
         may_miss: bool = False,
         row_shape: tuple[int, ...] | None = None,
         reads_missing: bool = False,
+        posterior: Posterior | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction = reconstruction
+        self.posterior = posterior or Certain()
+        self.prior: nn.Module | None = None
         self.penalties = nn.ModuleDict(penalties)
         self.corruption = corruption
         self.may_miss = may_miss
@@ -84,12 +92,16 @@ class AutoencoderModule(nn.Module):
 
         With `n_layers`, by that many layers of a dense encoder.
         """
-        h = self.fill_missing(self.standardize(x))
         if n_layers is None:
-            return self.encoder(h)
+            return self.encode_standardized(self.standardize(x))
+        h = self.fill_missing(self.standardize(x))
         for layer in dense_layers(self.encoder)[:n_layers]:
             h = layer(h)
         return h
+
+    def encode_standardized(self, x: Tensor) -> Tensor:
+        """Encode standardised rows."""
+        return self.posterior.mean(self.encoder(self.fill_missing(x)))
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes of shape (n_rows, n_components) to (n_rows, n_features)."""
@@ -124,8 +136,9 @@ class AutoencoderModule(nn.Module):
         try:
             with torch.no_grad():
                 self.eval()
-                z = _answer(self.encoder, x, n_components, "encoder")
-                _answer(self.decoder, z, n_features, "decoder")
+                n_answers = self.posterior.n_answers(n_components)
+                h = _answer(self.encoder, x, n_answers, "encoder")
+                _answer(self.decoder, self.posterior.mean(h), n_features, "decoder")
         finally:
             self.train(was_training)
             for hook in hooks:
@@ -141,7 +154,9 @@ class AutoencoderModule(nn.Module):
     def objective_width(self) -> int:
         """Most values that a row becomes in the objective: a penalty may take more."""
         penalties = [p for p in self.penalties.values() if hasattr(p, "n_passes")]
-        return self.width * max((p.n_passes(self) for p in penalties), default=1)
+        n_passes = max((p.n_passes(self) for p in penalties), default=1)
+        n_draws = getattr(self.posterior, "n_draws", 1)
+        return n_draws * max(self.width * n_passes, getattr(self.prior, "width", 1))
 
     @property
     def unit(self) -> float:
@@ -153,9 +168,22 @@ class AutoencoderModule(nn.Module):
         """Least that rows can cost on average, in data units."""
         return float(self.reconstruction.floor)
 
+    @property
+    def n_warmup_epochs(self) -> int:
+        """Epochs until the objective is what training ends with."""
+        parts = self.penalties.values()
+        return max((getattr(p, "n_warmup_epochs", 0) for p in parts), default=0)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell the penalties how many epochs there were."""
+        for penalty in self.penalties.values():
+            if hasattr(penalty, "begin_epoch"):
+                penalty.begin_epoch(epoch)
+
     def random_parts(self) -> dict[str, nn.Module]:
         """Parts of the objective that have to draw for each batch, by name."""
-        parts = {"corruption": self.corruption, **dict(self.penalties.items())}
+        parts = {"corruption": self.corruption, "posterior": self.posterior}
+        parts |= dict(self.penalties.items())
         return {name: part for name, part in parts.items() if hasattr(part, "draw")}
 
     def corrupt(
@@ -189,13 +217,24 @@ class AutoencoderModule(nn.Module):
         """
         drawn = drawn or {}
         seen = self.corrupt(x, weights, drawn)
-        z = self.encoder(seen)
-        cost = self.reconstruction(self.decoder(z), x, weights)
+        h = self.encoder(seen)
+        z = self.posterior(h, drawn.get("posterior"))
+        cost = self.reconstruction(self.decoder(z), *_repeated(x, weights, z))
         terms = {"reconstruction": cost.mean(-1)}
-        rows = Pass(x, seen, z, weights, drawn)
+        rows = Pass(x, seen, h, z, weights, drawn)
         for name, penalty in self.penalties.items():
             terms[name] = penalty(self, rows)
         return terms
+
+
+def _repeated(
+    x: Tensor, weights: Tensor | None, z: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Answer rows and weights as often as codes have been drawn for each."""
+    n_draws = z.shape[-2] // x.shape[-2]
+    if n_draws == 1:
+        return x, weights
+    return x.repeat(n_draws, 1), None if weights is None else weights.repeat(n_draws, 1)
 
 
 def _answer(part: nn.Module, rows: Tensor, n_expected: int, name: str) -> Tensor:

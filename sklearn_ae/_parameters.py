@@ -27,15 +27,18 @@ from sklearn.utils._param_validation import (
 from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._latent_priors import LATENT_PRIORS
 from sklearn_ae._losses import LOSSES, Loss
 from sklearn_ae.architectures import ARCHITECTURES, Architecture
 from sklearn_ae.architectures._own import OwnModules
 
-# Parameters whose value may be a spec; a name stands for one at its defaults.
+# Kinds of spec, mostly the names of the parameters whose value may be one; a name of a
+# spec stands for it at its defaults.
 SPECS: dict[str, dict[str, type]] = {
     "architecture": ARCHITECTURES,
     "loss": LOSSES,
     "noise": NOISES,
+    "latent_prior": LATENT_PRIORS,
 }
 
 # The package's own estimators by name: those that a file may hold.

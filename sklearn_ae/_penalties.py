@@ -29,8 +29,10 @@ class Pass(NamedTuple):
         What is to be reconstructed.
     seen : Tensor of shape (n_rows, n_features)
         What the encoder gets.
-    z : Tensor of shape (n_rows, n_components)
-        The codes.
+    h : Tensor of shape (n_rows, n_answers)
+        What the encoder answers: the codes, or what tells their distribution.
+    z : Tensor of shape (n_draws * n_rows, n_components)
+        The codes that are decoded.
     weights : Tensor of shape (n_rows, n_features) or None
         What each entry of `x` counts, where some are missing.
     drawn : dict of str to Tensor
@@ -39,6 +41,7 @@ class Pass(NamedTuple):
 
     x: Tensor
     seen: Tensor
+    h: Tensor
     z: Tensor
     weights: Tensor | None
     drawn: dict[str, Tensor]

@@ -29,6 +29,10 @@ from sklearn_ae._moments import Moments
 class Reconstruction(nn.Module, ABC):
     """Cost of the rows `x` (standardised) given the decoder's pre-activation `a`.
 
+    One that also has `with_derivative(a, x, share, weights)`, which answers the cost of
+    each row and its derivative by `a` times the row's `share`, of shape () or
+    (..., n_rows, 1), can be trained on the fast path.
+
     Attributes
     ----------
     magnitude : Tensor of shape () or (n_models,)
@@ -73,9 +77,12 @@ class Reconstruction(nn.Module, ABC):
         """Reconstruction `x_hat` in data units."""
 
     def draw(
-        self, x_hat: Tensor, deviation: Tensor, generator: torch.Generator
+        self, x_hat: Tensor, deviation: Tensor | None, generator: torch.Generator
     ) -> Tensor:
-        """Draw observations around `x_hat`, with residuals of a standard deviation."""
+        """Draw observations around `x_hat`.
+
+        Its residuals have a standard deviation, where the loss does not say which.
+        """
         noise = torch.empty_like(x_hat).normal_(generator=generator)
         return x_hat + noise * deviation
 
@@ -86,20 +93,23 @@ class Reconstruction(nn.Module, ABC):
         `weights`, of the shape of `x`, multiply what each entry costs.
         """
 
-    @abstractmethod
-    def with_derivative(
-        self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Cost of each row, and its derivative by `a`, times the row's share.
-
-        `share` has shape () or (..., n_rows, 1).
-        """
-
     def _relative(self, cost: Tensor) -> Tensor:
         return cost / over_rows(self.magnitude, cost, n_axes=1)
 
 
-class ResidualReconstruction(Reconstruction):
+class RealReconstruction(Reconstruction):
+    """Of rows of any real numbers: `x_hat` is an activation of a, in data units."""
+
+    def mean(self, a: Tensor) -> Tensor:
+        return ACTIVATIONS[self.output_activation].function(self.to_data_units(a))
+
+    def _standardized_mean(self, a: Tensor) -> Tensor:
+        if self.output_activation == "identity":
+            return a
+        return (self.mean(a) - self.shift.to(a.dtype)) / self.scale
+
+
+class ResidualReconstruction(RealReconstruction):
     """A function of the residual, summed over features: sum_j f(x_hat_j - x_j).
 
     Parameters
@@ -147,25 +157,18 @@ class ResidualReconstruction(Reconstruction):
     def _lengths(self, x: Tensor) -> list[Tensor]:
         return [over_rows(getattr(self, name), x) for name in self.length_names]
 
-    def mean(self, a: Tensor) -> Tensor:
-        return ACTIVATIONS[self.output_activation].function(self.to_data_units(a))
-
-    def _standardized_mean(self, a: Tensor) -> Tensor:
-        if self.output_activation == "identity":
-            return a
-        return (self.mean(a) - self.shift.to(a.dtype)) / self.scale
-
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         function = RESIDUAL_LOSSES[self.name].function
         cost = function(self._standardized_mean(a), x, *self._lengths(x))
-        return self._relative(_total(cost, weights))
+        return self._relative(total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
+        """Cost of each row, and its derivative by `a`, times the row's share."""
         function, derivative, _ = RESIDUAL_LOSSES[self.name]
         x_hat, lengths = self._standardized_mean(a), self._lengths(x)
-        cost = self._relative(_total(function(x_hat, x, *lengths), weights))
+        cost = self._relative(total(function(x_hat, x, *lengths), weights))
         share = share / over_rows(self.magnitude, x)
         gradient = derivative(_entry_share(share, weights), x_hat, x, *lengths)
         if self.output_activation != "identity":
@@ -192,13 +195,13 @@ class BernoulliReconstruction(Reconstruction):
         return ACTIVATIONS["logistic"].function(a)
 
     def draw(
-        self, x_hat: Tensor, deviation: Tensor, generator: torch.Generator
+        self, x_hat: Tensor, deviation: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         return torch.bernoulli(x_hat, generator=generator)
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         cost = binary_cross_entropy(a, self.to_data_units(x))
-        return self._relative(_total(cost, weights))
+        return self._relative(total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
@@ -232,7 +235,7 @@ class MultinomialReconstruction(Reconstruction):
         return torch.softmax(a, -1).mul_(self.length)
 
     def draw(
-        self, x_hat: Tensor, deviation: Tensor, generator: torch.Generator
+        self, x_hat: Tensor, deviation: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """Draw the counts of rows of average length; of proportions, one outcome."""
         n_draws = max(1, round(float(self.length)))
@@ -242,7 +245,7 @@ class MultinomialReconstruction(Reconstruction):
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         cost = multinomial(a, self.to_data_units(x))
-        return self._relative(_total(cost, weights))
+        return self._relative(total(cost, weights))
 
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
@@ -255,7 +258,8 @@ class MultinomialReconstruction(Reconstruction):
         return cost, multinomial_derivative(share, a, target)
 
 
-def _total(cost: Tensor, weights: Tensor | None) -> Tensor:
+def total(cost: Tensor, weights: Tensor | None) -> Tensor:
+    """Sum what entries cost over features."""
     return (cost if weights is None else cost * weights).sum(-1)
 
 

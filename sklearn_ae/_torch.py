@@ -113,6 +113,18 @@ class AllocationLimit(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
+# Torch's own generator is one for all threads.
+_global_generator = threading.Lock()
+
+
+@contextmanager
+def own_global_seed(seed: int) -> Iterator[None]:
+    """Let foreign code draw from torch's own generator, which stays as it was."""
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield
+
+
 # TF32 is a setting of the process: the first evaluation turns it off, the last one
 # turns it back.
 _precision_lock = threading.Lock()

@@ -143,8 +143,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
-        module = self.module_
-        return module.decode(module.encoder(module.fill_missing(x)))
+        return self.module_.decode(self.module_.encode_standardized(x))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Answer the negative objective, for `EpochScoring(None)`."""
@@ -207,8 +206,9 @@ class AutoencoderNet(NeuralNet):
             self.schedule, self.optimizer_, self.max_epochs, self.n_iter_no_change
         )
         datasets = {"dataset_train": X, "dataset_valid": self.validation}
-        for _ in range(self.max_epochs):
+        for epoch in range(self.max_epochs):
             began = time.perf_counter()
+            self.module_.begin_epoch(self.epochs_before + epoch)
             self.notify("on_epoch_begin", **datasets)
             self._run_epoch(batches)
             self._validate()
@@ -367,6 +367,10 @@ class AutoencoderNet(NeuralNet):
         if self.exhausted_:
             return True
         if self.validation is None and self.schedule in PLANNED_SCHEDULES:
+            return False
+        n_epochs = self.epochs_before + len(self.history)
+        if self.validation is None and n_epochs <= self.module_.n_warmup_epochs:
+            # The objective is on its way up to what it is to be.
             return False
         if self._monitored() < self.best_ - self._least_gain():
             self.best_, self.waited_ = self._monitored(), 0

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
-from sklearn_ae._torch import derive_seed
+from sklearn_ae._torch import derive_seed, own_global_seed
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._convolutional import Activate
 from sklearn_ae.architectures._dense import FLOAT
 
-# Torch's own generator, which such modules draw from, is one for all threads.
-_lock = threading.Lock()
 # Their answer to a row depends on the other rows, or on chance.
 _REFUSED = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
@@ -91,8 +87,7 @@ def build_parts(
         architecture, OwnModules
     ):
         return architecture.build(*args, seed=seed, **params)
-    with _lock, torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derive_seed(seed, "own modules"))
+    with own_global_seed(derive_seed(seed, "own modules")):
         parts = architecture.build(*args, seed=seed, **params)
     is_pair = isinstance(parts, tuple) and len(parts) == 2
     if not is_pair or not all(isinstance(part, nn.Module) for part in parts):

@@ -1,0 +1,142 @@
+"""What rows are like, given their codes: densities in nats.
+
+They take the place of a loss: a reconstruction costs minus its log-likelihood.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae._losses import (
+    BinaryCrossEntropy,
+    Loss,
+    SquaredError,
+    refuse_outside_unit_interval,
+)
+from sklearn_ae._moments import Moments
+from sklearn_ae._reconstruction import RealReconstruction, Reconstruction, total
+
+# The least variance that is learned, of that of the rows: without a least one the
+# density of a constant column has no bound.
+_LEAST_VARIANCE = 1e-4
+# A variance falls by a factor of hundreds, weights move by less than one: at the
+# learning rate of weights it would take most of a training.
+_SPEED = 10.0
+
+
+class GaussianReconstruction(RealReconstruction):
+    r"""Minus the log-density of N(x_hat, c) in nats.
+
+    .. math:: \tfrac{1}{2} \sum_j \log(2 \pi c_j) + (x_j - \hat x_j)^2 / c_j
+
+    Parameters
+    ----------
+    output_activation : str
+    moments : Moments
+    noise_variance : "learned", "learned_per_feature" or float
+        c, in squared units of X.
+    """
+
+    least: Tensor
+
+    def __init__(
+        self, output_activation: str, moments: Moments, noise_variance: str | float
+    ) -> None:
+        n_features = len(moments.mean)
+        super().__init__(output_activation, moments, n_features / 2)
+        self.is_learned = isinstance(noise_variance, str)
+        least = _LEAST_VARIANCE
+        if self.is_learned:
+            n_variances = 1 if noise_variance == "learned" else n_features
+            zeros = torch.zeros(n_variances, dtype=torch.float32)
+            self.log_variance = nn.Parameter(zeros)
+        else:
+            least = noise_variance / moments.scale**2
+        self.register_buffer("least", torch.tensor(least, dtype=torch.float64))
+
+    @property
+    def floor(self) -> Tensor:
+        """Cost in nats where residuals are 0 and the variance is the least."""
+        variance = 2 * math.pi * self.least * self.scale**2
+        return 0.5 * self.shift.shape[-1] * torch.log(variance)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance c in squared units of `scale`, one or one per feature."""
+        if not self.is_learned:
+            return self.least
+        return self.least + torch.exp(_SPEED * self.log_variance)
+
+    @property
+    def noise_variance(self) -> Tensor:
+        """The variance c in squared units of X."""
+        return self.variance.detach().double() * self.scale**2
+
+    def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        variance = self.variance
+        residual = self._standardized_mean(a) - x
+        cost = 0.5 * (residual.square() / variance + torch.log(variance / self.least))
+        return self._relative(total(cost, weights))
+
+    def draw(
+        self, x_hat: Tensor, deviation: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw observations around `x_hat`, with the variance c."""
+        return super().draw(x_hat, self.noise_variance.sqrt().cpu(), generator)
+
+
+@dataclass(eq=False, repr=False)
+class GaussianLikelihood(Loss):
+    """`-log N(x; x_hat, c)` in nats.
+
+    Parameters
+    ----------
+    noise_variance : "learned", "learned_per_feature" or float
+        c, in squared units of X.
+    """
+
+    noise_variance: str | float = "learned"
+
+    name = "gaussian"
+
+    def unit(self, moments: Moments) -> float:
+        """Answer what weights of penalties are multiples of: nats."""
+        return 1.0
+
+    def of_codes(self, moments: Moments) -> Loss:
+        """Answer the squared error."""
+        return SquaredError()
+
+    def build(self, output_activation: str, moments: Moments) -> Reconstruction:
+        """Build the end of the net."""
+        name = "identity" if output_activation == "auto" else output_activation
+        return GaussianReconstruction(name, moments, self.noise_variance)
+
+
+class BernoulliLikelihood(BinaryCrossEntropy):
+    """`-sum_j x_j log x_hat_j + (1 - x_j) log(1 - x_hat_j)` in nats, X in [0, 1]."""
+
+    name = "bernoulli"
+
+    def build(self, output_activation: str, moments: Moments) -> Reconstruction:
+        """Build the end of the net: probabilities from logits.
+
+        Raises
+        ------
+        ValueError
+            If `output_activation` is not "auto" or "logistic".
+        """
+        if output_activation not in ("auto", "logistic"):
+            raise ValueError(
+                "likelihood='bernoulli' needs output_activation='auto' or 'logistic', "
+                f"got output_activation={output_activation!r}."
+            )
+        return super().build(output_activation, moments)
+
+    def check_range(self, low: float, high: float) -> None:
+        """Refuse rows that are no probabilities."""
+        refuse_outside_unit_interval("likelihood='bernoulli'", low, high)

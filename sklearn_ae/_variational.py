@@ -1,0 +1,347 @@
+"""The variational autoencoder: codes are distributions, and rows have likelihoods."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import field
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._bounds import evidence_bound, importance_bound
+from sklearn_ae._divergences import Discrepancy, Divergence
+from sklearn_ae._input import Array
+from sklearn_ae._latent_priors import (
+    LATENT_PRIORS,
+    LatentPrior,
+    StandardNormal,
+    build_prior,
+)
+from sklearn_ae._layers import Stage
+from sklearn_ae._likelihoods import BernoulliLikelihood, GaussianLikelihood
+from sklearn_ae._losses import Loss
+from sklearn_ae._model import Model
+from sklearn_ae._modules import AutoencoderModule
+from sklearn_ae._moments import Moments
+from sklearn_ae._parameters import resolve_spec
+from sklearn_ae._penalties import Penalty
+from sklearn_ae._posteriors import (
+    Encode,
+    GaussianPosterior,
+    drawn_points,
+    spread_points,
+)
+from sklearn_ae._torch import make_generator
+from sklearn_ae._units import Units, objective_weight
+
+# Nats of a component, on average over the rows, from which it counts as active.
+_ACTIVE = 0.02
+
+
+class VariationalAutoencoder(BaseAutoencoder):
+    r"""Variational autoencoder: a model of rows with likelihoods in nats.
+
+    .. math:: \max_{f, g} \frac{1}{n} \sum_x E_{q(z|x)} \log p(x|z)
+              - \beta \, KL(q(z|x) \| p(z)) - w \, MMD^2(q(z), p(z))
+
+    The encoder answers a normal distribution q(z|x) with independent components, whose
+    mean is the code; the decoder answers p(x|z). With `beta=1` the objective is the
+    evidence lower bound (ELBO) of the log-likelihood log p(x).
+
+    `score_samples` and `score` are that bound in nats, the units of `PCA.score`: higher
+    is better, and with `likelihood="gaussian"` multiplying X by c lowers them by
+    n_features log c. `log_likelihood` is a tighter bound.
+
+    Parameters
+    ----------
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        What rows are like given their codes: normal around the reconstruction, or
+        binary with the reconstruction for probabilities (of X in [0, 1]; for values
+        between, it is a cross-entropy and no density).
+    noise_variance : "learned", "learned_per_feature" or float, default="learned"
+        Variance of the Gaussian likelihood, in squared units of X. Learned ones are at
+        least 1e-4 of the mean variance of the features. A number above the variances
+        that components could explain makes all of them collapse.
+    beta : float, default=1.0
+        Weight of the divergence from the prior. Above 1, codes tell less and their
+        components separate more (beta-VAE).
+    n_latent_samples : int, default=1
+        Codes that are drawn for each row of a batch.
+    mmd_weight : float, default=0.0
+        Weight w, in nats, of the squared maximum mean discrepancy between the codes of
+        a batch and the prior. InfoVAE with its alpha and lambda is `beta = 1 - alpha`
+        and `mmd_weight = alpha + lambda - 1`. It is a statistic of a batch, not a sum
+        over rows.
+    prior : str, spec or object, default="normal"
+        Distribution p(z) of the codes: "normal", "vamp" (see :class:`VampPrior`),
+        "flow" (:class:`FlowPrior`), "gaussian_mixture"
+        (:class:`GaussianMixturePrior`), one of these specs, or an object with
+        `log_density(z)`, which answers nats of shape (...) for a tensor of codes
+        (..., n_components), and `sample(n_samples, generator)`, which draws a tensor
+        of codes by a torch generator. A copy of the object is used; if it is a torch
+        module, its parameters are trained.
+    kl_warmup_epochs : int, default=0
+        Epochs in which `beta` rises from 0, against posterior collapse.
+    free_bits : float, default=0.0
+        Nats per component below which the divergence costs the same, against posterior
+        collapse.
+
+    Attributes
+    ----------
+    active_components_ : int
+        Number of components whose divergence is above 0.02 nats.
+    kl_per_component_ : ndarray of shape (n_components,)
+        Mean divergence of the training rows' posteriors from a standard normal
+        distribution, in nats; with another prior, from a normal distribution with the
+        mean and the variance that the component has over all rows. It is about what
+        the component tells of a row: near 0 it has collapsed.
+    noise_variance_ : float or ndarray of shape (n_features,)
+        Variance of the Gaussian likelihood, in squared units of X.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If no component is active.
+
+    References
+    ----------
+    D. P. Kingma and M. Welling. Auto-encoding variational Bayes. ICLR (2014).
+
+    D. J. Rezende, S. Mohamed and D. Wierstra. Stochastic backpropagation and
+    approximate inference in deep generative models. ICML (2014).
+
+    I. Higgins et al. beta-VAE: learning basic visual concepts with a constrained
+    variational framework. ICLR (2017).
+
+    S. Zhao, J. Song and S. Ermon. InfoVAE: information maximizing variational
+    autoencoders. AAAI (2019).
+
+    S. R. Bowman et al. Generating sentences from a continuous space. CoNLL (2016).
+
+    D. P. Kingma et al. Improved variational inference with inverse autoregressive flow.
+    NIPS (2016).
+
+    J. Lucas, G. Tucker, R. Grosse and M. Norouzi. Don't blame the ELBO! A linear VAE
+    perspective on posterior collapse. NeurIPS (2019).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import VariationalAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> vae = VariationalAutoencoder(8, max_epochs=20, random_state=0).fit(X)
+    >>> vae.sample(5, random_state=0).shape
+    (5, 64)
+    >>> mean, deviation = vae.encode_distribution(X)
+    >>> bool((mean == vae.transform(X)).all())
+    True
+    >>> bool(vae.log_likelihood(X[:100]).mean() > vae.score(X[:100]))
+    True
+    """
+
+    latent_density: Any = field(default=None, init=False)
+    loss: str | Loss = field(default="squared_error", init=False)
+    tied_weights: bool = field(default=False, init=False)
+    likelihood: str = "gaussian"
+    noise_variance: str | float = "learned"
+    beta: float = 1.0
+    n_latent_samples: int = 1
+    mmd_weight: float = 0.0
+    prior: Any = "normal"
+    kl_warmup_epochs: int = 0
+    free_bits: float = 0.0
+
+    _absent_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+    _kinds_of_spec: ClassVar[dict[str, str]] = {"prior": "latent_prior"}
+    _parameter_constraints = {
+        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "noise_variance": [
+            StrOptions({"learned", "learned_per_feature"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "n_latent_samples": [Interval(Integral, 1, None, closed="left")],
+        "mmd_weight": [Interval(Real, 0, None, closed="left")],
+        "prior": [
+            StrOptions(set(LATENT_PRIORS)),
+            LatentPrior,
+            HasMethods(["log_density", "sample"]),
+        ],
+        "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+    }
+
+    # What the net is made of.
+
+    def _loss(self) -> Loss:
+        if self.likelihood == "bernoulli":
+            return BernoulliLikelihood()
+        return GaussianLikelihood(self.noise_variance)
+
+    def _build_posterior(self) -> GaussianPosterior:
+        return GaussianPosterior(
+            self.n_components, self._resolved_code_activation(), self.n_latent_samples
+        )
+
+    def _build_module(
+        self, n_features: int, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        module = super()._build_module(n_features, moments, seed)
+        encode = Encode(module.encoder, module.posterior)
+        spec = resolve_spec("latent_prior", self.prior)
+        module.prior = build_prior(spec, self.n_components, n_features, encode, seed)
+        if self.mmd_weight:
+            weight = objective_weight(self.mmd_weight, module.unit)
+            module.penalties["discrepancy"] = Discrepancy(
+                weight, module.prior, self.n_latent_samples
+            )
+        return module
+
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        weight = objective_weight(self.beta, units.cost)
+        divergence = Divergence(weight, self.free_bits, self.kl_warmup_epochs)
+        return super()._build_penalties(units) | {"divergence": divergence}
+
+    # Pretraining: of layers that answer codes, not distributions.
+
+    def _plain(self) -> BaseAutoencoder:
+        """Answer the autoencoder that has the means for its codes."""
+        plain = BaseAutoencoder()
+        for name in plain.get_params(deep=False):
+            setattr(plain, name, getattr(self, name))
+        is_binary = self.likelihood == "bernoulli"
+        plain.loss = "binary_cross_entropy" if is_binary else "squared_error"
+        return plain
+
+    def _shallow_copy(self, stage: Stage) -> BaseAutoencoder:
+        shallow = self._plain()._shallow_copy(stage)
+        if stage.below is None and self.likelihood == "gaussian":
+            # From nats to squared units of X.
+            shallow.weight_decay *= stage.known.scale**2
+        return shallow
+
+    def _check_pretraining(self) -> None:
+        self._plain()._check_pretraining()
+
+    # What follows from the trained net.
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        divergences = _divergences(model, X)
+        n_active = int((divergences > _ACTIVE).sum())
+        if not n_active:
+            warnings.warn(
+                "No component is active: the code tells nothing of a row "
+                "(kl_per_component_). Lower beta or noise_variance, train for longer, "
+                "or set kl_warmup_epochs or free_bits.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        derived = {"kl_per_component_": divergences, "active_components_": n_active}
+        if self.likelihood == "gaussian":
+            variance = model.module.reconstruction.noise_variance.cpu().numpy()
+            per_feature = self.noise_variance == "learned_per_feature"
+            derived["noise_variance_"] = variance if per_feature else variance.item()
+        return derived
+
+    def _is_generative(self) -> bool:
+        return True
+
+    def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
+        generator = make_generator(seed, "codes")
+        return self._fitted_model().draw_codes(n_samples, generator)
+
+    # Distributions and likelihoods.
+
+    def encode_distribution(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Encode rows to distributions: normal, with independent components.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components)
+            What `transform` answers.
+        deviation : ndarray of shape (n_samples, n_components)
+            Standard deviations.
+        """
+        model, X = self._fitted_rows(X)
+        return model.posteriors(X)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        r"""Evidence lower bound (ELBO) of each row's log-likelihood, in nats.
+
+        .. math:: E_{q(z|x)} \log p(x|z) - KL(q(z|x) \| p(z))
+
+        whatever `beta` and `mmd_weight` are. The mean over codes is by points that are
+        the same for all rows; it is exact where the decoder is linear.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            With `likelihood="bernoulli"` if X is not in [0, 1].
+        """
+        model, X = self._fitted_rows(X)
+        self._check_range(X)
+        points = spread_points(model.n_components, model.seed)
+        return model.bound(X, evidence_bound, points)
+
+    def log_likelihood(self, X: Any, n_importance_samples: int = 500) -> np.ndarray:
+        r"""Importance-weighted lower bound of each row's log-likelihood, in nats.
+
+        .. math:: \log \frac{1}{L} \sum_{l=1}^L \frac{p(x|z_l) \, p(z_l)}{q(z_l|x)},
+                  \quad z_l \sim q(z|x)
+
+        It is the ELBO on average where L = 1, and comes nearer to log p(x) with more
+        samples, which are drawn once for all rows (Burda et al. 2016).
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        n_importance_samples : int, default=500
+            L.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            With `likelihood="bernoulli"` if X is not in [0, 1].
+
+        References
+        ----------
+        Y. Burda, R. Grosse and R. Salakhutdinov. Importance weighted autoencoders. ICLR
+        (2016).
+        """
+        model, X = self._fitted_rows(X)
+        check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
+        self._check_range(X)
+        points = drawn_points(n_importance_samples, model.n_components, model.seed)
+        return model.bound(X, importance_bound, points)
+
+
+def _divergences(model: Model, X: Array) -> np.ndarray:
+    """Answer the mean divergence of each component over the rows, in nats."""
+    mean, deviation = model.posteriors(X)
+    mean, deviation = mean.astype(np.float64), deviation.astype(np.float64)
+    if isinstance(model.module.prior, StandardNormal):
+        excess = np.square(mean) + np.square(deviation) - 1
+        return 0.5 * (excess - 2 * np.log(deviation)).mean(axis=0)
+    variance = mean.var(axis=0) + np.square(deviation).mean(axis=0)
+    return 0.5 * np.log(variance) - np.log(deviation).mean(axis=0)
