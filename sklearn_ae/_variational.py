@@ -99,14 +99,14 @@ class VariationalAutoencoder(BaseAutoencoder):
         Mean divergence of the training rows' posteriors from a standard normal
         distribution, in nats; with another prior, from a normal distribution with the
         mean and the variance that the component has over all rows. It is about what
-        the component tells of a row: near 0 it has collapsed.
+        the component tells of a row: near 0 it has collapsed. Where all
+        have, `fit` warns (`ConvergenceWarning`).
     noise_variance_ : float or ndarray of shape (n_features,)
         Variance of the Gaussian likelihood, in squared units of X.
 
-    Warns
-    -----
-    ConvergenceWarning
-        If no component is active.
+    See Also
+    --------
+    Autoencoder : Codes without a distribution; sample with a `latent_density`.
 
     References
     ----------
@@ -233,7 +233,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         divergences = _divergences(model, X)
         n_active = int((divergences > _ACTIVE).sum())
-        if not n_active:
+        if not n_active and model.moments.variance:
             warnings.warn(
                 "No component is active: the code tells nothing of a row "
                 "(kl_per_component_). Lower beta or noise_variance, train for longer, "

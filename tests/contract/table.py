@@ -7,6 +7,7 @@ class that is in none of the lists below fails `test_completeness.py`.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from sklearn_ae import (
     ConvolutionalAutoencoder,
     Correntropy,
     DenoisingAutoencoder,
+    FlowPrior,
+    GaussianMixturePrior,
     GaussianNoise,
     Huber,
     LinearAutoencoder,
@@ -34,6 +37,8 @@ from sklearn_ae import (
     SaltAndPepperNoise,
     SparseAutoencoder,
     StackedAutoencoder,
+    VampPrior,
+    VariationalAutoencoder,
 )
 from sklearn_ae.architectures import LSTM, Architecture, Convolutional, Dense, Residual
 
@@ -72,9 +77,13 @@ class Row:
         Whether NaN stands for steps that a sequence no longer has.
     generative : bool
         Whether it has `sample` without a density of its codes.
+    in_nats : bool
+        Whether `score` is a log-likelihood in nats per row, not a share of variance.
     constant : dict
         Arguments with which rows that are all the same have a code of 0, so that their
         mean, which is known from the start, is their reconstruction.
+    constant_within : float
+        How nearly so; codes that are drawn move the decoder by a little.
     plain : bool
         Whether its objective is the squared error of clean rows.
     stopping_early : dict
@@ -94,7 +103,9 @@ class Row:
     shaped: bool = False
     sequences: bool = False
     generative: bool = False
+    in_nats: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
+    constant_within: float = 1e-6
     plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
@@ -108,6 +119,16 @@ class Row:
     @property
     def name(self) -> str:
         return self.cls.__name__
+
+    def score_of_multiple(self, score: float, factor: float, n_features: int) -> float:
+        """Answer what rows times a factor score that score `score` as they are."""
+        return score - n_features * math.log(factor) if self.in_nats else score
+
+    def loss_of_multiple(self, loss: Any, factor: float, n_features: int) -> Any:
+        """Answer the loss of rows times a factor, from that of the rows as they are."""
+        if self.in_nats:
+            return np.add(loss, n_features * math.log(factor))
+        return factor**2 * np.asarray(loss)
 
     @property
     def takes_density(self) -> bool:
@@ -436,6 +457,42 @@ ROWS = [
         sparse=True,
         shift_scale=True,
     ),
+    Row(
+        VariationalAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        variants={
+            "bernoulli": {"likelihood": "bernoulli", "n_latent_samples": 3},
+            "variances": {"noise_variance": "learned_per_feature", "beta": 0.5},
+            "variance": {"noise_variance": 0.01, "code_activation": "tanh"},
+            "info": {"mmd_weight": 5.0, "beta": 0.0, "learning_rate": 0.01},
+            "warm-up": {"kl_warmup_epochs": 2, "learning_rate": 0.01},
+            "vamp": {"prior": VampPrior(n_pseudo_inputs=7), "free_bits": 0.1},
+            "mixture": {"prior": GaussianMixturePrior(n_modes=3), "mmd_weight": 1.0},
+            "flow": {
+                "prior": FlowPrior(n_transforms=1, hidden_layer_sizes=(20,)),
+                "learning_rate": 0.01,
+            },
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
+            "greedy": {"pretraining": "greedy", "pretraining_epochs": 2},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 40, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+        plain=False,
+        generative=True,
+        in_nats=True,
+        constant_within=0.01,
+    ),
 ]
 
 # Public classes that are no estimators: parts that are passed in, and errors.
@@ -444,11 +501,14 @@ SPECS = [
     Convolutional,
     Correntropy,
     Dense,
+    FlowPrior,
+    GaussianMixturePrior,
     GaussianNoise,
     Huber,
     MaskingNoise,
     Residual,
     SaltAndPepperNoise,
+    VampPrior,
 ]
 ERRORS = [sklearn_ae.DivergenceError]
 # For specs of one's own.

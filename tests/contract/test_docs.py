@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
@@ -123,7 +124,9 @@ def test_shapes_of_public_attributes(row, X):
         shape = re.search(r"of shape \((.*)\)$", entry.splitlines()[0])
         if shape and hasattr(estimator, name):
             wanted = re.split(r", (?![^(]*\))", shape.group(1).rstrip(","))
-            found = getattr(estimator, name).shape
+            found = np.shape(getattr(estimator, name))
+            if not found and "float or" in entry.splitlines()[0]:
+                continue
             assert found == tuple(known[size] for size in wanted), name
 
 

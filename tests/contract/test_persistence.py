@@ -136,7 +136,8 @@ def test_to_module(row, X):
     np.testing.assert_allclose(module.decode(z).detach(), expected, rtol=1e-6)
     np.testing.assert_allclose(module(x).detach(), expected, rtol=1e-6)
     module(x).square().sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in module.parameters())
+    for part in (module.encoder, module.decoder):
+        assert all(p.grad is not None and p.grad.any() for p in part.parameters())
     restored = estimator.to_module()
     restored.load_state_dict(module.state_dict())
 
