@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,49 +22,11 @@ from sklearn_ae.displays._drawing import (
     dense,
     pyplot_for,
 )
+from sklearn_ae.displays._estimators import check_components, names_of_components
+from sklearn_ae.displays._targets import read_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-def _read_target(y: ArrayLike) -> tuple[np.ndarray, list[str] | None]:
-    """Return class numbers and names (missing: one more), or floats (NaN), None."""
-    from pandas import isna
-
-    y = np.asarray(y)
-    missing = isna(y)
-    present = y[~missing]
-    if present.dtype == object:
-        present = np.array(present.tolist())
-    is_number = present.dtype.kind in "iuf"
-    classes, index = np.unique(present, return_inverse=True)
-    n_styles = len(COLORS) * len(MARKERS)
-    if is_number and (len(classes) > n_styles or np.any(classes != np.round(classes))):
-        values = np.full(len(y), np.nan)
-        values[~missing] = present
-        return values, None
-    if len(classes) > n_styles:
-        raise ValueError(
-            f"y has {len(classes)} classes, more than the {n_styles} that colours and "
-            "markers can tell apart: group them, or pass numbers."
-        )
-    values = np.full(len(y), len(classes))
-    values[~missing] = index
-    return values, [str(int(name) if is_number else name) for name in classes]
-
-
-def _check_components(components: int | Sequence[int] | None, width: int) -> list[int]:
-    if components is None:
-        return list(range(min(width, 2)))
-    chosen = [components] if isinstance(components, Integral) else list(components)
-    if len(chosen) not in (1, 2) or not all(isinstance(c, Integral) for c in chosen):
-        raise ValueError(f"components must be one or two integers, got {components!r}.")
-    if min(chosen) < 0 or max(chosen) >= width:
-        raise ValueError(
-            f"components={components!r} asks for a column that the code has not: "
-            f"it has {width} component(s), counted from 0."
-        )
-    return chosen
 
 
 @dataclass(eq=False, repr=False)
@@ -154,11 +115,7 @@ class LatentSpaceDisplay:
             )
         Z, names = estimator.transform(X), None
         if not hasattr(Z, "columns"):
-            # A Pipeline has this method even where one of its steps has not.
-            try:
-                names = list(estimator.get_feature_names_out())
-            except (AttributeError, ValueError):
-                names = None
+            names = names_of_components(estimator)
         return cls.from_codes(Z, y, component_names=names, **plot_kw)
 
     @classmethod
@@ -246,8 +203,8 @@ class LatentSpaceDisplay:
         >>> plt.close(display.figure_)
         """
         pyplot = pyplot_for(f"{type(self).__name__}.plot")
-        columns = _check_components(components, self.Z.shape[1])
-        values, classes = (None, None) if self.y is None else _read_target(self.y)
+        columns = check_components(components, self.Z.shape[1])
+        values, classes = (None, None) if self.y is None else read_target(self.y)
         self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_, self.scatters_, self.colorbar_ = self.ax_.figure, [], None
         names = self.component_names
