@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_ae.displays._drawing import COLORS, dense
+from sklearn_ae.displays._drawing import COLORS, MISSING_COLOR, dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_INCHES = (12.0, 8.0)
-# Of a cell, the share that a line may fill.
-LINE_SHARE = 0.8
+# Of a cell's sides, what a line fills, and the frame around it.
+LINE_SHARE, FRAME_SHARE = 0.8, 0.94
 LINE_HEIGHT = 0.7
 
 
@@ -86,15 +86,34 @@ def draw_mosaic(
     if len(shape) == 1:
         return _draw_lines(ax, rows, limits, style, left)
     low, high = limits
-    images = as_drawn(rows, shape, low, high)[::-1]
-    n_rows, n_columns, height, width, *channels = images.shape
-    mosaic = np.swapaxes(images, 1, 2).reshape(
-        n_rows * height, n_columns * width, *channels
-    )
-    extent = (left - 0.5, left + n_columns - 0.5, -0.5, n_rows - 0.5)
+    mosaic, (width, height) = _lay_out(as_drawn(rows, shape, low, high))
+    n_rows, n_columns = rows.shape[:2]
+    extent = (left - width, left + n_columns - 1 + width, -height, n_rows - 1 + height)
     common = {"cmap": "gray", "vmin": low, "vmax": high, "origin": "upper"}
     common |= {"aspect": _cell_height(shape)}
     return ax.imshow(mosaic, extent=extent, **common | style)
+
+
+def _lay_out(images: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """Answer one picture of all, with gaps, and half an image's sides in cells."""
+    images = images[::-1]
+    n_rows, n_columns, height, width, *channels = images.shape
+    gap = _gap(height, width)
+    cells = np.full(
+        (n_rows, height + gap, n_columns, width + gap, *channels),
+        # What is missing shows the background, but there is no missing colour.
+        1.0 if channels else np.nan,
+    )
+    cells[:, :height, :, :width] = np.swapaxes(images, 1, 2)
+    mosaic = cells.reshape(
+        n_rows * (height + gap), n_columns * (width + gap), *channels
+    )
+    halves = 0.5 * width / (width + gap), 0.5 * height / (height + gap)
+    return mosaic[:-gap, :-gap], halves
+
+
+def _gap(height: int, width: int) -> int:
+    return -(-max(height, width) // 16)
 
 
 def _draw_lines(ax, rows, limits, style, left):
@@ -107,11 +126,14 @@ def _draw_lines(ax, rows, limits, style, left):
     low, high = limits
     x = np.linspace(-0.5, 0.5, n_features) * LINE_SHARE
     y = ((rows - low) / ((high - low) or 1) - 0.5) * LINE_SHARE
-    x = x + left + np.arange(n_columns)[None, :, None]
-    y = y + np.arange(n_rows)[:, None, None]
+    columns, heights = np.meshgrid(left + np.arange(n_columns), np.arange(n_rows))
+    centers = np.stack([columns, heights], axis=-1).reshape(-1, 1, 2)
     lines = np.stack(np.broadcast_arrays(x, y), axis=-1).reshape(-1, n_features, 2)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) - 0.5
+    frames = centers + FRAME_SHARE * corners
+    ax.add_collection(LineCollection(frames, colors=MISSING_COLOR, linewidths=0.5))
     style = {"colors": COLORS[0], "linewidths": 1} | style
-    return ax.add_collection(LineCollection(lines, **style))
+    return ax.add_collection(LineCollection(centers + lines, **style))
 
 
 def _cell_height(shape: tuple[int, ...]) -> float:
@@ -119,4 +141,11 @@ def _cell_height(shape: tuple[int, ...]) -> float:
         return LINE_HEIGHT
     if len(shape) == 3:
         shape = shape[:2] if shape[-1] in (1, 3) else shape[1:]
-    return shape[0] / shape[1]
+    gap = _gap(*shape)
+    return (shape[0] + gap) / (shape[1] + gap)
+
+
+def spread(n_cells: int, most: int) -> np.ndarray:
+    """Answer which cells to label: at most so many, from end to end, symmetric."""
+    n_labels = n_cells if n_cells <= most else most - (most - n_cells) % 2
+    return np.linspace(0, n_cells - 1, n_labels).round().astype(int)
