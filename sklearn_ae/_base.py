@@ -75,6 +75,10 @@ class BaseAutoencoder(
         )
         return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
 
+    def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
+        """Answer (n_probabilities, n_components) quantiles of the prior, if known."""
+        return None
+
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Compute what follows from the trained net and its training rows."""
         if self.latent_density is None:

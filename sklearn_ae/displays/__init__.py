@@ -1,12 +1,20 @@
-"""Displays of codes, reconstructions and training: compute first, then draw.
+"""Displays of codes, decoded rows and training: compute first, then draw.
 
 A display asks an estimator only for what it draws, so that PCA, a Pipeline or an
 embedding by t-SNE is drawn like an autoencoder. Every `plot` draws on the given Axes or
 on a new figure and returns the display; without matplotlib it raises ImportError.
 """
 
+from sklearn_ae.displays._interpolation import InterpolationDisplay
+from sklearn_ae.displays._latent_manifold import LatentManifoldDisplay
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
 from sklearn_ae.displays._loss_curve import LossCurveDisplay
 from sklearn_ae.displays._reconstruction import ReconstructionDisplay
 
-__all__ = ["LatentSpaceDisplay", "LossCurveDisplay", "ReconstructionDisplay"]
+__all__ = [
+    "InterpolationDisplay",
+    "LatentManifoldDisplay",
+    "LatentSpaceDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -16,66 +15,29 @@ from sklearn.utils import (
     column_or_1d,
 )
 
-from sklearn_ae.displays._drawing import (
-    COLORS,
-    MARKERS,
-    MISSING_COLOR,
-    dense,
-    pyplot_for,
-)
+from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
+from sklearn_ae.displays._ellipses import check_deviations, draw_ellipses
+from sklearn_ae.displays._estimators import check_components, names_of_components
+from sklearn_ae.displays._scatter import add_legend, scatter
+from sklearn_ae.displays._targets import read_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def _read_target(y: ArrayLike) -> tuple[np.ndarray, list[str] | None]:
-    """Return class numbers and names (missing: one more), or floats (NaN), None."""
-    from pandas import isna
-
-    y = np.asarray(y)
-    missing = isna(y)
-    present = y[~missing]
-    if present.dtype == object:
-        present = np.array(present.tolist())
-    is_number = present.dtype.kind in "iuf"
-    classes, index = np.unique(present, return_inverse=True)
-    n_styles = len(COLORS) * len(MARKERS)
-    if is_number and (len(classes) > n_styles or np.any(classes != np.round(classes))):
-        values = np.full(len(y), np.nan)
-        values[~missing] = present
-        return values, None
-    if len(classes) > n_styles:
-        raise ValueError(
-            f"y has {len(classes)} classes, more than the {n_styles} that colours and "
-            "markers can tell apart: group them, or pass numbers."
-        )
-    values = np.full(len(y), len(classes))
-    values[~missing] = index
-    return values, [str(int(name) if is_number else name) for name in classes]
-
-
-def _check_components(components: int | Sequence[int] | None, width: int) -> list[int]:
-    if components is None:
-        return list(range(min(width, 2)))
-    chosen = [components] if isinstance(components, Integral) else list(components)
-    if len(chosen) not in (1, 2) or not all(isinstance(c, Integral) for c in chosen):
-        raise ValueError(f"components must be one or two integers, got {components!r}.")
-    if min(chosen) < 0 or max(chosen) >= width:
-        raise ValueError(
-            f"components={components!r} asks for a column that the code has not: "
-            f"it has {width} component(s), counted from 0."
-        )
-    return chosen
-
-
 @dataclass(eq=False, repr=False)
 class LatentSpaceDisplay:
-    """Scatter plot of two components of a code, coloured by a target.
+    r"""Scatter plot of two components of a code, coloured by a target.
 
     Up to 20 classes (text, booleans, whole numbers) have a colour, a marker and a
     legend; other numbers have a colorbar; rows whose target is missing are grey. One
     component alone is drawn as a histogram, as a strip for each class, or against the
     numbers of the target.
+
+    Where codes are distributions, normal with independent components, an ellipse
+    around each point is the region within `ellipses` standard deviations r:
+
+    .. math:: \sum_j (z_j - \mu_j)^2 / \sigma_j^2 \le r^2
 
     Parameters
     ----------
@@ -87,12 +49,16 @@ class LatentSpaceDisplay:
         Axis labels; None is "component 1", "component 2" and so on.
     target_name : str, default=None
         Title of the legend, or label of the colorbar.
+    standard_deviations : ndarray of shape (n_samples, n_components), default=None
+        Of the codes, of which Z are the means.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
     scatters_ : list of matplotlib PathCollection
         The points, one artist a class; rows without a target are the last.
+    ellipses_ : list of matplotlib EllipseCollection
+        One for each of `scatters_`, if ellipses were asked for.
     colorbar_ : matplotlib Colorbar or None
 
     Examples
@@ -113,14 +79,22 @@ class LatentSpaceDisplay:
     _: KW_ONLY
     component_names: Sequence[str] | None = None
     target_name: str | None = None
+    standard_deviations: np.ndarray | None = None
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike | None = None, **plot_kw: Any
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        ellipses: float = False,
+        **plot_kw: Any,
     ) -> Self:
         """Draw the codes of X.
 
-        Raises AttributeError if the estimator has no `transform`, and ValueError as
+        Raises AttributeError if the estimator has no `transform`, or no
+        `encode_distribution` where ellipses are asked for, and ValueError as
         `from_codes` does.
 
         Parameters
@@ -131,6 +105,9 @@ class LatentSpaceDisplay:
             What `transform` takes.
         y : array-like of shape (n_samples,), default=None
             A class or a number for each row. The name of a Series is shown.
+        ellipses : float or bool, default=False
+            As in `plot`. The estimator's `encode_distribution(X)` then answers the
+            means, which are drawn, and the standard deviations of the codes.
         **plot_kw
             `ax`, `components` and `scatter_kw` of `plot`.
 
@@ -152,13 +129,17 @@ class LatentSpaceDisplay:
                 f"{type(estimator).__name__} has no `transform`: pass its embedding "
                 f"to {cls.__name__}.from_codes."
             )
-        Z, names = estimator.transform(X), None
-        if not hasattr(Z, "columns"):
-            # A Pipeline has this method even where one of its steps has not.
-            try:
-                names = list(estimator.get_feature_names_out())
-            except (AttributeError, ValueError):
-                names = None
+        if ellipses:
+            if not hasattr(estimator, "encode_distribution"):
+                raise AttributeError(
+                    f"{type(estimator).__name__} has no `encode_distribution`, which "
+                    "says how wide ellipses are."
+                )
+            Z, deviations = estimator.encode_distribution(X)
+            plot_kw |= {"ellipses": ellipses, "standard_deviations": deviations}
+        else:
+            Z = estimator.transform(X)
+        names = None if hasattr(Z, "columns") else names_of_components(estimator)
         return cls.from_codes(Z, y, component_names=names, **plot_kw)
 
     @classmethod
@@ -168,12 +149,14 @@ class LatentSpaceDisplay:
         y: ArrayLike | None = None,
         *,
         component_names: Sequence[str] | None = None,
+        standard_deviations: ArrayLike | None = None,
         **plot_kw: Any,
     ) -> Self:
         """Draw codes, or an embedding, that were computed before.
 
         Raises ValueError if Z is not a finite 2-D array, if y has another length or is
-        infinite, if there is not one name a component, and as `plot` does.
+        infinite, if there is not one name a component, if the standard deviations have
+        another shape than Z or are negative, and as `plot` does.
 
         Parameters
         ----------
@@ -183,8 +166,11 @@ class LatentSpaceDisplay:
             A class or a number for each row. The name of a Series is shown.
         component_names : sequence of n_components str, default=None
             Axis labels.
+        standard_deviations : array-like of shape (n_samples, n_components), \
+                default=None
+            Of the codes, of which Z are the means, for `ellipses`.
         **plot_kw
-            `ax`, `components` and `scatter_kw` of `plot`.
+            `ax`, `components`, `ellipses` and `scatter_kw` of `plot`.
 
         Examples
         --------
@@ -205,6 +191,8 @@ class LatentSpaceDisplay:
                 f"Z has {Z.shape[1]} component(s), but there are "
                 f"{len(component_names)} component_names."
             )
+        if standard_deviations is not None:
+            standard_deviations = check_deviations(standard_deviations, Z.shape)
         target_name = None
         if y is not None:
             named = hasattr(y, "columns")
@@ -212,19 +200,27 @@ class LatentSpaceDisplay:
             y = column_or_1d(y)
             check_consistent_length(Z, y)
             assert_all_finite(y, allow_nan=True, input_name="y")
-        display = cls(Z, y, component_names=component_names, target_name=target_name)
-        return display.plot(**plot_kw)
+        return cls(
+            Z,
+            y,
+            component_names=component_names,
+            target_name=target_name,
+            standard_deviations=standard_deviations,
+        ).plot(**plot_kw)
 
     def plot(
         self,
         ax: Axes | None = None,
         *,
         components: int | Sequence[int] | None = None,
+        ellipses: float = False,
         scatter_kw: Mapping[str, Any] | None = None,
     ) -> Self:
         """Draw one component, or two.
 
-        Raises ValueError if Z has no such components or y has more than 20 classes.
+        Raises ValueError if Z has no such components, y has more than 20 classes, or
+        ellipses are asked for without standard deviations, for one component or with a
+        radius that is not positive.
 
         Parameters
         ----------
@@ -232,6 +228,8 @@ class LatentSpaceDisplay:
             Where to draw; None is a new figure.
         components : int or sequence of one or two int, default=None
             Columns of Z, counted from 0; None is the first two, or the only one.
+        ellipses : float or bool, default=False
+            Radius of the ellipse around each point, in standard deviations; True is 1.
         scatter_kw : mapping, default=None
             Keywords of `ax.scatter`, such as `s`, `alpha` and `cmap`.
 
@@ -246,10 +244,13 @@ class LatentSpaceDisplay:
         >>> plt.close(display.figure_)
         """
         pyplot = pyplot_for(f"{type(self).__name__}.plot")
-        columns = _check_components(components, self.Z.shape[1])
-        values, classes = (None, None) if self.y is None else _read_target(self.y)
+        columns = check_components(components, self.Z.shape[1])
+        values, classes = (None, None) if self.y is None else read_target(self.y)
+        if ellipses:
+            self._check_ellipses(columns, ellipses)
         self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
-        self.figure_, self.scatters_, self.colorbar_ = self.ax_.figure, [], None
+        self.figure_, self.colorbar_ = self.ax_.figure, None
+        self.scatters_, self.ellipses_ = [], []
         names = self.component_names
         if names is None:
             names = [f"component {column + 1}" for column in range(self.Z.shape[1])]
@@ -257,40 +258,37 @@ class LatentSpaceDisplay:
         x, *second = [dense(self.Z[:, [column]]).ravel() for column in columns]
         if second:
             self.ax_.set_ylabel(names[columns[1]])
-            self._scatter(x, second[0], values, classes, scatter_kw)
-            self._add_legend(values, classes)
+            self.scatters_ = scatter(self.ax_, x, *second, values, classes, scatter_kw)
+            if ellipses:
+                self._add_ellipses(columns, values, classes, ellipses)
+            if values is not None:
+                title = self.target_name
+                self.colorbar_ = add_legend(self.ax_, self.scatters_, classes, title)
         elif values is None:
             self.ax_.hist(x, bins=int(np.clip(len(x) ** 0.5, 5, 50)), color=COLORS[0])
             self.ax_.set_ylabel("number of rows")
         else:
             heights = self._strip(values, classes)
-            self._scatter(x, heights, values, classes, scatter_kw)
+            self.scatters_ = scatter(self.ax_, x, heights, values, classes, scatter_kw)
         return self
 
-    def _scatter(self, x, heights, values, classes, scatter_kw):
-        size = np.clip(30_000 / len(x), 2, 36)
-        common = {"s": size, "alpha": 0.8, "edgecolors": "none"}
-        if classes is None:
-            style = {"color": COLORS[0]}
-            if values is not None:
-                style = {"c": values, "cmap": "viridis", "plotnonfinite": True}
-            style = common | style | dict(scatter_kw or {})
-            self.scatters_.append(self.ax_.scatter(x, heights, **style))
-            if values is not None:
-                colormap = self.scatters_[0].get_cmap()
-                self.scatters_[0].set_cmap(colormap.with_extremes(bad=MISSING_COLOR))
-            return
-        for number in np.unique(values):
-            # Neighbours differ in marker too, for those who see little colour.
-            repeat, color = divmod(number, len(COLORS))
-            marker = MARKERS[(color + repeat) % len(MARKERS)]
-            style = {"color": COLORS[color], "marker": marker}
-            if number == len(classes):
-                style = {"color": MISSING_COLOR, "zorder": 0.5}
-            style["label"] = [*classes, "missing"][number]
-            rows = values == number
-            style = common | style | dict(scatter_kw or {})
-            self.scatters_.append(self.ax_.scatter(x[rows], heights[rows], **style))
+    def _check_ellipses(self, columns, radius):
+        if self.standard_deviations is None:
+            raise ValueError("ellipses need standard_deviations, but there are none.")
+        if len(columns) < 2:
+            raise ValueError("ellipses need two components.")
+        if not radius > 0:
+            raise ValueError(f"ellipses must be positive, got {radius!r}.")
+
+    def _add_ellipses(self, columns, values, classes, radius):
+        radii = radius * self.standard_deviations[:, columns]
+        groups = [slice(None)]
+        if classes is not None:
+            groups = [values == number for number in np.unique(values)]
+        self.ellipses_ = [
+            draw_ellipses(self.ax_, scatter, radii[rows])
+            for scatter, rows in zip(self.scatters_, groups, strict=True)
+        ]
 
     def _strip(self, values, classes):
         self.ax_.set_ylabel(self.target_name or "target")
@@ -300,21 +298,3 @@ class LatentSpaceDisplay:
         self.ax_.set_yticks(ticks, [[*classes, "missing"][tick] for tick in ticks])
         # A fixed seed: the jitter only spreads the points, and the picture repeats.
         return values + np.random.RandomState(0).uniform(-0.3, 0.3, len(values))
-
-    def _add_legend(self, values, classes):
-        if values is None:
-            return
-        if classes is None:
-            self.colorbar_ = self.figure_.colorbar(
-                self.scatters_[0], ax=self.ax_, label=self.target_name or "target"
-            )
-            return
-        # Beside the points, but only where a layout engine makes the room.
-        place = {"loc": "upper right"}
-        if self.figure_.get_layout_engine() is not None:
-            place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-        legend = self.ax_.legend(
-            handles=self.scatters_, title=self.target_name, **place
-        )
-        for handle in legend.legend_handles:
-            handle.set(sizes=[36], alpha=1)

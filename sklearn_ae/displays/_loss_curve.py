@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae.displays._drawing import COLORS, pyplot_for, tick_whole_numbers
+from sklearn_ae.displays._estimators import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
 
 def _trained_estimator(estimator: Any) -> Any:
     """Unwrap searches and Pipelines, and check that there is a loss to draw."""
-    while hasattr(estimator, "best_estimator_") or hasattr(estimator, "steps"):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            estimator = estimator.steps[-1][1]
+    estimator = last_step(estimator)
     if not hasattr(estimator, "loss_curve_"):
         check_is_fitted(estimator)
         raise AttributeError(f"{type(estimator).__name__} has no `loss_curve_`.")

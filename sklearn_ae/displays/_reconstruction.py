@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from math import isqrt, prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +17,7 @@ from sklearn_ae.displays._drawing import (
     pyplot_for,
     tick_whole_numbers,
 )
+from sklearn_ae.displays._pictures import as_drawn, flat_rows, resolve_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,24 +32,6 @@ def _reconstruct(estimator: Any, X: Any) -> np.ndarray:
         f"{type(estimator).__name__} has neither `reconstruct` nor both `transform` "
         "and `inverse_transform`."
     )
-
-
-def _resolve_shape(shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
-    side = isqrt(n_features)
-    if shape is None:
-        is_square = side >= 4 and side**2 == n_features
-        return (side, side) if is_square else (n_features,)
-    if prod(shape) != n_features:
-        raise ValueError(
-            f"image_shape={tuple(shape)} holds {prod(shape)} values, but a row has "
-            f"{n_features}."
-        )
-    if len(shape) > 3 or (len(shape) == 3 and not {1, 3} & {shape[0], shape[-1]}):
-        raise ValueError(
-            "image_shape must be (height, width), with 1 or 3 channels before or after "
-            f"them, or (n_features,) for a line; got {tuple(shape)}."
-        )
-    return tuple(shape)
 
 
 @dataclass(eq=False, repr=False)
@@ -198,10 +180,7 @@ class ReconstructionDisplay:
         if random_state is not None:
             rows = check_random_state(random_state).permutation(total)[:n_samples]
         sample = _safe_indexing(X, rows)
-        originals = dense(sample)
-        if image_shape is None and originals.ndim > 2:
-            image_shape = originals.shape[1:]
-        originals = originals.reshape(len(rows), -1).astype(float)
+        originals, image_shape = flat_rows(sample, image_shape)
         reconstructions = {}
         for name, estimator in estimators.items():
             answer = _reconstruct(estimator, sample).reshape(len(rows), -1)
@@ -248,7 +227,7 @@ class ReconstructionDisplay:
         >>> plt.close(display.figure_)
         """
         pyplot = pyplot_for(f"{type(self).__name__}.plot")
-        shape = _resolve_shape(self.image_shape, self.originals.shape[1])
+        shape = resolve_shape(self.image_shape, self.originals.shape[1])
         lines = [("original", self.originals), *self.reconstructions.items()]
         self._make_axes(pyplot, ax, len(lines), shape)
         draw = self._draw_image if len(shape) > 1 else self._draw_line
@@ -256,7 +235,8 @@ class ReconstructionDisplay:
         for cells, (name, values) in zip(self.axes_, lines, strict=True):
             for cell, original, row in zip(cells, self.originals, values, strict=True):
                 behind = None if values is self.originals else original
-                draw(cell, row.reshape(shape), behind, low, high, artist_kw or {})
+                picture = as_drawn(row, shape, low, high)
+                draw(cell, picture, behind, low, high, artist_kw or {})
                 if errors and behind is not None:
                     error = np.nanmean((row - original) ** 2)
                     cell.set_title(f"error {error:.2g}", fontsize="small")
@@ -288,14 +268,6 @@ class ReconstructionDisplay:
         self.figure_ = self.axes_[0, 0].figure
 
     def _draw_image(self, cell, image, behind, low, high, artist_kw):
-        if image.ndim == 3 and image.shape[-1] not in (1, 3):
-            image = np.moveaxis(image, 0, -1)
-        if image.ndim == 3 and image.shape[-1] == 1:
-            image = image[..., 0]
-        elif image.ndim == 3:
-            # imshow scales one channel, but takes three as they are.
-            image = np.clip((image - low) / ((high - low) or 1), 0, 1)
-            low, high = 0, 1
         style = {"cmap": "gray", "vmin": low, "vmax": high} | dict(artist_kw)
         cell.imshow(image, **style)
         cell.set(xticks=[], yticks=[])

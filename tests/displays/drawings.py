@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_ae.displays import (
+    InterpolationDisplay,
+    LatentManifoldDisplay,
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
@@ -21,3 +23,15 @@ def draw_losses(**keywords):
 
 def draw_reconstructions(**keywords):
     return ReconstructionDisplay(np.eye(4), {"model": np.eye(4)}).plot(**keywords)
+
+
+def draw_grid(**keywords):
+    rows = np.arange(24.0).reshape(2, 3, 4)
+    return LatentManifoldDisplay(rows, np.arange(3), np.arange(2)).plot(**keywords)
+
+
+def draw_paths(**keywords):
+    starts, ends, steps = np.eye(4), 1 - np.eye(4), np.array([0, 0.5, 1])
+    t = steps[:, np.newaxis]
+    rows = (1 - t) * starts[:, np.newaxis] + t * ends[:, np.newaxis]
+    return InterpolationDisplay(starts, ends, rows, steps).plot(**keywords)

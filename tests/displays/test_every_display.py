@@ -17,17 +17,24 @@ import sklearn_ae  # noqa: E402
 import sklearn_ae.displays as displays_module  # noqa: E402
 from displays.drawings import (  # noqa: E402
     draw_codes,
+    draw_grid,
     draw_losses,
+    draw_paths,
     draw_reconstructions,
 )
 from sklearn_ae.displays import (  # noqa: E402
+    InterpolationDisplay,
+    LatentManifoldDisplay,
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
 )
 
+ON_ONE_AXES = [draw_codes, draw_grid, draw_losses, draw_paths]
+ALL = [*ON_ONE_AXES, draw_reconstructions]
 
-@pytest.mark.parametrize("draw", [draw_codes, draw_losses])
+
+@pytest.mark.parametrize("draw", ON_ONE_AXES)
 def test_given_axes_are_used_and_no_figure_is_opened(draw):
     figure, axes = plt.subplots(1, 2)
     display = draw(ax=axes[1])
@@ -38,7 +45,7 @@ def test_given_axes_are_used_and_no_figure_is_opened(draw):
     assert plt.get_fignums() == [figure.number]
 
 
-@pytest.mark.parametrize("draw", [draw_codes, draw_losses, draw_reconstructions])
+@pytest.mark.parametrize("draw", ALL)
 def test_a_new_figure_has_a_constrained_layout_and_is_the_only_one(draw):
     display = draw()
     assert plt.get_fignums() == [display.figure_.number]
@@ -46,7 +53,7 @@ def test_a_new_figure_has_a_constrained_layout_and_is_the_only_one(draw):
     assert engine == "ConstrainedLayoutEngine"
 
 
-@pytest.mark.parametrize("draw", [draw_codes, draw_losses, draw_reconstructions])
+@pytest.mark.parametrize("draw", ALL)
 def test_plotting_twice_makes_two_figures_and_returns_the_display(draw):
     display = draw()
     first = display.figure_
@@ -62,8 +69,18 @@ def test_plotting_twice_makes_two_figures_and_returns_the_display(draw):
     ("call", "caller"),
     [
         (draw_codes, "LatentSpaceDisplay.from_codes"),
+        (draw_grid, "LatentManifoldDisplay.plot"),
         (draw_losses, "LossCurveDisplay.plot"),
+        (draw_paths, "InterpolationDisplay.plot"),
         (draw_reconstructions, "ReconstructionDisplay.plot"),
+        (
+            lambda: InterpolationDisplay.from_estimator(None, None, None),
+            "InterpolationDisplay.from_estimator",
+        ),
+        (
+            lambda: LatentManifoldDisplay.from_estimator(None),
+            "LatentManifoldDisplay.from_estimator",
+        ),
         (
             lambda: LatentSpaceDisplay.from_estimator(None, None),
             "LatentSpaceDisplay.from_estimator",
@@ -101,12 +118,12 @@ def test_the_module_can_be_imported_without_matplotlib(monkeypatch):
 @pytest.mark.parametrize("name", displays_module.__all__)
 def test_public_methods_are_documented_with_an_example(name):
     display = getattr(displays_module, name)
-    methods = [
-        method
+    methods = {
+        key: method
         for key, method in inspect.getmembers(display, callable)
         if not key.startswith("_")
-    ]
-    assert len(methods) == 3
-    for documented in [display, *methods]:
+    }
+    assert {"from_estimator", "plot"} <= methods.keys()
+    for documented in [display, *methods.values()]:
         assert "Parameters\n" in documented.__doc__
         assert ">>> " in documented.__doc__
