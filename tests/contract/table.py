@@ -469,7 +469,7 @@ ROWS = [
             "vamp": {"prior": VampPrior(n_pseudo_inputs=7), "free_bits": 0.1},
             "mixture": {"prior": GaussianMixturePrior(n_modes=3), "mmd_weight": 1.0},
             "flow": {
-                "prior": FlowPrior(n_transforms=1, hidden_layer_sizes=(20,)),
+                "prior": FlowPrior(n_transforms=1, hidden_layer_sizes=(6,)),
                 "learning_rate": 0.01,
             },
             "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
