@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -254,6 +255,11 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
         generator = make_generator(seed, "codes")
         return self._fitted_model().draw_codes(n_samples, generator)
+
+    def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
+        if self.prior != "normal":
+            return None
+        return np.tile(norm.ppf(probabilities)[:, None], self.n_components)
 
     # Distributions and likelihoods.
 

@@ -22,6 +22,7 @@ from sklearn_ae import (
     DenoisingAutoencoder,
     RobustAutoencoder,
     SparseAutoencoder,
+    VariationalAutoencoder,
 )
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae.architectures import ARCHITECTURES
@@ -299,6 +300,35 @@ def robust(net):
     )
 
 
+def variational(net):
+    """Its bound is above the likelihood of a linear model with as many components.
+
+    With warm-up, without which recurrent nets collapse (Bowman et al. 2016).
+    """
+    net = net | {"kl_warmup_epochs": 15}
+
+    def figures(model, seed):
+        X, X_test = split(seed)
+        linear = PCA(4).fit(X).score(X_test)
+        return {
+            "nats above PCA": model.fit(X).score(X_test) - linear,
+            "least nats of a component": np.sort(model.kl_per_component_)[-3],
+        }
+
+    return Check(
+        VariationalAutoencoder(4, **net),
+        figures,
+        [
+            Claim("nats above PCA", at_least=0.5),
+            Claim("least nats of a component", at_least=0.5),
+        ],
+        [
+            VariationalAutoencoder(4, beta=0.0, **net),
+            VariationalAutoencoder(4, noise_variance=1.0, **net),
+        ],
+    )
+
+
 CHECKS = {
     check.__name__: check
     for check in (
@@ -311,6 +341,7 @@ CHECKS = {
         contractive_by_projections,
         denoising,
         robust,
+        variational,
     )
 }
 

@@ -41,6 +41,7 @@ from sklearn_ae import (
     RobustAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
+    VariationalAutoencoder,
 )
 from sklearn_ae._base import BaseAutoencoder
 
@@ -55,6 +56,7 @@ LEAVES = {
     "contractive": ContractiveAutoencoder,
     "denoising": DenoisingAutoencoder,
     "robust": RobustAutoencoder,
+    "variational": VariationalAutoencoder,
 }
 QUICK = [
     Autoencoder(3, hidden_layer_sizes=(16,), max_epochs=5),

@@ -1,0 +1,244 @@
+"""What the variational autoencoder promises besides its theory."""
+
+import builtins
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils._param_validation import InvalidParameterError
+from theory import digits, total_variance
+
+import sklearn_ae
+from sklearn_ae import FlowPrior, VampPrior, VariationalAutoencoder
+from sklearn_ae.architectures import LSTM
+
+
+def small(**params):
+    defaults = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+    return VariationalAutoencoder(3, **defaults | params)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return digits()[:300]
+
+
+@pytest.mark.parametrize("factor", [1 / 16, 1.0, 1000.0])
+def test_units_of_rows_change_nothing_but_the_unit(factor):
+    """At the defaults: components are active, and scores are shifted by d log c."""
+    X = digits()[:600]
+    model = VariationalAutoencoder(8, max_epochs=20, random_state=0)
+    score = model.fit(X).score(X)
+    active = model.active_components_
+    moved = model.fit(factor * X)
+    assert moved.active_components_ == active >= 2
+    assert_allclose(moved.score(factor * X), score - 64 * np.log(factor), atol=1e-3)
+
+
+def test_learned_variance_is_that_of_the_residuals(X):
+    """In squared units of X, one or one per feature, and never below its floor."""
+    rows = 3 * X
+    rows[:, 0] = 5.0
+    model = small(max_epochs=60, beta=1e-3).fit(rows)
+    assert isinstance(model.noise_variance_, float)
+    residuals = np.square(rows - model.reconstruct(rows))
+    assert 0.5 * residuals.mean() < model.noise_variance_ < 2 * residuals.mean()
+    per_feature = small(max_epochs=60, noise_variance="learned_per_feature").fit(rows)
+    floor = 1e-4 * total_variance(rows) / 64
+    assert per_feature.noise_variance_.shape == (64,)
+    assert (per_feature.noise_variance_ >= floor * (1 - 1e-6)).all()
+    assert per_feature.noise_variance_[0] < 10 * residuals.mean()
+    assert small(noise_variance=0.3).fit(rows).noise_variance_ == pytest.approx(0.3)
+    assert not hasattr(small(likelihood="bernoulli").fit(X), "noise_variance_")
+
+
+def test_warm_up_raises_the_weight_of_the_divergence(X):
+    """Linearly from 0, on through `warm_start`, and what is held out has all of it."""
+    still = {"learning_rate": 1e-30, "n_latent_samples": 1, "batch_size": 300}
+    model = small(kl_warmup_epochs=4, max_epochs=3, warm_start=True, **still)
+    for _ in range(2):
+        model.fit(X)
+    curve = np.array(model.loss_terms_["divergence"])
+    assert_allclose(curve / curve[-1], [0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
+    held_out = small(kl_warmup_epochs=50, early_stopping=True, max_epochs=3, **still)
+    with pytest.warns(ConvergenceWarning):
+        scores = held_out.fit(X).validation_scores_
+    assert_allclose(scores, scores[0])
+    plain = small(early_stopping=True, max_epochs=3, **still)
+    with pytest.warns(ConvergenceWarning):
+        assert_allclose(plain.fit(X).validation_scores_, scores)
+
+
+def test_a_rising_objective_does_not_end_the_training(X):
+    """While the weight of the divergence rises, so does the objective."""
+    params = {"kl_warmup_epochs": 30, "n_iter_no_change": 3, "tol": 0.5}
+    assert small(max_epochs=40, **params).fit(X).n_iter_ > 30
+
+
+def test_free_bits_cost_the_same_below(X):
+    """The divergence of each component counts as that many nats at least."""
+    model = small(free_bits=2.0, learning_rate=1e-30, max_epochs=1).fit(X)
+    assert model.kl_per_component_.max() < 2.0
+    assert model.loss_terms_["divergence"][0] == pytest.approx(6.0)
+
+
+def test_collapse_warns(X):
+    """And says what to do."""
+    with pytest.warns(ConvergenceWarning, match="No component is active.*Lower beta"):
+        small(beta=1e6, max_epochs=30).fit(X)
+
+
+def test_bernoulli_refuses_other_rows(X):
+    """In `fit` and in scores, with the range that was seen and the remedy."""
+    model = small(likelihood="bernoulli").fit(X)
+    message = r"likelihood='bernoulli' needs X in \[0, 1\].*0 to 2.*MinMaxScaler"
+    for method in (model.fit, model.score_samples, model.log_likelihood, model.score):
+        with pytest.raises(ValueError, match=message):
+            method(2 * X)
+    with pytest.raises(ValueError, match="likelihood='bernoulli' needs output_act"):
+        small(likelihood="bernoulli", output_activation="relu").fit(X)
+
+
+def test_samples_follow_the_likelihood(X):
+    """Binary rows or normal noise around what is decoded."""
+    binary = small(likelihood="bernoulli").fit(X)
+    assert set(np.unique(binary.sample(50, 0))) == {0.0, 1.0}
+    decoded = binary.sample(50, 0, observation_noise=False)
+    assert 0 < decoded.min() < decoded.max() < 1
+    normal = small(noise_variance=4.0).fit(X)
+    noise = normal.sample(500, 0) - normal.sample(500, 0, observation_noise=False)
+    assert noise.std() == pytest.approx(2.0, rel=0.02)
+
+
+def test_log_likelihood_needs_a_number_of_samples(X):
+    model = small().fit(X)
+    with pytest.raises(ValueError, match="n_importance_samples == 0"):
+        model.log_likelihood(X, 0)
+    with pytest.raises(TypeError, match="n_importance_samples must be an instance"):
+        model.log_likelihood(X, 2.5)
+
+
+def test_likelihoods_of_rows_do_not_depend_on_other_rows(X):
+    """Codes are drawn once for all rows, in slices too."""
+    model = small().fit(X)
+    whole = model.log_likelihood(X, 50)
+    assert_array_equal(whole, model.log_likelihood(X, 50))
+    assert_allclose(model.log_likelihood(X[7:9], 50), whole[7:9], rtol=1e-9)
+    many = model.log_likelihood(np.tile(X, (40, 1)), 50)
+    assert_allclose(many, np.tile(whole, 40), rtol=1e-9)
+    assert model.log_likelihood(X.astype("f4"), 50).dtype == np.float32
+
+
+def test_sequences_that_end_early():
+    """Padding counts in no likelihood: rows of either length have their own."""
+    random = np.random.RandomState(0)
+    X = random.normal(size=(80, 6)).cumsum(axis=1)
+    X[::2, 4:] = np.nan
+    model = small(architecture=LSTM(), hidden_layer_sizes=(8,)).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.log_likelihood(X, 20)).all()
+    assert np.isnan(model.reconstruct(X)[::2, 4:]).all()
+    mean, deviation = model.encode_distribution(X)
+    assert mean.shape == deviation.shape == (80, 3)
+    assert (deviation > 0).all()
+
+
+@pytest.mark.parametrize("pretraining", ["greedy", "rbm"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_pretraining_starts_from_means(X, pretraining, likelihood):
+    """The layers are those of a plain autoencoder, and the code's are the means."""
+    model = small(
+        pretraining=pretraining,
+        activation="logistic",
+        likelihood=likelihood,
+        pretraining_epochs=30,
+        max_epochs=0,
+        weight_decay=1e-4,
+    ).fit(X)
+    assert len(model.pretraining_curves_) == 2
+    error = np.square(model.reconstruct(X) - X).sum(axis=1).mean()
+    assert error < 0.95 * total_variance(X)
+    assert np.isfinite(model.score(X))
+
+
+# Priors
+
+
+class Scaled(torch.nn.Module):
+    """A prior with a parameter of its own: normal, with a scale that is learned."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_scale = torch.nn.Parameter(torch.ones(()))
+
+    def log_density(self, z):
+        normal = torch.distributions.Normal(0.0, self.log_scale.exp())
+        return normal.log_prob(z).sum(-1)
+
+    def sample(self, n_samples, generator):
+        return self.log_scale.exp() * torch.randn(n_samples, 3, generator=generator)
+
+
+def test_a_prior_of_ones_own_is_trained(X, tmp_path):
+    """As a copy; it cannot be written to a file."""
+    prior = Scaled()
+    model = small(prior=prior, max_epochs=30).fit(X)
+    assert prior.log_scale.item() == 1.0
+    assert model.to_module().prior.density.log_scale.item() != 1.0
+    assert_array_equal(model.sample(4, 0), model.sample(4, 0))
+    assert model.sample(4, 0).shape == (4, 64)
+    assert np.isfinite(model.log_likelihood(X)).all()
+    with pytest.raises(ValueError, match=r"^prior=.*cannot be written to a file"):
+        model.save(tmp_path / "file")
+    with pytest.raises(InvalidParameterError, match="'prior' parameter"):
+        small(prior=object()).fit(X)
+
+
+@pytest.mark.parametrize("prior", ["vamp", "flow", "gaussian_mixture"])
+def test_learned_priors_are_searched_copied_and_saved(X, prior, tmp_path):
+    """By name and by their own parameters."""
+    model = small(prior=prior, max_epochs=2).fit(X)
+    model.save(tmp_path / "file")
+    loaded = sklearn_ae.load(tmp_path / "file")
+    assert_array_equal(loaded.sample(5, 0), model.sample(5, 0))
+    assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+    assert_array_equal(loaded.log_likelihood(X, 9), model.log_likelihood(X, 9))
+    again = loaded.set_params(warm_start=True).fit(X)
+    assert again.n_iter_ == 4
+
+
+def test_a_search_over_the_prior(X):
+    """`prior__n_pseudo_inputs` on the bare name."""
+    grid = {"prior__n_pseudo_inputs": [3, 50], "beta": [0.5, 1.0]}
+    search = GridSearchCV(small(prior="vamp", max_epochs=2), grid, cv=2).fit(X)
+    assert np.unique(search.cv_results_["mean_test_score"]).size == 4
+    assert isinstance(search.best_estimator_.prior, VampPrior)
+
+
+def test_more_pseudo_inputs_than_rows(X):
+    model = small(prior=VampPrior(n_pseudo_inputs=50), max_epochs=2).fit(X[:7])
+    assert np.isfinite(model.log_likelihood(X[:7])).all()
+
+
+def test_flow_without_zuko(X, monkeypatch):
+    """Says what to install."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "sklearn_ae._latent_priors.find_spec",
+        lambda name: None if name == "zuko" else real(name),
+    )
+    monkeypatch.setattr(builtins, "__import__", _without_zuko(builtins.__import__))
+    with pytest.raises(ImportError, match=r"needs the package zuko: pip install"):
+        small(prior=FlowPrior()).fit(X)
+
+
+def _without_zuko(original):
+    def imported(name, *args, **kwargs):
+        assert name.partition(".")[0] != "zuko"
+        return original(name, *args, **kwargs)
+
+    return imported
