@@ -27,6 +27,7 @@ from sklearn.utils._param_validation import (
 from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._imposed_priors import PRIORS
 from sklearn_ae._losses import LOSSES, Loss
 from sklearn_ae.architectures import ARCHITECTURES, Architecture
 from sklearn_ae.architectures._own import OwnModules
@@ -36,6 +37,7 @@ SPECS: dict[str, dict[str, type]] = {
     "architecture": ARCHITECTURES,
     "loss": LOSSES,
     "noise": NOISES,
+    "imposed_prior": PRIORS,
 }
 
 # The package's own estimators by name: those that a file may hold.
@@ -283,13 +285,15 @@ class Parameters:
             setattr(self, name, spec)
         return super().set_params(**nested)
 
-    def _checked_hidden_layer_sizes(self) -> tuple[int, ...]:
-        sizes = np.asarray(self.hidden_layer_sizes, dtype=object)
+    def _checked_hidden_layer_sizes(
+        self, name: str = "hidden_layer_sizes"
+    ) -> tuple[int, ...]:
+        sizes = np.asarray(getattr(self, name), dtype=object)
         if not all(is_positive_integer(size) for size in sizes):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
+                f"The {name!r} parameter of {type(self).__name__} must be "
                 "a sequence of integers of at least 1. Got "
-                f"{self.hidden_layer_sizes!r} instead."
+                f"{getattr(self, name)!r} instead."
             )
         return tuple(int(size) for size in sizes)
 

@@ -17,15 +17,18 @@ import scipy.sparse
 import torch
 from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
+from sklearn.mixture import GaussianMixture
 
 import sklearn_ae
 from sklearn_ae import (
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     Correntropy,
     DenoisingAutoencoder,
     GaussianNoise,
+    GaussianRing,
     Huber,
     LinearAutoencoder,
     LSTMAutoencoder,
@@ -34,6 +37,9 @@ from sklearn_ae import (
     SaltAndPepperNoise,
     SparseAutoencoder,
     StackedAutoencoder,
+    StandardNormal,
+    SwissRoll,
+    UniformBox,
 )
 from sklearn_ae.architectures import LSTM, Architecture, Convolutional, Dense, Residual
 
@@ -75,6 +81,8 @@ class Row:
     constant : dict
         Arguments with which rows that are all the same have a code of 0, so that their
         mean, which is known from the start, is their reconstruction.
+    supervised : dict
+        Arguments with which the training looks at y.
     plain : bool
         Whether its objective is the squared error of clean rows.
     stopping_early : dict
@@ -95,6 +103,7 @@ class Row:
     sequences: bool = False
     generative: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
+    supervised: dict[str, Any] | None = None
     plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
@@ -129,6 +138,17 @@ class Row:
 def flipped_signs(X: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
     """Flip the signs of some entries: a noise of one's own."""
     return X * random_state.choice([-1, 1], X.shape, p=[0.1, 0.9])
+
+
+def fitted_mixture() -> GaussianMixture:
+    """Answer a density of codes that is not fitted on any."""
+    Z = np.random.default_rng(0).normal(size=(200, 2))
+    return GaussianMixture(2, random_state=0).fit(Z)
+
+
+def uniform_codes(n: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Draw codes: a prior of one's own."""
+    return random_state.uniform(-1, 1, (n, 2))
 
 
 ROWS = [
@@ -436,6 +456,53 @@ ROWS = [
         sparse=True,
         shift_scale=True,
     ),
+    Row(
+        AdversarialAutoencoder,
+        fast={
+            "hidden_layer_sizes": (8,),
+            "discriminator_hidden_layer_sizes": (8,),
+            "max_epochs": 4,
+            "batch_size": 16,
+        },
+        variants={
+            "ring": {"prior": GaussianRing(n_modes=3), "optimizer": "sgd"},
+            "roll": {"prior": "swiss_roll", "learning_rate_ratio": 2.0},
+            "mixture": {"prior": fitted_mixture()},
+            "function": {"prior": uniform_codes},
+            "convolutional": {
+                "architecture": "convolutional",
+                "hidden_layer_sizes": (3, 4),
+            },
+            "lstm": {"architecture": LSTM(1), "hidden_layer_sizes": (4,)},
+            "no game": {"alpha": 0.0},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={
+            "hidden_layer_sizes": (64,),
+            "max_epochs": 40,
+            "n_components": 8,
+            "learning_rate": 3e-3,
+        },
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+            {
+                "discriminator_hidden_layer_sizes": (512, 512),
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+        generative=True,
+        supervised={"label_conditioned": True, "prior": "gaussian_mixture"},
+        plain=False,
+    ),
 ]
 
 # Public classes that are no estimators: parts that are passed in, and errors.
@@ -445,10 +512,14 @@ SPECS = [
     Correntropy,
     Dense,
     GaussianNoise,
+    GaussianRing,
     Huber,
     MaskingNoise,
     Residual,
     SaltAndPepperNoise,
+    StandardNormal,
+    SwissRoll,
+    UniformBox,
 ]
 ERRORS = [sklearn_ae.DivergenceError]
 # For specs of one's own.
