@@ -16,13 +16,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._base import BaseAutoencoder
-from sklearn_ae._imposed_priors import (
-    PRIORS,
-    CodeSource,
-    ImposedPrior,
-    code_source,
-    sample_codes,
-)
+from sklearn_ae._code_sources import CodeSource, code_source, sample_codes
+from sklearn_ae._imposed_priors import PRIORS, ImposedPrior
 from sklearn_ae._input import Array
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
@@ -51,8 +46,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
     see shapes that are thin beside the whole. No noise is added to codes or draws.
 
     The encoder's cost depends on the discriminator, so it falls and rises during
-    training, and `score` leaves it out: look at `discriminator_accuracy_`, which is
-    near 0.5 where codes cannot be told from draws any more.
+    training. Without `early_stopping` all of `max_epochs` are trained; with it the
+    held-out objective contains that cost, and epochs in which the discriminator has not
+    learned yet may look best. `score` leaves it out. What tells how far the game is are
+    `discriminator_accuracy_`, which is near 0.5 where codes cannot be told from draws
+    any more, and a look at the codes.
 
     Parameters
     ----------

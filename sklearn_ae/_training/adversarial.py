@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
-from sklearn_ae._imposed_priors import CodeSource
+from sklearn_ae._code_sources import CodeSource
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._torch import make_generator
 from sklearn_ae._training.batches import Batches
@@ -215,6 +215,10 @@ class AdversarialNet(AutoencoderNet):
         super()._validate()
         if self.validation is not None and self.history[-1]["valid_loss_best"]:
             self.best_opposed_ = self.opposed_.vector.detach().clone()
+
+    def _has_converged(self) -> bool:
+        # That a player's cost stands still, or rises, says nothing about the game.
+        return self.validation is not None and super()._has_converged()
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any

@@ -486,13 +486,13 @@ ROWS = [
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
             {
-                "hidden_layer_sizes": (200,),
-                "n_components": 64,
+                "discriminator_hidden_layer_sizes": (512, 512),
                 "batch_size": 300,
                 "max_epochs": 1,
             },
             {
-                "discriminator_hidden_layer_sizes": (512, 512),
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
                 "batch_size": 300,
                 "max_epochs": 1,
             },
@@ -500,6 +500,8 @@ ROWS = [
         sparse=True,
         shift_scale=True,
         generative=True,
+        # In a game the code goes where draws are.
+        constant={"alpha": 0.0},
         supervised={"label_conditioned": True, "prior": "gaussian_mixture"},
         plain=False,
     ),
