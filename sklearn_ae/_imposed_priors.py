@@ -162,7 +162,7 @@ class SwissRoll(ImposedPrior):
         How often it goes round, k.
     radius : float, default=3.0
         Where it ends, r.
-    noise : float, default=0.1
+    noise : float, default=0.15
         Standard deviation of what is added in each component.
 
     References
@@ -179,7 +179,7 @@ class SwissRoll(ImposedPrior):
 
     n_turns: float = 1.5
     radius: float = 3.0
-    noise: float = 0.1
+    noise: float = 0.15
 
     name = "swiss_roll"
     is_planar = True

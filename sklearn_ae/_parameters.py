@@ -7,6 +7,7 @@ docstring.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -281,7 +281,8 @@ class Parameters:
             if kind not in SPECS:
                 continue
             is_name = isinstance(value, str) and value in SPECS[kind]
-            spec = resolve_spec(kind, value) if is_name else clone(value, safe=False)
+            # A copy, not a clone: an object that was fitted stays so.
+            spec = resolve_spec(kind, value) if is_name else copy.deepcopy(value)
             setattr(self, name, spec)
         return super().set_params(**nested)
 

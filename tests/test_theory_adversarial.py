@@ -43,7 +43,7 @@ class Shrunk(PCA):
 
 
 def kernel_matrix(Z):
-    """Sum Gaussian kernels of .5, 1 and 2 times the median distance; 0 on the diagonal."""
+    """Sum Gaussian kernels of .5, 1, 2 times the median distance; 0 on the diagonal."""
     squares = cdist(Z, Z, "sqeuclidean")
     median = np.median(np.sqrt(squares[np.triu_indices(len(Z), 1)]))
     K = sum(np.exp(-squares / (2 * (c * median) ** 2)) for c in (0.5, 1, 2))
@@ -91,7 +91,7 @@ def test_mmd_of_two_normal_distributions():
 
 
 def accuracy_of_another(model, X, X_test, prior, seed):
-    """Answer the accuracy of a discriminator of our own, on held-out codes and draws."""
+    """Answer the accuracy of a discriminator of our own, on held-out codes."""
     sides = []
     for part, rows in enumerate((X, X_test)):
         Z = model.transform(rows)
@@ -143,3 +143,139 @@ def test_codes_are_normal(request):
             MeanPredictor(2),
         ],
     )
+
+
+# J2
+
+
+def deviations_from_modes(Z, ring):
+    """Answer how many standard deviations codes are from each Gaussian of a ring."""
+    angles = 2 * np.pi * np.arange(ring.n_modes) / ring.n_modes
+    along = Z @ np.array([np.cos(angles), np.sin(angles)])
+    across = Z @ np.array([-np.sin(angles), np.cos(angles)])
+    return np.hypot((along - ring.radius) / ring.length, across / ring.width)
+
+
+def shares_of_modes(Z, ring):
+    distances = deviations_from_modes(Z, ring)
+    shares = np.bincount(distances.argmin(axis=1), minlength=ring.n_modes) / len(Z)
+    return {
+        "least share": shares.min(),
+        "largest share": shares.max(),
+        "within 3 deviations": (distances.min(axis=1) <= 3).mean(),
+    }
+
+
+def test_draws_of_the_ring_keep_their_own_claims():
+    """J2: and where they are drawn is where they are looked for."""
+    ring = GaussianRing()
+    figures = shares_of_modes(ring.sample(5000, random_state=0), ring)
+    assert 0.08 < figures["least share"] < figures["largest share"] < 0.12
+    # Of two dimensions: 1 - exp(-9 / 2).
+    assert figures["within 3 deviations"] == pytest.approx(0.989, abs=5e-3)
+
+
+@pytest.mark.slow
+def test_each_gaussian_of_the_ring_gets_codes(request):
+    """J2: 4 to 20 % each, and nine of ten are within 3 deviations of one."""
+
+    def figures(model, seed):
+        X, X_test, _, _ = digits_split(seed)
+        return shares_of_modes(model.fit(X).transform(X_test), GaussianRing())
+
+    check_claims(
+        request,
+        figures,
+        AdversarialAutoencoder(2, prior="gaussian_mixture"),
+        [
+            Claim("least share", at_least=0.04),
+            Claim("largest share", at_most=0.2),
+            Claim("within 3 deviations", at_least=0.9),
+        ],
+        stubs=[
+            AdversarialAutoencoder(2),
+            AdversarialAutoencoder(2, prior="gaussian_mixture", alpha=1e-4),
+            Autoencoder(2),
+            PCA(2),
+            Shrunk(2),
+            MeanPredictor(2),
+        ],
+    )
+
+
+def distance_to_spiral(Z, roll):
+    share = np.linspace(0, 1, 3000)
+    angle = 2 * np.pi * roll.n_turns * share
+    spiral = roll.radius * share * np.array([np.cos(angle), np.sin(angle)])
+    return cdist(Z, spiral.T).min(axis=1).mean()
+
+
+def filled_share(Z, roll, n_pieces=10):
+    """Answer the least share of codes that a tenth of the spiral gets, of a tenth."""
+    # Draws are uniform in the square of the radius.
+    radius = np.linalg.norm(Z, axis=1) / roll.radius
+    pieces = np.clip(n_pieces * radius**2, 0, n_pieces - 1).astype(int)
+    return n_pieces * np.bincount(pieces, minlength=n_pieces).min() / len(Z)
+
+
+@pytest.mark.slow
+def test_the_swiss_roll_is_filled(request):
+    """J2: codes are at most twice as far from the spiral as draws are, all along it."""
+
+    def figures(model, seed):
+        X, X_test, _, _ = digits_split(seed)
+        roll = SwissRoll()
+        Z = model.fit(X).transform(X_test)
+        draws = roll.sample(2000, random_state=seed)
+        distance = distance_to_spiral(Z, roll) / distance_to_spiral(draws, roll)
+        return {"distance": distance, "emptiest tenth": filled_share(Z, roll)}
+
+    check_claims(
+        request,
+        figures,
+        AdversarialAutoencoder(2, prior="swiss_roll"),
+        [Claim("distance", at_most=2.0), Claim("emptiest tenth", at_least=0.2)],
+        stubs=[
+            AdversarialAutoencoder(2),
+            AdversarialAutoencoder(2, prior="swiss_roll", alpha=1e-4),
+            Autoencoder(2),
+            Shrunk(2),
+            # On the spiral, in one place.
+            MeanPredictor(2),
+        ],
+    )
+
+
+@pytest.mark.slow
+def test_classes_are_on_gaussians_of_their_own(request):
+    """J2: with labels in training, the codes of held-out rows are where they belong."""
+
+    def figures(model, seed):
+        X, X_test, y, y_test = digits_split(seed)
+        Z = model.fit(X, y).transform(X_test)
+        nearest = deviations_from_modes(Z, GaussianRing()).argmin(axis=1)
+        return {"on their own": (nearest == y_test).mean()}
+
+    ring = AdversarialAutoencoder(2, prior="gaussian_mixture")
+    check_claims(
+        request,
+        figures,
+        clone(ring).set_params(label_conditioned=True),
+        [Claim("on their own", at_least=0.9)],
+        stubs=[ring, Autoencoder(2), Shrunk(2), MeanPredictor(2)],
+    )
+
+
+# C5
+
+
+def test_no_weight_no_game():
+    """C5: with `alpha=0` it is the basic model, bit for bit."""
+    X = digits_split(0)[0][:200]
+    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+    plain = Autoencoder(**params).fit(X)
+    model = AdversarialAutoencoder(alpha=0.0, **params).fit(X)
+    assert_array_equal(model.transform(X), plain.transform(X))
+    assert model.loss_terms_ == plain.loss_terms_
+    playing = AdversarialAutoencoder(**params).fit(X)
+    assert np.abs(playing.transform(X) - plain.transform(X)).max() > 1e-3

@@ -465,15 +465,19 @@ ROWS = [
             "batch_size": 16,
         },
         variants={
-            "ring": {"prior": GaussianRing(n_modes=3), "optimizer": "sgd"},
-            "roll": {"prior": "swiss_roll", "learning_rate_ratio": 2.0},
-            "mixture": {"prior": fitted_mixture()},
-            "function": {"prior": uniform_codes},
-            "convolutional": {
-                "architecture": "convolutional",
-                "hidden_layer_sizes": (3, 4),
+            "ring": {
+                "n_components": 2,
+                "prior": GaussianRing(n_modes=3),
+                "optimizer": "sgd",
             },
-            "lstm": {"architecture": LSTM(1), "hidden_layer_sizes": (4,)},
+            "roll": {
+                "n_components": 2,
+                "prior": "swiss_roll",
+                "learning_rate_ratio": 0.5,
+            },
+            "mixture": {"n_components": 2, "prior": fitted_mixture()},
+            "function": {"n_components": 2, "prior": uniform_codes},
+            "tied": {"tied_weights": True, "prior": "uniform"},
             "no game": {"alpha": 0.0},
         },
         by_batch={"batch_size": 16, "max_epochs": 4},
