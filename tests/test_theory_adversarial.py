@@ -18,6 +18,9 @@ from theory import (
     RandomProjection,
     check_claims,
     digits_split,
+    discrepancy,
+    mmd,
+    p_value,
     sse,
 )
 
@@ -29,7 +32,7 @@ from sklearn_ae import (
     SwissRoll,
 )
 
-N_TEST, N_EFFECT, N_PERMUTATIONS = 200, 2000, 500
+N_TEST, N_EFFECT = 200, 2000
 
 
 class Shrunk(PCA):
@@ -37,42 +40,6 @@ class Shrunk(PCA):
 
     def __init__(self, n_components=2, *, whiten=True, random_state=None):
         super().__init__(n_components, whiten=whiten, random_state=random_state)
-
-
-# The maximum mean discrepancy
-
-
-def kernel_matrix(Z):
-    """Sum Gaussian kernels of .5, 1, 2 times the median distance; 0 on the diagonal."""
-    squares = cdist(Z, Z, "sqeuclidean")
-    median = np.median(np.sqrt(squares[np.triu_indices(len(Z), 1)]))
-    K = sum(np.exp(-squares / (2 * (c * median) ** 2)) for c in (0.5, 1, 2))
-    np.fill_diagonal(K, 0)
-    return K
-
-
-def discrepancy(K, is_first):
-    """Answer the unbiased squared MMD of the rows that are first and the others."""
-    a, b = is_first.astype(float), (~is_first).astype(float)
-    n, m = a.sum(), b.sum()
-    within = a @ K @ a / (n * (n - 1)) + b @ K @ b / (m * (m - 1))
-    return within - 2 * a @ K @ b / (n * m)
-
-
-def mmd(A, B):
-    is_first = np.arange(len(A) + len(B)) < len(A)
-    return discrepancy(kernel_matrix(np.concatenate([A, B])), is_first)
-
-
-def p_value(A, B, random):
-    """Answer how often a random split of both has as large a discrepancy."""
-    K = kernel_matrix(np.concatenate([A, B]))
-    is_first = np.arange(len(K)) < len(A)
-    seen = discrepancy(K, is_first)
-    others = (
-        discrepancy(K, random.permutation(is_first)) for _ in range(N_PERMUTATIONS)
-    )
-    return (1 + sum(other >= seen for other in others)) / (1 + N_PERMUTATIONS)
 
 
 def test_mmd_of_two_normal_distributions():

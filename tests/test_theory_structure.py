@@ -32,6 +32,7 @@ from theory import (
 
 import sklearn_ae
 from sklearn_ae import (
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
@@ -55,6 +56,7 @@ LEAVES = {
     "contractive": ContractiveAutoencoder,
     "denoising": DenoisingAutoencoder,
     "robust": RobustAutoencoder,
+    "adversarial": AdversarialAutoencoder,
 }
 QUICK = [
     Autoencoder(3, hidden_layer_sizes=(16,), max_epochs=5),
