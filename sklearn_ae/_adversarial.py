@@ -43,7 +43,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     non-saturating log loss above, which has a gradient where the discriminator is sure;
     the two learning rates are the same, and follow one schedule; the discriminator also
     gets sines and cosines of random projections of the code, without which it does not
-    see shapes that are thin beside the whole. No noise is added to codes or draws.
+    see shapes that are thin beside the whole; and its gradient is penalised, which
+    takes the place of noise on codes and draws.
 
     The encoder's cost depends on the discriminator, so it falls and rises during
     training. Without `early_stopping` all of `max_epochs` are trained; with it the
@@ -69,6 +70,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Widths of the hidden layers of the discriminator.
     learning_rate_ratio : float, default=1.0
         Learning rate of the discriminator, as a multiple of `learning_rate`.
+    gradient_penalty : float, default=0.03
+        Weight, beside the discriminator's log loss, of the mean squared gradient of its
+        log odds by draws and codes, in squared units of the code. With less, a
+        discriminator that is sure pushes all codes the same way, and they may fall
+        together; with more it sees less of thin shapes.
     label_conditioned : bool, default=False
         Whether `fit` takes labels y of any kind and puts each class on a component of
         the prior: the first of `classes_` on the first, and so on. The prior must have
@@ -111,6 +117,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     I. Goodfellow et al. Generative adversarial nets. NIPS (2014).
 
+    L. Mescheder, A. Geiger and S. Nowozin. Which training methods for GANs do actually
+    converge? ICML (2018).
+
     M. Tancik et al. Fourier features let networks learn high frequency functions in low
     dimensional domains. NeurIPS (2020).
 
@@ -133,6 +142,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     alpha: float = 1.0
     discriminator_hidden_layer_sizes: tuple[int, ...] = (128, 128)
     learning_rate_ratio: float = 1.0
+    gradient_penalty: float = 0.03
     label_conditioned: bool = False
     latent_density: Any = field(default=None, init=False)
 
@@ -146,6 +156,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "discriminator_hidden_layer_sizes": ["array-like"],
         "learning_rate_ratio": [Interval(Real, 0, None, closed="neither")],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "label_conditioned": ["boolean"],
         "optimizer": [StrOptions({"adam", "sgd", "rmsprop"}), callable],
     }
@@ -240,5 +251,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
             self._checked_hidden_layer_sizes("discriminator_hidden_layer_sizes"),
             model.seed,
         ).to(model.device)
-        opponent = Opponent(discriminator, source, self.alpha, self.learning_rate_ratio)
+        opponent = Opponent(
+            discriminator,
+            source,
+            self.alpha,
+            self.learning_rate_ratio,
+            self.gradient_penalty,
+        )
         return AdversarialNet(model.module, opponent=opponent, **options)

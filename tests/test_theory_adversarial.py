@@ -153,7 +153,7 @@ def test_each_gaussian_of_the_ring_gets_codes(request):
     check_claims(
         request,
         figures,
-        AdversarialAutoencoder(2, prior="gaussian_mixture"),
+        AdversarialAutoencoder(2, prior="gaussian_mixture", max_epochs=120),
         [
             Claim("least share", at_least=0.04),
             Claim("largest share", at_most=0.2),
@@ -200,7 +200,7 @@ def test_the_swiss_roll_is_filled(request):
     check_claims(
         request,
         figures,
-        AdversarialAutoencoder(2, prior="swiss_roll"),
+        AdversarialAutoencoder(2, prior="swiss_roll", max_epochs=120),
         [Claim("distance", at_most=2.0), Claim("emptiest tenth", at_least=0.2)],
         stubs=[
             AdversarialAutoencoder(2),

@@ -91,12 +91,15 @@ class Opponent:
         Weight of the encoder's share in the game, in units of the objective.
     pace : float
         Learning rate of the discriminator, over that of the other two.
+    gradient_penalty : float
+        Weight of the squared gradient of its log odds.
     """
 
     discriminator: Discriminator
     source: CodeSource
     alpha: float
     pace: float
+    gradient_penalty: float
 
 
 class AdversarialNet(AutoencoderNet):
@@ -179,13 +182,14 @@ class AdversarialNet(AutoencoderNet):
     def _train_discriminator(self, z: Tensor, classes: Tensor | None) -> None:
         draws = self.opponent.source.draw(len(z), self.draws_, classes)
         both = torch.cat([draws.to(z.dtype), z])
+        both.requires_grad_()
         twice = None if classes is None else torch.cat([classes, classes])
         self.opposed_.zero_gradient()
         odds = self.discriminator_(both, twice)
         # Log odds of being right.
         right = torch.cat([odds[: len(z)], -odds[len(z) :]])
         loss = softplus(-right).mean()
-        loss.backward()
+        (loss + self._steepness(odds, both)).backward()
         for group in self.opposed_optimizer_.param_groups:
             group["lr"] = self._opposed_rate()
         optimizer = self.opposed_optimizer_
@@ -195,6 +199,13 @@ class AdversarialNet(AutoencoderNet):
             "discriminator_loss": loss,
         }
         self.figures_.add(figures, len(z))
+
+    def _steepness(self, odds: Tensor, points: Tensor) -> Tensor | float:
+        """Answer the penalty of a discriminator that changes much with the code."""
+        if not self.opponent.gradient_penalty:
+            return 0.0
+        (gradient,) = torch.autograd.grad(odds.sum(), points, create_graph=True)
+        return self.opponent.gradient_penalty * gradient.square().sum(-1).mean()
 
     def _run_epoch(self, batches: Batches) -> None:
         self.figures_ = TermSums()

@@ -66,6 +66,7 @@ BAD_VALUES = {
     "prior": ("gauss", "a str among .*'normal'"),
     "discriminator_hidden_layer_sizes": ((8, 0), "integers of at least 1"),
     "learning_rate_ratio": (0.0, r"a float in the range \(0.0, inf\)"),
+    "gradient_penalty": (-1.0, r"a float in the range \[0.0, inf\)"),
     "label_conditioned": ("yes", "an instance of 'bool'"),
     "noise_level": (-0.1, r"a float in the range \[0.0, inf\)"),
     "kernel_width": (0.0, r"a float in the range \(0.0, inf\)"),
