@@ -1,10 +1,17 @@
 """Autoencoders as scikit-learn estimators, trained by skorch and torch."""
 
+from sklearn_ae._adversarial import AdversarialAutoencoder
 from sklearn_ae._autoencoder import Autoencoder
 from sklearn_ae._contractive import ContractiveAutoencoder
 from sklearn_ae._convolutional import ConvolutionalAutoencoder
 from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise
 from sklearn_ae._denoising import DenoisingAutoencoder
+from sklearn_ae._imposed_priors import (
+    GaussianRing,
+    StandardNormal,
+    SwissRoll,
+    UniformBox,
+)
 from sklearn_ae._latent_priors import FlowPrior, GaussianMixturePrior, VampPrior
 from sklearn_ae._linear import LinearAutoencoder
 from sklearn_ae._losses import Correntropy, Huber
@@ -18,6 +25,7 @@ from sklearn_ae._version import __version__ as __version__
 from sklearn_ae.exceptions import DivergenceError
 
 __all__ = [
+    "AdversarialAutoencoder",
     "Autoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
@@ -27,6 +35,7 @@ __all__ = [
     "FlowPrior",
     "GaussianMixturePrior",
     "GaussianNoise",
+    "GaussianRing",
     "Huber",
     "LSTMAutoencoder",
     "LinearAutoencoder",
@@ -35,6 +44,9 @@ __all__ = [
     "SaltAndPepperNoise",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "StandardNormal",
+    "SwissRoll",
+    "UniformBox",
     "VampPrior",
     "VariationalAutoencoder",
     "load",

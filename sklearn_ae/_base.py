@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import (
@@ -43,7 +43,7 @@ else:
         """Stands in before scikit-learn 1.9, which has no callbacks to support."""
 
 
-def _can_sample(estimator: BaseAutoencoder) -> bool:
+def _has_sample(estimator: BaseAutoencoder) -> bool:
     return estimator._is_generative()
 
 
@@ -62,7 +62,25 @@ class BaseAutoencoder(
 ):
     """Methods of every estimator; a variant overrides hooks, and no method."""
 
+    # Fitted attributes that not every fit has: a later one without them drops them.
+    _passing_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+
     # Hooks, beside those of `BaseBuilder`.
+
+    def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
+        """Build the skorch net that trains a model, of rows of which this was seen."""
+        from sklearn_ae._training.net import AutoencoderNet
+
+        return AutoencoderNet(model.module, **options)
+
+    def _encode_targets(
+        self, X: Array, y: Any, reset: bool
+    ) -> tuple[np.ndarray | None, dict[str, Any]]:
+        """Answer the numbers of the rows' classes, and what was seen by attribute.
+
+        None is for estimators whose training does not look at y.
+        """
+        return None, {}
 
     def _is_generative(self) -> bool:
         """Whether there are codes to draw, so that it has `sample`."""
@@ -115,10 +133,10 @@ class BaseAutoencoder(
         """
         continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
         if not hasattr(self, "_init_callback_context"):
-            return self._train(X, continues)
+            return self._train(X, y, continues)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self._train(X, continues, task=(context, {"X": X, "y": y}))
+        self._train(X, y, continues, task=(context, {"X": X, "y": y}))
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes={}
         )
@@ -154,10 +172,10 @@ class BaseAutoencoder(
         """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        return self._train(X, self.__sklearn_is_fitted__(), one_pass=True)
+        return self._train(X, y, self.__sklearn_is_fitted__(), one_pass=True)
 
     def _train(
-        self, X: Any, continues: bool, one_pass: bool = False, **options: Any
+        self, X: Any, y: Any, continues: bool, one_pass: bool = False, **options: Any
     ) -> Self:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import fitted_attributes, train
@@ -167,6 +185,9 @@ class BaseAutoencoder(
         X, seen = check_training_rows(
             self, X, reset=not continues, accepted=self._accepted()
         )
+        targets, seen_of_targets = self._encode_targets(X, y, reset=not continues)
+        options |= {"one_pass": one_pass, "targets": targets}
+        seen |= seen_of_targets
         previous = self._model if continues else None
         start = None
         if self.pretraining is not None and previous is None:
@@ -177,14 +198,12 @@ class BaseAutoencoder(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
                 "1 where fit does not pretrain. Got 0 instead."
             )
-        outcome = train(
-            self, X, previous, seen, one_pass=one_pass, start=start, **options
-        )
+        outcome = train(self, X, previous, seen, start=start, **options)
         if outcome.is_usable:
             derived = self._derived_unless_interrupted(outcome, X)
             fitted = fitted_attributes(outcome, self if continues else None)
             once = ["feature_names_in_", "pretraining_curves_"]
-            stale = ["latent_density_", *([] if continues else once)]
+            stale = [*self._passing_attributes, *([] if continues else once)]
             for name in stale:
                 vars(self).pop(name, None)
             outcome.model.row_shape = row_shape
@@ -314,7 +333,7 @@ class BaseAutoencoder(
         """
         return float(np.mean(self.score_samples(X)))
 
-    @available_if(_can_sample)
+    @available_if(_has_sample)
     def sample(
         self,
         n_samples: int = 1,
@@ -322,7 +341,7 @@ class BaseAutoencoder(
         *,
         observation_noise: bool = True,
     ) -> np.ndarray:
-        """Draw new rows: codes from `latent_density`, decoded.
+        """Draw new rows: codes from the prior, or of `latent_density`, decoded.
 
         Parameters
         ----------

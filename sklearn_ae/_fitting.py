@@ -18,14 +18,13 @@ from sklearn_ae._moments import Moments, moments
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
+from sklearn_ae._training.batches import batch_size_for
 from sklearn_ae._training.callbacks import (
     ProgressBar,
     TaskCallbacks,
     copy_callbacks,
 )
 from sklearn_ae._training.net import AutoencoderNet
-
-_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
 
 
 @dataclass
@@ -88,6 +87,7 @@ def train(
     start: Start | None = None,
     known: Moments | None = None,
     title: str | None = None,
+    targets: np.ndarray | None = None,
 ) -> Outcome:
     """Train a new module, or on from a previous model, which stays as it is.
 
@@ -109,15 +109,20 @@ def train(
         What shift and scale are taken from instead of X.
     title : str, default=None
         What the progress bar of a part of a fit is called.
+    targets : ndarray of shape (n_samples,), default=None
+        The numbers of the rows' classes, where training looks at them.
     """
     with one_thread(math.inf):
         model = _start_model(estimator, X, previous, start, known)
-        return _train(estimator, X, model, previous, seen, one_pass, task, start, title)
+        sources = _sources(estimator, X, model, targets)
+        return _train(
+            estimator, sources, model, previous, seen, one_pass, task, start, title
+        )
 
 
 def _train(
     estimator: Any,
-    X: Array,
+    sources: tuple[RowSource, RowSource | None],
     model: Model,
     previous: Model | None,
     seen: dict[str, Any],
@@ -126,8 +131,8 @@ def _train(
     start: Start | None,
     title: str | None,
 ) -> Outcome:
-    source, validation = _sources(estimator, X, model)
-    net = _build_net(estimator, model, len(source), validation, one_pass, title)
+    source, validation = sources
+    net = _build_net(estimator, model, seen, len(source), validation, one_pass, title)
     if previous is not None:
         _restore_state(net, previous.training_state)
     if task is not None:
@@ -155,11 +160,13 @@ def _train(
 
 
 def _sources(
-    estimator: Any, X: Array, model: Model
+    estimator: Any, X: Array, model: Model, targets: np.ndarray | None
 ) -> tuple[RowSource, RowSource | None]:
     """Answer the rows to train on and, with early stopping, those held out."""
     dtype = next(model.module.parameters()).dtype
     source = rows_for(X, model.moments, model.device, dtype)
+    if targets is not None:
+        source.targets = torch.from_numpy(targets).to(model.device)
     if not estimator.early_stopping:
         return source, None
     return _split(source, estimator.validation_fraction, model.seed)
@@ -241,6 +248,7 @@ def _start_prior(
 def _build_net(
     estimator: Any,
     model: Model,
+    seen: dict[str, Any],
     n_rows: int,
     validation: RowSource | None,
     one_pass: bool,
@@ -251,8 +259,9 @@ def _build_net(
     if estimator.verbose:
         name = title or type(estimator).__name__
         callbacks.append(ProgressBar(max_epochs, name, stays=title is None))
-    return AutoencoderNet(
-        model.module,
+    return estimator._build_net(
+        model,
+        seen,
         validation=validation,
         seed=model.seed,
         shuffles=not one_pass,
@@ -267,14 +276,6 @@ def _build_net(
         callbacks=callbacks,
         device=str(model.device),
     ).initialize()
-
-
-def batch_size_for(batch_size: int | str, n_rows: int) -> int:
-    """Answer how many rows a batch has: what was asked for, or what suits them."""
-    if batch_size != "auto":
-        return batch_size
-    power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
-    return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
 def count_held_out(n_rows: int, fraction: float) -> int:
@@ -322,6 +323,7 @@ def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
         "optimizer": net.optimizer,
         "state": state,
         "generators": net.streams_.states(),
+        **net.own_state(),
     }
 
 
@@ -329,6 +331,7 @@ def _restore_state(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
     if kept is None:
         return
     net.generator_states = kept["generators"]
+    net.restore_own_state(kept)
     if kept["optimizer"] != net.optimizer:
         return
     groups = net.optimizer_.param_groups
@@ -379,9 +382,19 @@ def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
         "n_iter_": outcome.model.n_epochs,
         "loss_": kept["train_loss"],
         "loss_curve_": [row["train_loss"] for row in history],
-        "loss_terms_": {
-            name: [row["terms"].get(name, 0.0) for row in history]
-            for name in {name: None for row in history for name in row["terms"]}
-        },
+        "loss_terms_": _by_name(history, "terms", 0.0),
         "validation_scores_": [-row["valid_loss"] for row in validated] or None,
+        **{
+            f"{name}_": curve
+            for name, curve in _by_name(history, "figures", math.nan).items()
+        },
     }
+
+
+def _by_name(
+    history: list[dict[str, Any]], key: str, absent: float
+) -> dict[str, list[float]]:
+    """Answer a curve for each name that an entry of the records has in any epoch."""
+    parts = [row.get(key, {}) for row in history]
+    names = {name: None for part in parts for name in part}
+    return {name: [part.get(name, absent) for part in parts] for name in names}

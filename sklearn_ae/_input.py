@@ -263,6 +263,8 @@ class RowSource:
     device : torch.device
     has_missing : bool, default=False
         Whether entries may be NaN.
+    targets : Tensor of shape (n_samples,) or None, default=None
+        What goes along with each row: the number of its class.
     """
 
     def __init__(
@@ -273,8 +275,10 @@ class RowSource:
         dtype: torch.dtype,
         device: torch.device,
         has_missing: bool = False,
+        targets: Tensor | None = None,
     ) -> None:
         self.n_features = X.shape[1]
+        self.targets = targets
         self.has_missing = has_missing
         self._X, self._shift, self._scale = X, shift, scale
         self._dtype, self._device = dtype, device
@@ -323,6 +327,8 @@ class RowSource:
         """Answer a source of the rows of an index array."""
         part = object.__new__(RowSource)
         part.__dict__.update(self.__dict__)
+        if self.targets is not None:
+            part.targets = self.targets[torch.from_numpy(index).to(self._device)]
         if self.resident is not None:
             part.resident = self.resident[torch.from_numpy(index).to(self._device)]
         else:

@@ -57,7 +57,7 @@ class LatentDensity(nn.Module, ABC):
         return gap.mean(0).unsqueeze(-1)
 
 
-class StandardNormal(LatentDensity):
+class NormalDensity(LatentDensity):
     """N(0, I), whose divergences are known exactly."""
 
     def __init__(self, n_components: int) -> None:
@@ -214,7 +214,7 @@ class NormalPrior(LatentPrior):
         self, n_components: int, n_features: int, encode: Encode, seed: int
     ) -> LatentDensity:
         """Build the density."""
-        return StandardNormal(n_components)
+        return NormalDensity(n_components)
 
 
 @dataclass(eq=False, repr=False)

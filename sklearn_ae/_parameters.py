@@ -7,6 +7,7 @@ docstring.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -27,6 +27,7 @@ from sklearn.utils._param_validation import (
 from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._imposed_priors import PRIORS
 from sklearn_ae._latent_priors import LATENT_PRIORS
 from sklearn_ae._losses import LOSSES, Loss
 from sklearn_ae.architectures import ARCHITECTURES, Architecture
@@ -38,6 +39,7 @@ SPECS: dict[str, dict[str, type]] = {
     "architecture": ARCHITECTURES,
     "loss": LOSSES,
     "noise": NOISES,
+    "imposed_prior": PRIORS,
     "latent_prior": LATENT_PRIORS,
 }
 
@@ -282,17 +284,20 @@ class Parameters:
             if kind not in SPECS:
                 continue
             is_name = isinstance(value, str) and value in SPECS[kind]
-            spec = resolve_spec(kind, value) if is_name else clone(value, safe=False)
+            # A copy, not a clone: an object that was fitted stays so.
+            spec = resolve_spec(kind, value) if is_name else copy.deepcopy(value)
             setattr(self, name, spec)
         return super().set_params(**nested)
 
-    def _checked_hidden_layer_sizes(self) -> tuple[int, ...]:
-        sizes = np.asarray(self.hidden_layer_sizes, dtype=object)
+    def _checked_hidden_layer_sizes(
+        self, name: str = "hidden_layer_sizes"
+    ) -> tuple[int, ...]:
+        sizes = np.asarray(getattr(self, name), dtype=object)
         if not all(is_positive_integer(size) for size in sizes):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be "
+                f"The {name!r} parameter of {type(self).__name__} must be "
                 "a sequence of integers of at least 1. Got "
-                f"{self.hidden_layer_sizes!r} instead."
+                f"{getattr(self, name)!r} instead."
             )
         return tuple(int(size) for size in sizes)
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from sklearn_ae._boltzmann import UNITS, BoltzmannMachine
 from sklearn_ae._fitting import (
     Start,
-    batch_size_for,
     count_held_out,
     rows_for,
     train,
@@ -28,7 +27,7 @@ from sklearn_ae._layers import Layer, Stage, read_layer
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
-from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.batches import Batches, batch_size_for
 from sklearn_ae._training.callbacks import copy_callbacks, show_epochs
 from sklearn_ae._training.optimizers import (
     FlatParameters,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 # Objects without a seed of their own draw from numpy's global state.
 _global_state = threading.Lock()
@@ -37,13 +38,21 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
         ) from error
 
 
+def is_seedable(density: Any) -> bool:
+    """Whether each draw can be given a seed, without a look at global state."""
+    if not hasattr(density, "sample"):
+        return True
+    density = _unwrapped(density)
+    return _takes_seed(density) or hasattr(density, "random_state")
+
+
 def draw(density: Any, n_samples: int, seed: int) -> np.ndarray:
     """Draw rows, in random order, that depend on `seed` only.
 
     Parameters
     ----------
-    density : object with `sample(n_samples)`
-        Its answer may be a tuple, whose first item counts (`GaussianMixture`).
+    density : object with `sample(n_samples)`, or callable
+        See `draw_with_components`.
     n_samples : int
     seed : int
 
@@ -51,18 +60,59 @@ def draw(density: Any, n_samples: int, seed: int) -> np.ndarray:
     -------
     ndarray of shape (n_samples, n_components)
     """
+    rows, _ = draw_with_components(density, n_samples, seed)
+    return rows
+
+
+def draw_with_components(
+    density: Any, n_samples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draw rows, in random order, and the components that they are of.
+
+    Parameters
+    ----------
+    density : object with `sample(n_samples)`, or callable
+        The answer may be a tuple, as of `GaussianMixture`, of rows and the numbers of
+        the components that they are of. A function is called with `n_samples` and a
+        `RandomState`.
+    n_samples : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_components)
+    ndarray of shape (n_samples,) or None
+        Their components, where it tells.
+    """
     state = np.random.RandomState(seed % 2**32)
-    if "random_state" in inspect.signature(density.sample).parameters:
-        rows = density.sample(n_samples, random_state=state)
-    elif hasattr(density, "random_state"):
+    answer = _ask(density, n_samples, state)
+    rows, *components = answer if isinstance(answer, tuple) else (answer,)
+    rows = np.asarray(rows)
+    order = state.permutation(len(rows))
+    return rows[order], np.asarray(components[0])[order] if components else None
+
+
+def _ask(density: Any, n_samples: int, state: np.random.RandomState) -> Any:
+    if not hasattr(density, "sample"):
+        return density(n_samples, state)
+    density = _unwrapped(density)
+    if _takes_seed(density):
+        return density.sample(n_samples, random_state=state)
+    if hasattr(density, "random_state"):
         # A copy, so that the draw leaves the fitted object's state alone.
         density = copy.copy(density)
         density.random_state = state
-        rows = density.sample(n_samples)
-    else:
-        rows = _draw_from_global_state(density, n_samples, state)
-    rows = np.asarray(rows[0] if isinstance(rows, tuple) else rows)
-    return rows[state.permutation(len(rows))]
+        return density.sample(n_samples)
+    return _draw_from_global_state(density, n_samples, state)
+
+
+def _unwrapped(density: Any) -> Any:
+    # A seed set on what only passes calls on would not arrive.
+    return density.estimator if isinstance(density, FrozenEstimator) else density
+
+
+def _takes_seed(density: Any) -> bool:
+    return "random_state" in inspect.signature(density.sample).parameters
 
 
 def _draw_from_global_state(

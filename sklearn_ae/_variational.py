@@ -20,7 +20,7 @@ from sklearn_ae._input import Array
 from sklearn_ae._latent_priors import (
     LATENT_PRIORS,
     LatentPrior,
-    StandardNormal,
+    NormalDensity,
     build_prior,
 )
 from sklearn_ae._layers import Stage
@@ -158,6 +158,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     free_bits: float = 0.0
 
     _absent_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+    _passing_attributes: ClassVar[tuple[str, ...]] = ("noise_variance_",)
     _kinds_of_spec: ClassVar[dict[str, str]] = {"prior": "latent_prior"}
     _parameter_constraints = {
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
@@ -346,7 +347,7 @@ def _divergences(model: Model, X: Array) -> np.ndarray:
     """Answer the mean divergence of each component over the rows, in nats."""
     mean, deviation = model.posteriors(X)
     mean, deviation = mean.astype(np.float64), deviation.astype(np.float64)
-    if isinstance(model.module.prior, StandardNormal):
+    if isinstance(model.module.prior, NormalDensity):
         excess = np.square(mean) + np.square(deviation) - 1
         return 0.5 * (excess - 2 * np.log(deviation)).mean(axis=0)
     variance = mean.var(axis=0) + np.square(deviation).mean(axis=0)

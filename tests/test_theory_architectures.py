@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
-from theory import Claim, MeanPredictor, check_claims, rebuild, sse, total_variance
+from theory import Claim, MeanPredictor, check_claims, mmd, rebuild, sse, total_variance
 
 import sklearn_ae
 from sklearn_ae import (
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     RobustAutoencoder,
     SparseAutoencoder,
+    StandardNormal,
     VariationalAutoencoder,
 )
 from sklearn_ae._base import BaseAutoencoder
@@ -329,6 +331,39 @@ def variational(net):
     )
 
 
+def adversarial(net):
+    """Codes are distributed like the prior, at little cost."""
+    # A game takes smaller steps, and more of them.
+    net = net | {"learning_rate": 0.2 * net["learning_rate"], "max_epochs": 150}
+
+    def figures(model, seed):
+        X, X_test = split(seed)
+        draws = StandardNormal().sample(len(X_test), 4, random_state=seed)
+        free = clone(model).set_params(alpha=0.0).fit(X)
+        distance, free_distance = (
+            max(0.0, mmd(m.transform(X_test), draws)) for m in (model.fit(X), free)
+        )
+        return {
+            "discrepancy against none": distance / free_distance,
+            UNEXPLAINED: unexplained(model, X_test),
+        }
+
+    return Check(
+        AdversarialAutoencoder(4, **net),
+        figures,
+        [
+            Claim("discrepancy against none", at_most=0.3),
+            Claim(UNEXPLAINED, at_most=0.1),
+        ],
+        [
+            AdversarialAutoencoder(4, alpha=0.0, **net),
+            AdversarialAutoencoder(4, alpha=1e-4, **net),
+            # All that counts is the game: rows are forgotten.
+            AdversarialAutoencoder(4, alpha=1e4, **net),
+        ],
+    )
+
+
 CHECKS = {
     check.__name__: check
     for check in (
@@ -342,6 +377,7 @@ CHECKS = {
         denoising,
         robust,
         variational,
+        adversarial,
     )
 }
 
@@ -369,7 +405,7 @@ def test_objective_keeps_its_promise(request, objective, architecture):
 
 def test_no_objective_is_left_out():
     """Each estimator with a term, a noise or a loss of its own has a check."""
-    hooks = {"_build_penalties", "_build_corruption", "_loss"}
+    hooks = {"_build_penalties", "_build_corruption", "_build_net", "_loss"}
     public = (getattr(sklearn_ae, name) for name in sklearn_ae.__all__)
     expected = {
         kind

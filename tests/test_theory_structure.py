@@ -32,6 +32,7 @@ from theory import (
 
 import sklearn_ae
 from sklearn_ae import (
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
@@ -57,6 +58,7 @@ LEAVES = {
     "denoising": DenoisingAutoencoder,
     "robust": RobustAutoencoder,
     "variational": VariationalAutoencoder,
+    "adversarial": AdversarialAutoencoder,
 }
 QUICK = [
     Autoencoder(3, hidden_layer_sizes=(16,), max_epochs=5),

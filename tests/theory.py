@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
+from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+N_PERMUTATIONS = 500
 SPECTRUM = 10 * 0.7 ** np.arange(20)
 
 
@@ -210,6 +212,40 @@ def parameters_of(model: Any) -> int:
 
 def weight_matrices_of(model: Any) -> int:
     return sum(p.ndim == 2 for p in model.to_module().parameters())
+
+
+def kernel_matrix(Z: np.ndarray) -> np.ndarray:
+    """Sum Gaussian kernels of .5, 1, 2 times the median distance; 0 on the diagonal."""
+    squares = cdist(Z, Z, "sqeuclidean")
+    median = np.median(np.sqrt(squares[np.triu_indices(len(Z), 1)]))
+    K = sum(np.exp(-squares / (2 * (c * median) ** 2)) for c in (0.5, 1, 2))
+    np.fill_diagonal(K, 0)
+    return K
+
+
+def discrepancy(K: np.ndarray, is_first: np.ndarray) -> float:
+    """Answer the unbiased squared MMD of the rows that are first and the others."""
+    a, b = is_first.astype(float), (~is_first).astype(float)
+    n, m = a.sum(), b.sum()
+    within = a @ K @ a / (n * (n - 1)) + b @ K @ b / (m * (m - 1))
+    return float(within - 2 * a @ K @ b / (n * m))
+
+
+def mmd(A: np.ndarray, B: np.ndarray) -> float:
+    """Answer the unbiased squared MMD of two sets of rows."""
+    is_first = np.arange(len(A) + len(B)) < len(A)
+    return discrepancy(kernel_matrix(np.concatenate([A, B])), is_first)
+
+
+def p_value(A: np.ndarray, B: np.ndarray, random: np.random.RandomState) -> float:
+    """Answer how often a random split of both has as large a discrepancy."""
+    K = kernel_matrix(np.concatenate([A, B]))
+    is_first = np.arange(len(K)) < len(A)
+    seen = discrepancy(K, is_first)
+    others = (
+        discrepancy(K, random.permutation(is_first)) for _ in range(N_PERMUTATIONS)
+    )
+    return (1 + sum(other >= seen for other in others)) / (1 + N_PERMUTATIONS)
 
 
 # Stubs; `sklearn.decomposition.PCA` is another

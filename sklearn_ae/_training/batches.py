@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,6 +16,10 @@ from sklearn_ae._torch import make_generator
 _REORDER_BYTES = 2**25
 
 _gather = split(torch.index_select)
+
+
+# Rows in a batch, and batches in an epoch, where nothing else was asked for.
+_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
 
 
 class Batches:
@@ -46,19 +51,31 @@ class Batches:
         self.epoch += 1
         return torch.randperm(len(self.source), generator=generator, device=device)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, None]]:
-        # Pairs of rows and no target, which is what skorch's own batches look like.
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        # Pairs of rows and targets, which is what skorch's own batches look like.
         n_rows, size = len(self.source), self.batch_size
         starts = range(0, n_rows, size)
+        targets = self.source.targets
         if self.seed is None:
             for start in starts:
-                yield self.source[start : start + size], None
+                batch = slice(start, start + size)
+                yield self.source[batch], None if targets is None else targets[batch]
             return
         order = self._order()
+        if targets is not None:
+            targets = targets[order.to(targets.device)]
         resident = self.source.resident
-        if resident is not None and resident.nbytes <= _REORDER_BYTES:
-            for batch in _gather(resident, 0, order).split(size):
-                yield batch, None
-            return
+        is_small = resident is not None and resident.nbytes <= _REORDER_BYTES
+        rows = _gather(resident, 0, order) if is_small else None
         for start in starts:
-            yield self.source.take(order[start : start + size]), None
+            batch = slice(start, start + size)
+            x = self.source.take(order[batch]) if rows is None else rows[batch]
+            yield x, None if targets is None else targets[batch]
+
+
+def batch_size_for(batch_size: int | str, n_rows: int) -> int:
+    """Answer how many rows a batch has: what was asked for, or what suits them."""
+    if batch_size != "auto":
+        return batch_size
+    power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
+    return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)

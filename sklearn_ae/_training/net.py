@@ -115,9 +115,22 @@ class AutoencoderNet(NeuralNet):
         self.flat_.zero_gradient()
         # Someone may have turned gradients off.
         with torch.enable_grad():
-            terms = self.module_.objective(x, weights, drawn)
+            terms = self._terms(x, weights, drawn)
             sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
+
+    def _terms(
+        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Answer the terms of the objective of a batch."""
+        return self.module_.objective(x, weights, drawn)
+
+    def own_state(self) -> dict[str, Any]:
+        """Answer what a later fit needs to go on, beside the optimizer's state."""
+        return {}
+
+    def restore_own_state(self, kept: dict[str, Any]) -> None:
+        """Go on from what `own_state` of an earlier fit has answered."""
 
     def _make_streams(self, use: str, epoch: int = 0) -> Streams:
         parts = self.module_.random_parts()
@@ -255,7 +268,7 @@ class AutoencoderNet(NeuralNet):
             x, weights = split_missing(batch[0], batches.source.has_missing)
             if watched:
                 self.notify("on_batch_begin", batch=batch, training=True)
-            terms = gradient(x, weights, draw(x))
+            terms = gradient(x, weights, draw(x, batch[1]))
             if watched:
                 self._notify_gradient(batch)
             update()
@@ -281,10 +294,10 @@ class AutoencoderNet(NeuralNet):
             total, loss = torch.zeros_like(vector), 0.0
             # The same noise throughout the step: the line search compares.
             streams.restore(states)
-            for batch, _ in batches:
+            for batch, target in batches:
                 x, weights = split_missing(batch, batches.source.has_missing)
                 share = x.shape[0] / n_rows
-                terms = self.gradient_(x, weights, streams.draw(x))
+                terms = self.gradient_(x, weights, streams.draw(x, target))
                 loss = loss + share * sum(terms.values())
                 total.add_(vector.grad, alpha=share)
             vector.grad.copy_(total)
@@ -311,9 +324,9 @@ class AutoencoderNet(NeuralNet):
 
     def _sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
         with torch.no_grad():
-            for batch, _ in batches:
+            for batch, target in batches:
                 x, weights = split_missing(batch, batches.source.has_missing)
-                terms = self.module_.objective(x, weights, streams.draw(x))
+                terms = self._terms(x, weights, streams.draw(x, target))
                 sums.add(terms, x.shape[0])
 
     def _record(self, sums: TermSums) -> None:

@@ -37,12 +37,13 @@ class Streams:
             for name in parts
         }
 
-    def draw(self, x: Tensor) -> dict[str, Tensor]:
-        """Draw for the rows of a batch."""
-        return {
+    def draw(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
+        """Draw for the rows of a batch, whose targets go along as they are."""
+        drawn = {
             name: part.draw(x, self._generators[name])
             for name, part in self._parts.items()
         }
+        return drawn if target is None else drawn | {"target": target}
 
     def states(self) -> dict[str, Tensor]:
         """Answer where the generators are."""

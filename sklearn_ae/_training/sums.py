@@ -24,11 +24,14 @@ class TermSums:
                 self._sums[name] = term.detach().double() * n_rows
         self.n_rows += n_rows
 
-    def means(self, module: AutoencoderModule) -> dict[str, float]:
-        """Answer the means over the rows, in data units."""
+    def averages(self) -> dict[str, float]:
+        """Answer the means over the rows."""
         values = torch.stack(list(self._sums.values())).tolist()
-        unit = module.unit
-        means = [value * unit / self.n_rows for value in values]
-        terms = dict(zip(self._sums, means, strict=True))
+        pairs = zip(self._sums, values, strict=True)
+        return {name: value / self.n_rows for name, value in pairs}
+
+    def means(self, module: AutoencoderModule) -> dict[str, float]:
+        """Answer the means over the rows of terms of the objective, in data units."""
+        terms = {name: mean * module.unit for name, mean in self.averages().items()}
         terms["reconstruction"] += module.floor
         return terms

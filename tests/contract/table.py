@@ -18,9 +18,11 @@ import scipy.sparse
 import torch
 from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
+from sklearn.mixture import GaussianMixture
 
 import sklearn_ae
 from sklearn_ae import (
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
@@ -29,6 +31,7 @@ from sklearn_ae import (
     FlowPrior,
     GaussianMixturePrior,
     GaussianNoise,
+    GaussianRing,
     Huber,
     LinearAutoencoder,
     LSTMAutoencoder,
@@ -37,6 +40,9 @@ from sklearn_ae import (
     SaltAndPepperNoise,
     SparseAutoencoder,
     StackedAutoencoder,
+    StandardNormal,
+    SwissRoll,
+    UniformBox,
     VampPrior,
     VariationalAutoencoder,
 )
@@ -84,6 +90,8 @@ class Row:
         mean, which is known from the start, is their reconstruction.
     constant_within : float
         How nearly so; codes that are drawn move the decoder by a little.
+    supervised : dict
+        Arguments with which the training looks at y.
     plain : bool
         Whether its objective is the squared error of clean rows.
     stopping_early : dict
@@ -106,6 +114,7 @@ class Row:
     in_nats: bool = False
     constant: dict[str, Any] = field(default_factory=dict)
     constant_within: float = 1e-6
+    supervised: dict[str, Any] | None = None
     plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
@@ -150,6 +159,17 @@ class Row:
 def flipped_signs(X: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
     """Flip the signs of some entries: a noise of one's own."""
     return X * random_state.choice([-1, 1], X.shape, p=[0.1, 0.9])
+
+
+def fitted_mixture() -> GaussianMixture:
+    """Answer a density of codes that is not fitted on any."""
+    Z = np.random.default_rng(0).normal(size=(200, 2))
+    return GaussianMixture(2, random_state=0).fit(Z)
+
+
+def uniform_codes(n: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Draw codes: a prior of one's own."""
+    return random_state.uniform(-1, 1, (n, 2))
 
 
 ROWS = [
@@ -493,6 +513,59 @@ ROWS = [
         in_nats=True,
         constant_within=0.01,
     ),
+    Row(
+        AdversarialAutoencoder,
+        fast={
+            "hidden_layer_sizes": (8,),
+            "discriminator_hidden_layer_sizes": (8,),
+            "max_epochs": 4,
+            "batch_size": 16,
+        },
+        variants={
+            "ring": {
+                "n_components": 2,
+                "prior": GaussianRing(n_modes=3),
+                "optimizer": "sgd",
+            },
+            "roll": {
+                "n_components": 2,
+                "prior": "swiss_roll",
+                "learning_rate_ratio": 0.5,
+            },
+            "mixture": {"n_components": 2, "prior": fitted_mixture()},
+            "function": {"n_components": 2, "prior": uniform_codes},
+            "tied": {"tied_weights": True, "prior": "uniform"},
+            "no game": {"alpha": 0.0},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={
+            "hidden_layer_sizes": (64,),
+            "max_epochs": 40,
+            "n_components": 8,
+            "learning_rate": 3e-3,
+        },
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "discriminator_hidden_layer_sizes": (512, 512),
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+        generative=True,
+        # In a game the code goes where draws are.
+        constant={"alpha": 0.0},
+        supervised={"label_conditioned": True, "prior": "gaussian_mixture"},
+        plain=False,
+    ),
 ]
 
 # Public classes that are no estimators: parts that are passed in, and errors.
@@ -504,11 +577,15 @@ SPECS = [
     FlowPrior,
     GaussianMixturePrior,
     GaussianNoise,
+    GaussianRing,
     Huber,
     MaskingNoise,
     Residual,
     SaltAndPepperNoise,
     VampPrior,
+    StandardNormal,
+    SwissRoll,
+    UniformBox,
 ]
 ERRORS = [sklearn_ae.DivergenceError]
 # For specs of one's own.

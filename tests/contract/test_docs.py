@@ -95,8 +95,11 @@ def test_every_public_fitted_attribute_stands_once(row, X):
     ]
     if "pretraining" in row.cls().get_params():
         configurations.append({"pretraining": "greedy", "architecture": "dense"})
+    if row.supervised is not None:
+        configurations.append(row.supervised)
+    y = X[:, 0] > 0.5
     for params in configurations:
-        fitted = row.make(**params).fit(frame)
+        fitted = row.make(**params).fit(frame, y)
         seen |= {n for n in vars(fitted) if n.endswith("_") and n[0] != "_"}
     section = split_sections(row.cls.__doc__)["Attributes"]
     documented = list(split_entries(section))

@@ -54,7 +54,8 @@ def test_small_data(row, params):
     contents = list(CONTENTS.values())
     for number, shape in enumerate(SHAPES):
         X = np.asarray(contents[number % 2](*shape), dtype=float)
-        estimator = row.make(shape[1] + 1, **params)
+        width = params.get("n_components", shape[1] + 1)
+        estimator = row.make(width, **params)
         if estimator.early_stopping and len(X) < 3:
             with pytest.raises(ValueError, match="it needs at least 2"):
                 estimator.fit(X)
