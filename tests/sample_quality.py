@@ -99,7 +99,7 @@ class DiagonalGaussian(FullGaussian):
         return self
 
 
-class MeanImage(FullGaussian):
+class MeanImage(DiagonalGaussian):
     """Draws around the mean image, which it answers as a decoded code."""
 
     def sample(self, n_samples=1, random_state=None, *, observation_noise=True):
@@ -121,22 +121,24 @@ class Memoriser(Stub):
 
 
 class PlainAutoencoder(Stub):
-    """Decodes normal codes, of the mean and deviations that a plain net's codes have.
-
-    With the variance of its residuals around them.
-    """
+    """A plain net whose codes are standardised, and drawn as if they were normal."""
 
     def fit(self, X, y=None):
         self.net_ = Autoencoder(self.n_components, random_state=self.random_state)
         Z = self.net_.fit(X).transform(X)
-        self.codes_ = Z.mean(axis=0), Z.std(axis=0)
+        self.shift_, self.scale_ = Z.mean(axis=0), Z.std(axis=0)
         self.noise_ = (X - self.net_.reconstruct(X)).std(axis=0)
         return super().fit(X)
 
+    def transform(self, X):
+        return (self.net_.transform(X) - self.shift_) / self.scale_
+
+    def inverse_transform(self, X):
+        return self.net_.inverse_transform(self.shift_ + self.scale_ * X)
+
     def sample(self, n_samples=1, random_state=None, *, observation_noise=True):
         random = np.random.RandomState(random_state)
-        mean, deviation = self.codes_
-        codes = random.normal(mean, deviation, (n_samples, self.n_components))
-        rows = self.net_.inverse_transform(codes)
+        codes = random.normal(size=(n_samples, self.n_components))
+        rows = self.inverse_transform(codes)
         noise = random.normal(scale=self.noise_, size=rows.shape)
         return rows + noise if observation_noise else rows
