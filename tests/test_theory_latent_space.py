@@ -83,6 +83,8 @@ class Rival(BaseEstimator):
 
 
 @pytest.mark.slow
+# Nor can single pixels be told apart.
+@pytest.mark.filterwarnings("ignore:No component is active")
 def test_convolutions_know_of_neighbours(request):
     """I16: on shifted digits, at least a nat more than a dense net of the same size."""
     params = {"n_components": 16, "learning_rate": 3e-3, "max_epochs": 20}
