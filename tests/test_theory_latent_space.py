@@ -64,6 +64,28 @@ def test_reconstructions_are_blurred(request):
     )
 
 
+@pytest.mark.slow
+# What the stub does.
+@pytest.mark.filterwarnings("ignore:No component is active")
+@pytest.mark.parametrize("scale", [1 / 16, 1, 1000], ids=["gray", "raw", "thousands"])
+def test_defaults_use_their_components(request, scale):
+    """I14, I26: on digits in any units two components tell something at least."""
+
+    def figures(model, seed):
+        model.fit(digits_split(seed, scale)[0])
+        return {"active": model.active_components_}
+
+    # Above every variance that a component explains.
+    large = 100 * scale**2 * 16**2
+    check_claims(
+        request,
+        figures,
+        VariationalAutoencoder(16),
+        [Claim("active", never_below=2)],
+        stubs=[VariationalAutoencoder(16, noise_variance=large, max_epochs=5)],
+    )
+
+
 class Rival(BaseEstimator):
     """An architecture whose ELBO is compared with others'."""
 
