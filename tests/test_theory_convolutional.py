@@ -3,30 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from theory import Claim, check_claims, sse
+from theory import Claim, check_claims, parameters_of, sse
+from theory_data import shifted_digits
 
 from sklearn_ae import Autoencoder
 from sklearn_ae.architectures import Convolutional, Residual
-
-SIDE = 16
-
-
-def shifted_digits(seed):
-    """Draw digits on a canvas of 16 x 16, up to two pixels off its middle."""
-    rng = np.random.default_rng(seed)
-    X = load_digits().data.reshape(-1, 8, 8)
-    canvas = np.zeros((len(X), SIDE, SIDE))
-    for image, (y, x), target in zip(
-        X, 4 + rng.integers(-2, 3, (len(X), 2)), canvas, strict=True
-    ):
-        target[y : y + 8, x : x + 8] = image
-    return train_test_split(canvas.reshape(len(X), -1), random_state=seed)
-
-
-def n_parameters(model):
-    return sum(p.numel() for p in model.to_module().parameters())
 
 
 def trained(architecture, hidden, seed, X, n_components, max_epochs):
@@ -64,7 +45,7 @@ def compared(rival, hidden, seed, X, X_test, **params):
     dense = trained("dense", hidden, seed, X, **params)
     other = trained(rival.architecture, rival.hidden, seed, X, **params)
     return {
-        PARAMETERS: n_parameters(other) / n_parameters(dense),
+        PARAMETERS: parameters_of(other) / parameters_of(dense),
         ERROR: sse(other, X_test) / sse(dense, X_test),
     }
 

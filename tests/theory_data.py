@@ -6,8 +6,11 @@ import itertools
 
 import numpy as np
 import scipy.sparse
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 _SIDE, _STEPS, _STROKE = 28, 24, 0.9
+_CANVAS = 16
 
 
 def curves(seed: int, n: int) -> np.ndarray:
@@ -24,6 +27,21 @@ def curves(seed: int, n: int) -> np.ndarray:
     profiles = np.exp(-np.square(distances) / (2 * _STROKE**2))
     ink = profiles[:, :, 1].transpose(0, 2, 1) @ profiles[:, :, 0]
     return np.minimum(ink, 1).reshape(n, -1).astype(np.float32)
+
+
+def shifted_digits(seed: int) -> list[np.ndarray]:
+    """Draw digits on a canvas of 16 x 16, up to two pixels off its middle, and split.
+
+    Three quarters are to train on.
+    """
+    rng = np.random.default_rng(seed)
+    X = load_digits().data.reshape(-1, 8, 8)
+    canvas = np.zeros((len(X), _CANVAS, _CANVAS))
+    for image, (y, x), target in zip(
+        X, 4 + rng.integers(-2, 3, (len(X), 2)), canvas, strict=True
+    ):
+        target[y : y + 8, x : x + 8] = image
+    return train_test_split(canvas.reshape(len(X), -1), random_state=seed)
 
 
 def bars_and_stripes(side: int = 3) -> np.ndarray:
