@@ -12,6 +12,7 @@ from benchmarks import (
     denoising,
     documents,
     images,
+    likelihood,
     overhead,
     pretraining,
     regularization,
@@ -33,6 +34,7 @@ COMMANDS = {
     "documents": documents,
     "images": images,
     "sequences": sequences,
+    "likelihood": likelihood,
 }
 
 
