@@ -11,6 +11,7 @@ from benchmarks import (
     defaults,
     denoising,
     documents,
+    generative,
     images,
     likelihood,
     overhead,
@@ -34,6 +35,7 @@ COMMANDS = {
     "documents": documents,
     "images": images,
     "sequences": sequences,
+    "generative": generative,
     "likelihood": likelihood,
 }
 
