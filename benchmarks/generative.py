@@ -35,7 +35,7 @@ HELP = "rows drawn by autoencoders and by densities: likeness, variety, likeliho
 # Grey levels of a pixel.
 LEVELS = {"digits": 17, "mnist": 256, "fashion_mnist": 256}
 NETS = {
-    "digits": Net(16, (256, 128), epochs=150, batch_size=32, learning_rate=1e-3),
+    "digits": Net(16, (128,), epochs=100, batch_size=32, learning_rate=1e-3),
     "mnist": Net(32, (512, 256), epochs=60, batch_size=128, learning_rate=1e-3),
 }
 MAX_TRAIN, MAX_TEST = 10_000, 2000
@@ -135,7 +135,9 @@ def measure(
 ) -> dict[str, Any]:
     """Fit a generator, draw as many rows as are held out, and judge them."""
     generator = GENERATORS[name].make(net, seed)
-    fit_seconds, _ = timed(lambda: generator.fit(split.X_train))
+    # Nets compute in single precision, covariances need double.
+    rows = split.X_train.astype(np.float32 if decodes(generator) else np.float64)
+    fit_seconds, _ = timed(lambda: generator.fit(rows))
     n_rows = len(split.X_test)
     draw_seconds, drawn = timed(lambda: draw(generator, n_rows, seed))
     row = {

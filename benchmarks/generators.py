@@ -120,9 +120,9 @@ GENERATORS = {
     "one_variance": Generator(
         "VAE, one noise variance", _variational(noise_variance="learned")
     ),
-    "beta": Generator("beta-VAE, beta 4", _variational(beta=4.0)),
+    "beta": Generator("beta-VAE, beta 2", _variational(beta=2.0)),
     "info": Generator(
-        "InfoVAE, beta 0.5, mmd_weight 50", _variational(beta=0.5, mmd_weight=50.0)
+        "InfoVAE, beta 0.5, mmd_weight 300", _variational(beta=0.5, mmd_weight=300.0)
     ),
     "vamp": Generator("VAE, VampPrior", _variational(prior="vamp")),
     "flow": Generator("VAE, flow prior", _variational(prior="flow"), "zuko"),
@@ -131,14 +131,12 @@ GENERATORS = {
 
 def draw(generator: Any, n_rows: int, seed: int, noise: bool = True) -> np.ndarray:
     """Draw rows, of an autoencoder without its observation noise if so asked."""
+    from sklearn_ae._priors import draw as draw_from_density
+
     generator = getattr(generator, "best_estimator_", generator)
-    if isinstance(generator, GaussianMixture):
-        # Its seed is a parameter, and it answers the components, too.
-        rows, _ = generator.set_params(random_state=seed).sample(n_rows)
-        return rows
-    if isinstance(generator, KernelDensity):
-        return generator.sample(n_rows, random_state=seed)
-    return generator.sample(n_rows, random_state=seed, observation_noise=noise)
+    if decodes(generator):
+        return generator.sample(n_rows, random_state=seed, observation_noise=noise)
+    return draw_from_density(generator, n_rows, seed)
 
 
 def decodes(generator: Any) -> bool:
