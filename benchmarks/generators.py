@@ -82,14 +82,17 @@ def _gaussian(covariance: str) -> Callable[[Net, int], Any]:
 def _mixture(net: Net, seed: int) -> Any:
     return GridSearchCV(
         GaussianMixture(random_state=seed),
-        {"n_components": [3, 10, 30], "covariance_type": ["diag", "full"]},
+        [
+            {"covariance_type": ["diag"], "n_components": [10, 30, 100]},
+            {"covariance_type": ["full"], "n_components": [2, 5]},
+        ],
         cv=3,
     )
 
 
 def _kernels(net: Net, seed: int) -> Any:
     return GridSearchCV(
-        KernelDensity(), {"bandwidth": np.geomspace(0.02, 0.32, 9)}, cv=3
+        KernelDensity(), {"bandwidth": np.geomspace(0.05, 0.3, 6)}, cv=3
     )
 
 

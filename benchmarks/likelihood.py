@@ -22,6 +22,7 @@ from skorch.callbacks import Callback
 
 from benchmarks.binary_images import BinaryImages, load_binary_images
 from benchmarks.common import (
+    BenchmarkError,
     Column,
     Table,
     add_output,
@@ -134,6 +135,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit with each prior, print the table, write it, the nets and the samples."""
     check_device(arguments.device)
+    if arguments.amat is not None and arguments.dataset != "mnist":
+        raise BenchmarkError("--amat is for --dataset mnist")
     task = TASKS[arguments.dataset]
     arguments = complete(arguments, task)
     images = take(
