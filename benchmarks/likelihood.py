@@ -11,14 +11,11 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
 
 from benchmarks.binary_images import BinaryImages, load_binary_images
 from benchmarks.common import (
@@ -28,12 +25,12 @@ from benchmarks.common import (
     add_output,
     environment,
     positive,
-    say,
     timed,
     write_rows,
 )
 from benchmarks.curves import draw_image_rows
 from benchmarks.datasets import add_data_home
+from benchmarks.likelihood_tasks import TASKS, Task, make_vae
 from benchmarks.methods import check_device
 
 HELP = "log-likelihoods of binary images by variational autoencoders"
@@ -42,39 +39,6 @@ N_SHOWN = 12
 LEAST_PROBABILITY = 1e-3
 
 
-@dataclass(frozen=True)
-class Task:
-    """A net, how it is trained, and the published figures to stand beside, in nats."""
-
-    hidden: tuple[int, ...]
-    n_components: int
-    n_pseudo_inputs: int
-    # Rows for training and validation, epochs, test rows: of each profile.
-    fast: tuple[int, int, int]
-    full: tuple[int, int, int]
-    batch_size: int
-    published: Mapping[str, float] = field(default_factory=dict)
-
-
-TASKS = {
-    "digits": Task(
-        hidden=(100, 100),
-        n_components=10,
-        n_pseudo_inputs=50,
-        fast=(1347, 60, 450),
-        full=(1347, 200, 450),
-        batch_size=32,
-    ),
-    "mnist": Task(
-        hidden=(300, 300),
-        n_components=40,
-        n_pseudo_inputs=500,
-        fast=(6000, 10, 500),
-        full=(60_000, 100, 10_000),
-        batch_size=128,
-        published={"normal": -88.56, "vamp": -85.57},
-    ),
-}
 COLUMNS = [
     Column("label", "prior"),
     Column("epochs", "epochs", "d"),
@@ -114,11 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--batch", "rows of a batch"),
     ]:
         add(flag, type=positive, help=f"{what}, in place of the profile's")
-    add("--samples", type=positive, default=500, help="of a bound; default: 500")
-    add("--activation", default="relu", help="default: %(default)s")
-    add("--rate", type=float, default=1e-3, help="default: %(default)s")
-    add("--weight-decay", type=float, default=0.0, help="default: %(default)s")
-    add("--warmup", type=int, default=0, help="epochs; default: %(default)s")
+    for flag, kind, what in [
+        ("--activation", str, "of hidden layers"),
+        ("--rate", float, "learning rate"),
+        ("--weight-decay", float, "weight decay"),
+    ]:
+        add(flag, type=kind, help=f"{what}, in place of the data set's")
+    add("--warmup", type=int, help="epochs of growing beta (default: a tenth of all)")
+    add("--samples", type=positive, default=500, help="of a bound (default: 500)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")
     add(
@@ -175,6 +142,10 @@ def complete(arguments: argparse.Namespace, task: Task) -> argparse.Namespace:
         "epochs": n_epochs,
         "test_rows": n_test,
         "batch": task.batch_size,
+        "activation": task.activation,
+        "rate": task.learning_rate,
+        "weight_decay": task.weight_decay,
+        "warmup": (arguments.epochs or n_epochs) // 10,
     }
     given = {key: value for key, value in vars(arguments).items() if value is not None}
     return argparse.Namespace(**vars(arguments) | defaults | given)
@@ -189,50 +160,6 @@ def take(images: BinaryImages, arguments: argparse.Namespace) -> BinaryImages:
         images.shape,
         images.note,
     )
-
-
-def make_vae(task: Task, prior: str, arguments: argparse.Namespace) -> Any:
-    """Return the net with one prior; all else is the same."""
-    from sklearn_ae import VampPrior, VariationalAutoencoder
-
-    return VariationalAutoencoder(
-        task.n_components,
-        prior=VampPrior(task.n_pseudo_inputs) if prior == "vamp" else prior,
-        hidden_layer_sizes=task.hidden,
-        activation=arguments.activation,
-        likelihood="bernoulli",
-        kl_warmup_epochs=arguments.warmup,
-        learning_rate=arguments.rate,
-        learning_rate_schedule="cosine",
-        weight_decay=arguments.weight_decay,
-        batch_size=arguments.batch,
-        max_epochs=arguments.epochs,
-        # The best weights are kept, and the schedule is always gone through.
-        early_stopping=True,
-        validation_fraction=1 / 6,
-        n_iter_no_change=arguments.epochs,
-        callbacks=[Teller(time.perf_counter())],
-        device=arguments.device,
-        random_state=arguments.seed,
-    )
-
-
-class Teller(Callback):
-    """Says how far the training is: ten times, and after the first epoch."""
-
-    def __init__(self, began: float) -> None:
-        self.began = began
-
-    def on_epoch_end(self, net: Any, **rest: Any) -> None:
-        """Say what the objective is of training and of validation images."""
-        epoch = len(net.history)
-        if epoch > 1 and epoch % max(1, net.max_epochs // 10):
-            return
-        last, seconds = net.history[-1], time.perf_counter() - self.began
-        say(
-            f"  epoch {epoch}: {last['train_loss']:.2f} nats in training, "
-            f"{last['valid_loss']:.2f} in validation, after {seconds:.0f} s"
-        )
 
 
 def measure(vae: Any, images: BinaryImages, n_samples: int) -> dict[str, Any]:
