@@ -35,6 +35,7 @@ from benchmarks.methods import check_device
 
 HELP = "log-likelihoods of binary images by variational autoencoders"
 N_SHOWN = 12
+PRIORS = ("normal", "vamp")
 # Pixels that no training image has inked are possible all the same.
 LEAST_PROBABILITY = 1e-3
 
@@ -64,13 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with binarized_mnist_{train,valid,test}.amat, for --dataset mnist",
     )
-    add(
-        "--priors",
-        nargs="+",
-        choices=["normal", "vamp"],
-        default=["normal", "vamp"],
-        help="default: both",
-    )
+    add("--priors", nargs="+", choices=PRIORS, default=PRIORS, help="default: both")
     for flag, what in [
         ("--rows", "images for training and validation"),
         ("--test-rows", "test images"),
