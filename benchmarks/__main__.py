@@ -11,7 +11,9 @@ from benchmarks import (
     defaults,
     denoising,
     documents,
+    generative,
     images,
+    likelihood,
     overhead,
     pretraining,
     regularization,
@@ -33,6 +35,8 @@ COMMANDS = {
     "documents": documents,
     "images": images,
     "sequences": sequences,
+    "generative": generative,
+    "likelihood": likelihood,
 }
 
 

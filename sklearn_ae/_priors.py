@@ -18,6 +18,9 @@ _global_state = threading.Lock()
 def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
     """Fit a clone of a scikit-learn density on codes, seeded where it can be.
 
+    In double precision: covariances in single precision are no longer positive
+    definite to within what numpy expects when it draws.
+
     Raises
     ------
     ValueError
@@ -30,7 +33,7 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
     try:
-        return density.set_params(**unset).fit(Z)
+        return density.set_params(**unset).fit(Z.astype(np.float64, copy=False))
     except ValueError as error:
         raise ValueError(
             f"latent_density={density} could not be fitted on the codes of {len(Z)} "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
+from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
@@ -24,7 +25,7 @@ from contract.table import (
     structured_rows,
     weights,
 )
-from sklearn_ae import _dense_gradient
+from sklearn_ae import Autoencoder, _dense_gradient
 
 DENSITIES = {
     "mixture": GaussianMixture(3, random_state=0),
@@ -187,6 +188,17 @@ def test_samples_follow_the_rows(row):
     # Rows come in random order, not by component of the mixture.
     half = np.abs(S[:1000].mean(axis=0) - S[1000:].mean(axis=0))
     assert (half < 0.2 * deviation).all()
+
+
+def test_densities_have_double_precision():
+    """21: numpy warns of covariances that are positive definite up to float32 only."""
+    X = load_digits().data.astype(np.float32)
+    density = GaussianMixture(10, random_state=0)
+    autoencoder = Autoencoder(
+        16, latent_density=density, max_epochs=2, random_state=0
+    ).fit(X)
+    assert autoencoder.latent_density_.covariances_.dtype == np.float64
+    assert autoencoder.sample(50, random_state=0).shape == (50, 64)
 
 
 @every_class
