@@ -319,7 +319,7 @@ class BaseAutoencoder(
     def score(self, X: Any, y: Any = None) -> float:
         """Average of `score_samples`: higher is better, penalties are left out.
 
-        For a linear model it is the share of variance explained, as PCA has it.
+        Of a linear model without a likelihood it is the share of variance explained.
 
         Parameters
         ----------
@@ -349,9 +349,9 @@ class BaseAutoencoder(
         random_state : int, RandomState instance or None, default=None
             An int makes the draw repeatable, whatever was drawn before.
         observation_noise : bool, default=True
-            Whether to draw around the decoded codes (with each feature's variance of
-            the training residuals, or 0 and 1 with binary cross-entropy) or to answer
-            the decoded codes.
+            Whether to draw around the decoded codes (from the likelihood if there is
+            one, else with each feature's variance of the training residuals, or 0 and 1
+            with binary cross-entropy) or to answer the decoded codes.
 
         Returns
         -------

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._latent_priors import LatentDensity
+from sklearn_ae._latent_densities import LatentDensity
 from sklearn_ae._penalties import Pass, Penalty
 
+# Of a batch; there are as many pairs of them as their square.
+_MOST_CODES = 2048
 # In units of the root mean square distance of two standard normal codes.
 _KERNEL_WIDTHS = (0.5, 1.0, 2.0)
 
@@ -68,7 +70,8 @@ class Discrepancy(Penalty):
 
     with codes z of the batch, as many draws of the prior, and k the mean of three
     Gaussian kernels; each mean is over all pairs, so that it is 0 at least, and defined
-    for one row. It is a statistic of a batch, not a sum over rows.
+    for one row. It is a statistic of a batch, not a sum over rows; of a large one, 2048
+    codes are looked at.
     """
 
     weight: Tensor
@@ -84,11 +87,14 @@ class Discrepancy(Penalty):
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Draw codes of the prior, as many as the batch has."""
         (prior,) = self.priors
-        return prior.sample(self.n_draws * x.shape[-2], generator).to(x)
+        n_codes = min(self.n_draws * x.shape[-2], _MOST_CODES)
+        return prior.sample(n_codes, generator).to(x)
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the codes of some rows."""
-        return self.weight * discrepancy(rows.z, rows.drawn["discrepancy"])
+        step = -(-rows.z.shape[-2] // _MOST_CODES)
+        codes = rows.z[..., ::step, :]
+        return self.weight * discrepancy(codes, rows.drawn["discrepancy"])
 
 
 def discrepancy(one: Tensor, other: Tensor) -> Tensor:

@@ -115,6 +115,8 @@ def train(
     with one_thread(math.inf):
         model = _start_model(estimator, X, previous, start, known)
         sources = _sources(estimator, X, model, targets)
+        if previous is None:
+            _start_prior(model, sources[0])
         return _train(
             estimator, sources, model, previous, seen, one_pass, task, start, title
         )
@@ -222,27 +224,23 @@ def _start_model(
     module.rehearse(estimator.n_components)
     if previous is not None:
         _load_weights(module, previous.module)
-    else:
-        if start is not None:
-            write_layers(module, start.layers)
-        _start_prior(module, X, found, seed)
+    elif start is not None:
+        write_layers(module, start.layers)
     # The line search compares objectives that differ by less than float32 can show.
     dtype = torch.float64 if uses_all_rows(estimator.optimizer) else torch.float32
     set_precision(module, dtype).to(device)
     return Model(module, device, found, estimator.n_components, seed, n_epochs)
 
 
-def _start_prior(
-    module: AutoencoderModule, X: Array, known: Moments, seed: int
-) -> None:
-    """Show the prior some standardised rows, if it starts from any."""
-    n_rows = getattr(module.prior, "n_starting_rows", 0)
-    if not n_rows:
-        return
-    generator = make_generator(seed, "rows that the prior starts from")
-    chosen = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
-    source = rows_for(X, known, torch.device("cpu")).subset(np.sort(chosen))
-    module.prior.start_from(source[:].nan_to_num(0.0))
+def _start_prior(model: Model, source: RowSource) -> None:
+    """Show the prior some rows to train on, if it starts from any."""
+    prior = model.module.prior
+    n_rows = getattr(prior, "n_starting_rows", 0)
+    if n_rows:
+        generator = make_generator(model.seed, "rows that the prior starts from")
+        chosen = torch.randperm(len(source), generator=generator)[:n_rows]
+        rows = source.subset(chosen.sort().values.numpy())[:]
+        prior.start_from(rows.cpu().nan_to_num(0.0), generator)
 
 
 def _build_net(

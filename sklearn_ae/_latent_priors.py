@@ -5,8 +5,6 @@ A prior sees codes and an encode function, and nothing else of the net.
 
 from __future__ import annotations
 
-import copy
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,179 +13,25 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
-from torch import Tensor, nn
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
-from sklearn_ae._posteriors import Encode, Normal
-from sklearn_ae._torch import derive_seed, make_generator, own_global_seed
+from sklearn_ae._latent_densities import (
+    NUMBERS_PER_SPLINE,
+    FlowDensity,
+    LatentDensity,
+    LearnedMixture,
+    NormalDensity,
+    OwnDensity,
+    VampMixture,
+)
+from sklearn_ae._posteriors import Encode
+from sklearn_ae._torch import derive_seed, own_global_seed
 
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 
 
-class LatentDensity(nn.Module, ABC):
-    """A density of codes that is trained with the net.
-
-    One that also has `start_from(rows)` gets that many standardised training rows as
-    its `n_starting_rows` says before training.
-
-    Attributes
-    ----------
-    width : int
-        Most values that a code becomes.
-    """
-
-    width = 1
-
-    @abstractmethod
-    def log_density(self, z: Tensor) -> Tensor:
-        """Answer the log-density of codes in nats: shape (...) of (..., k)."""
-
-    @abstractmethod
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        """Draw codes of shape (n_samples, n_components)."""
-
-    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
-        """Answer what adds up to the divergence of each row's posterior, in nats.
-
-        Shape (n_rows, n_parts); here the one estimate by codes `z` that were drawn,
-        of shape (n_draws * n_rows, n_components).
-        """
-        z = z.unflatten(0, (-1, posterior.mean.shape[-2]))
-        gap = posterior.log_density(z) - self.log_density(z)
-        return gap.mean(0).unsqueeze(-1)
-
-
-class NormalDensity(LatentDensity):
-    """N(0, I), whose divergences are known exactly."""
-
-    def __init__(self, n_components: int) -> None:
-        super().__init__()
-        self.n_components = n_components
-
-    def log_density(self, z: Tensor) -> Tensor:
-        return Normal(torch.zeros_like(z), torch.zeros_like(z)).log_density(z)
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        return _noise(n_samples, self.n_components, generator)
-
-    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
-        return posterior.divergence_from_standard()
-
-
-class Mixture(LatentDensity):
-    """A mixture of normal distributions, all of one weight unless it says more."""
-
-    @abstractmethod
-    def parts(self) -> Normal:
-        """Answer the distributions, of shape (n_parts, n_components)."""
-
-    def log_weights(self, parts: Normal) -> Tensor:
-        """Answer the logarithms of their weights, shape (n_parts,) or ()."""
-        return parts.mean.new_tensor(-math.log(len(parts.mean)))
-
-    def log_density(self, z: Tensor) -> Tensor:
-        parts = self.parts()
-        # By products: (z - m)^2 of all codes and parts would be large.
-        precision = torch.exp(-parts.log_variance)
-        distance = (
-            z.square() @ precision.mT
-            - 2 * (z @ (parts.mean * precision).mT)
-            + (parts.mean.square() * precision).sum(-1)
-        )
-        spread = (math.log(2 * math.pi) + parts.log_variance).sum(-1)
-        each = self.log_weights(parts) - 0.5 * (distance + spread)
-        return torch.logsumexp(each, -1)
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        parts = self.parts()
-        weights = self.log_weights(parts).exp().expand(len(parts.mean))
-        weights = weights.to(generator.device, torch.float64)
-        drawn = torch.multinomial(weights, n_samples, True, generator=generator)
-        chosen = Normal(*(each[drawn.to(each.device)] for each in parts))
-        noise = _noise(n_samples, parts.mean.shape[-1], generator)
-        return chosen.at(noise.to(parts.mean))
-
-
-class LearnedMixture(Mixture):
-    """A mixture whose weights, means and variances are learned."""
-
-    def __init__(self, n_components: int, n_modes: int, seed: int) -> None:
-        super().__init__()
-        generator = make_generator(seed, "initialization of the prior")
-        self.width = n_modes
-        shape = n_modes, n_components
-        self.logits = nn.Parameter(torch.zeros(n_modes, dtype=torch.float32))
-        means = torch.empty(shape, dtype=torch.float32)
-        self.means = nn.Parameter(means.normal_(generator=generator))
-        self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
-
-    def parts(self) -> Normal:
-        return Normal(self.means, self.log_variances)
-
-    def log_weights(self, parts: Normal) -> Tensor:
-        return torch.log_softmax(self.logits, -1)
-
-
-class VampMixture(Mixture):
-    """The mixture of the posteriors of pseudo-inputs, which are learned."""
-
-    def __init__(self, n_features: int, n_pseudo_inputs: int, encode: Encode) -> None:
-        super().__init__()
-        self.width = self.n_starting_rows = n_pseudo_inputs
-        self.encode = encode
-        rows = torch.zeros(n_pseudo_inputs, n_features, dtype=torch.float32)
-        self.pseudo_inputs = nn.Parameter(rows)
-
-    @torch.no_grad()
-    def start_from(self, rows: Tensor) -> None:
-        """Take training rows for the pseudo-inputs; few of them, several times."""
-        places = torch.arange(len(self.pseudo_inputs)) % len(rows)
-        self.pseudo_inputs.copy_(rows[places])
-
-    def parts(self) -> Normal:
-        return self.encode(self.pseudo_inputs)
-
-
-class FlowDensity(LatentDensity):
-    """The density of z where f(z) is standard normal, with an invertible f of zuko."""
-
-    def __init__(self, n_components: int, flow: nn.Module) -> None:
-        super().__init__()
-        self.n_components, self.flow = n_components, flow
-
-    def log_density(self, z: Tensor) -> Tensor:
-        u, log_volume = self.flow().transform.call_and_ladj(z)
-        standard = Normal(torch.zeros_like(u), torch.zeros_like(u))
-        return standard.log_density(u) + log_volume
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        noise = _noise(n_samples, self.n_components, generator)
-        return self.flow().transform.inv(noise.to(next(self.flow.parameters())))
-
-
-class OwnDensity(LatentDensity):
-    """What someone else has written, with `log_density` and `sample`."""
-
-    def __init__(self, density: Any) -> None:
-        super().__init__()
-        # A module's parameters are trained; what is fitted stays with this net.
-        self.density = copy.deepcopy(density)
-
-    def log_density(self, z: Tensor) -> Tensor:
-        return self.density.log_density(z)
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        return self.density.sample(n_samples, generator)
-
-
-def _noise(n_rows: int, n_columns: int, generator: torch.Generator) -> Tensor:
-    shape, device = (n_rows, n_columns), generator.device
-    noise = torch.empty(shape, dtype=torch.float64, device=device)
-    return noise.normal_(generator=generator)
-
-
 class LatentPrior(BaseEstimator, ABC):
-    """A spec of a prior: what `prior` is besides a name.
+    """A spec of a prior: what `prior` of a variational autoencoder is besides a name.
 
     Attributes
     ----------
@@ -338,18 +182,33 @@ class FlowPrior(LatentPrior):
         ------
         ImportError
             If zuko is not installed.
+        InvalidParameterError
+            If `hidden_layer_sizes` are no positive integers.
         """
+        sizes = tuple(self.hidden_layer_sizes)
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+                raise InvalidParameterError(
+                    "The 'hidden_layer_sizes' parameter of FlowPrior must be a "
+                    f"sequence of integers of at least 1. Got {sizes!r} instead."
+                )
         if not find_spec("zuko"):
             raise ImportError(
                 "prior='flow' needs the package zuko: pip install 'sklearn-ae[flow]'."
             )
         import zuko
 
+        # What it makes on the way grows with the square: files are refused before it.
+        torch.empty(
+            (NUMBERS_PER_SPLINE * n_components, n_components),
+            dtype=torch.bool,
+            device="meta",
+        )
         with own_global_seed(derive_seed(seed, "initialization of the prior")):
             flow = zuko.flows.NSF(
                 n_components,
                 transforms=self.n_transforms,
-                hidden_features=tuple(self.hidden_layer_sizes),
+                hidden_features=sizes,
             )
         return FlowDensity(n_components, flow)
 
@@ -365,6 +224,6 @@ def build_prior(
 ) -> LatentDensity:
     """Build what a spec, or an object with `log_density` and `sample`, describes."""
     if not isinstance(prior, LatentPrior):
-        return OwnDensity(prior)
+        return OwnDensity(prior, n_components)
     prior._validate_params()
     return prior.build(n_components, n_features, encode, seed)

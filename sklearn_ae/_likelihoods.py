@@ -18,11 +18,16 @@ from sklearn_ae._losses import (
     refuse_outside_unit_interval,
 )
 from sklearn_ae._moments import Moments
-from sklearn_ae._reconstruction import RealReconstruction, Reconstruction, total
+from sklearn_ae._reconstruction import (
+    BernoulliReconstruction,
+    RealReconstruction,
+    Reconstruction,
+)
 
 # The least variance that is learned, of that of the rows: without a least one the
 # density of a constant column has no bound.
 _LEAST_VARIANCE = 1e-4
+_LARGEST_RATIO = 1e12
 # A variance falls by a factor of hundreds, weights move by less than one: at the
 # learning rate of weights it would take most of a training.
 _SPEED = 10.0
@@ -80,13 +85,25 @@ class GaussianReconstruction(RealReconstruction):
         variance = self.variance
         residual = self._standardized_mean(a) - x
         cost = 0.5 * (residual.square() / variance + torch.log(variance / self.least))
-        return self._relative(total(cost, weights))
+        if weights is not None:
+            # A missing entry has no density, and so none of the floor.
+            none = -self.floor / self.shift.shape[-1]
+            cost = torch.where(weights == 0, none.to(cost.dtype), cost)
+        return self._relative(cost.sum(-1))
 
     def draw(
         self, x_hat: Tensor, deviation: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """Draw observations around `x_hat`, with the variance c."""
         return super().draw(x_hat, self.noise_variance.sqrt().cpu(), generator)
+
+
+class BernoulliDensity(BernoulliReconstruction):
+    """Minus the log-probability of the entries that are not missing, in nats."""
+
+    def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        observed = None if weights is None else weights != 0
+        return super().forward(a, x, observed)
 
 
 @dataclass(eq=False, repr=False)
@@ -112,7 +129,21 @@ class GaussianLikelihood(Loss):
         return SquaredError()
 
     def build(self, output_activation: str, moments: Moments) -> Reconstruction:
-        """Build the end of the net."""
+        """Build the end of the net.
+
+        Raises
+        ------
+        ValueError
+            If a given variance is none that X could have.
+        """
+        if not isinstance(self.noise_variance, str):
+            ratio = self.noise_variance / moments.scale**2
+            if not 1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO:
+                raise ValueError(
+                    f"noise_variance={self.noise_variance:g} is {ratio:.3g} times the "
+                    "mean variance of the features, which float32 cannot tell from "
+                    "none or from all."
+                )
         name = "identity" if output_activation == "auto" else output_activation
         return GaussianReconstruction(name, moments, self.noise_variance)
 
@@ -135,7 +166,7 @@ class BernoulliLikelihood(BinaryCrossEntropy):
                 "likelihood='bernoulli' needs output_activation='auto' or 'logistic', "
                 f"got output_activation={output_activation!r}."
             )
-        return super().build(output_activation, moments)
+        return BernoulliDensity(moments)
 
     def check_range(self, low: float, high: float) -> None:
         """Refuse rows that are no probabilities."""

@@ -150,7 +150,9 @@ class Model:
         def of_rows(module: AutoencoderModule, x: Tensor) -> Tensor:
             return bound(module, x, points.to(x.dtype))
 
-        return self._map(X, of_rows, n_passes=len(points))
+        width = max(self.module.width, getattr(self.module.prior, "width", 1))
+        n_passes = len(points) * -(-width // self.module.width)
+        return self._map(X, of_rows, n_passes)
 
     def draw_codes(self, n_samples: int, generator: torch.Generator) -> np.ndarray:
         """Codes drawn from the prior, shape (n_samples, n_components)."""

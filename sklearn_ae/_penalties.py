@@ -234,5 +234,6 @@ def _squared_norm(w: Tensor) -> Tensor:
 
 
 def weights_of(net: nn.Module) -> list[nn.Parameter]:
-    """List the weights of a net; what has one axis only is a bias."""
-    return [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    """List the weights of encoder and decoder; what has one axis only is a bias."""
+    parts = nn.ModuleList([net.encoder, net.decoder])
+    return [parameter for parameter in parts.parameters() if parameter.ndim > 1]

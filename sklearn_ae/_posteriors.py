@@ -6,7 +6,9 @@ import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.stats import chi
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS
@@ -17,7 +19,7 @@ _LOG_TWO_PI = math.log(2 * math.pi)
 # The log-variance of a component whose rows are all alike falls without end.
 _LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE = -20.0, 20.0
 # Fewer points tell too little of a decoder that is not linear.
-_LEAST_POINTS = 16
+_LEAST_POINTS = 64
 
 
 class Normal(NamedTuple):
@@ -52,6 +54,11 @@ class Normal(NamedTuple):
         """
         mean, log_variance = self
         return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def within_bounds(log_variance: Tensor) -> Tensor:
+    """Answer log-variances that can be computed with."""
+    return log_variance.clamp(_LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
 
 
 class Posterior(nn.Module, ABC):
@@ -129,7 +136,7 @@ class GaussianPosterior(Posterior):
         mean, log_variance = h.chunk(2, -1)
         return Normal(
             ACTIVATIONS[self.activation].function(mean),
-            log_variance.clamp(_LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE),
+            within_bounds(log_variance),
         )
 
     def mean(self, h: Tensor) -> Tensor:
@@ -163,21 +170,25 @@ class Encode(NamedTuple):
 def spread_points(n_components: int, seed: int) -> Tensor:
     """Answer points that stand for a standard normal distribution: always the same.
 
-    Means over them are exact for polynomials of degree three, as expected squared
-    errors of a linear decoder are; they are the ends of orthonormal axes in random
-    directions, times the root of their number (a cubature of degree three).
+    They are the ends of orthonormal axes in random directions, in bases of different
+    length: its lengths stand for those of normal points (Genz and Monahan 1998). Means
+    over them are exact for polynomials of degree three, as expected squared errors of a
+    linear decoder are.
 
     Returns
     -------
     Tensor of shape (n_points, n_components), of float64
     """
-    n_axes = max(1, math.ceil(_LEAST_POINTS / (2 * n_components)))
+    n_bases = max(1, math.ceil(_LEAST_POINTS / (2 * n_components)))
+    shares = (np.arange(n_bases) + 0.5) / n_bases
+    lengths = chi.ppf(shares, n_components)
+    lengths *= math.sqrt(n_components / np.square(lengths).mean())
     generator = make_generator(seed, "points of the bound")
-    shape = (n_axes, n_components, n_components)
+    shape = (n_bases, n_components, n_components)
     random = torch.empty(shape, dtype=torch.float64).normal_(generator=generator)
     with one_thread():
-        axes = torch.linalg.qr(random).Q.flatten(0, 1) * math.sqrt(n_components)
-    return torch.cat([axes, -axes])
+        axes = torch.linalg.qr(random).Q * torch.from_numpy(lengths).reshape(-1, 1, 1)
+    return torch.cat([axes, -axes]).flatten(0, 1)
 
 
 def drawn_points(n_points: int, n_components: int, seed: int) -> Tensor:

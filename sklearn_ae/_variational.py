@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import field
 from numbers import Integral, Real
@@ -16,11 +17,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._bounds import evidence_bound, importance_bound
 from sklearn_ae._divergences import Discrepancy, Divergence
-from sklearn_ae._input import Array
+from sklearn_ae._input import Array, row_slices
+from sklearn_ae._latent_densities import NormalDensity
 from sklearn_ae._latent_priors import (
     LATENT_PRIORS,
     LatentPrior,
-    NormalDensity,
     build_prior,
 )
 from sklearn_ae._layers import Stage
@@ -42,6 +43,8 @@ from sklearn_ae._units import Units, objective_weight
 
 # Nats of a component, on average over the rows, from which it counts as active.
 _ACTIVE = 0.02
+# Of importance samples that are held at a time.
+_MOST_POINTS = 1000
 
 
 class VariationalAutoencoder(BaseAutoencoder):
@@ -67,7 +70,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     noise_variance : "learned", "learned_per_feature" or float, default="learned"
         Variance of the Gaussian likelihood, in squared units of X. Learned ones are at
         least 1e-4 of the mean variance of the features. A number above the variances
-        that components could explain makes all of them collapse.
+        that components could explain makes all of them collapse. A Bernoulli
+        likelihood has none.
     beta : float, default=1.0
         Weight of the divergence from the prior. Above 1, codes tell less and their
         components separate more (beta-VAE).
@@ -75,19 +79,21 @@ class VariationalAutoencoder(BaseAutoencoder):
         Codes that are drawn for each row of a batch.
     mmd_weight : float, default=0.0
         Weight w, in nats, of the squared maximum mean discrepancy between the codes of
-        a batch and the prior. InfoVAE with its alpha and lambda is `beta = 1 - alpha`
-        and `mmd_weight = alpha + lambda - 1`. It is a statistic of a batch, not a sum
-        over rows.
+        a batch and the prior, by kernels as wide as standard normal codes are apart; a
+        learned prior does not learn from it. InfoVAE with its alpha and lambda is
+        `beta = 1 - alpha` and `mmd_weight = alpha + lambda - 1`. It is a statistic of a
+        batch, not a sum over rows.
     prior : str, spec or object, default="normal"
         Distribution p(z) of the codes: "normal", "vamp" (see :class:`VampPrior`),
         "flow" (:class:`FlowPrior`), "gaussian_mixture"
         (:class:`GaussianMixturePrior`), one of these specs, or an object with
         `log_density(z)`, which answers nats of shape (...) for a tensor of codes
-        (..., n_components), and `sample(n_samples, generator)`, which draws a tensor
-        of codes by a torch generator. A copy of the object is used; if it is a torch
-        module, its parameters are trained.
+        (..., n_components) of any precision, and `sample(n_samples, generator)`, which
+        draws a tensor of codes by a torch generator, on the generator's device. A copy
+        of the object is used; if it is a torch module, its parameters are trained.
     kl_warmup_epochs : int, default=0
-        Epochs in which `beta` rises from 0, against posterior collapse.
+        Epochs in which `beta` rises from 0, against posterior collapse; each call of
+        `partial_fit` counts as one. Training does not end before.
     free_bits : float, default=0.0
         Nats per component below which the divergence costs the same, against posterior
         collapse.
@@ -97,11 +103,11 @@ class VariationalAutoencoder(BaseAutoencoder):
     active_components_ : int
         Number of components whose divergence is above 0.02 nats.
     kl_per_component_ : ndarray of shape (n_components,)
-        Mean divergence of the training rows' posteriors from a standard normal
-        distribution, in nats; with another prior, from a normal distribution with the
-        mean and the variance that the component has over all rows. It is about what
-        the component tells of a row: near 0 it has collapsed. Where all
-        have, `fit` warns (`ConvergenceWarning`).
+        Mean divergence of the posteriors of the rows that `fit` or `partial_fit` was
+        last called with, in nats: from a standard normal distribution; with another
+        prior, from a normal distribution with the mean and the variance that the
+        component has over all rows. It is about what the component tells of a row: near
+        0 it has collapsed. Where all have, `fit` warns (`ConvergenceWarning`).
     noise_variance_ : float or ndarray of shape (n_features,)
         Variance of the Gaussian likelihood, in squared units of X.
 
@@ -235,13 +241,12 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         divergences = _divergences(model, X)
         n_active = int((divergences > _ACTIVE).sum())
-        if not n_active and model.moments.variance:
-            warnings.warn(
+        # Of rows that do not differ there is nothing to tell.
+        if not n_active and model.moments.variance and X.shape[0] > 1:
+            _warn(
                 "No component is active: the code tells nothing of a row "
                 "(kl_per_component_). Lower beta or noise_variance, train for longer, "
-                "or set kl_warmup_epochs or free_bits.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "or set kl_warmup_epochs or free_bits."
             )
         derived = {"kl_per_component_": divergences, "active_components_": n_active}
         if self.likelihood == "gaussian":
@@ -258,7 +263,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._fitted_model().draw_codes(n_samples, generator)
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
-        if self.prior != "normal":
+        if self.__sklearn_is_fitted__() and not isinstance(
+            self._model.module.prior, NormalDensity
+        ):
             return None
         return np.tile(norm.ppf(probabilities)[:, None], self.n_components)
 
@@ -287,7 +294,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         .. math:: E_{q(z|x)} \log p(x|z) - KL(q(z|x) \| p(z))
 
         whatever `beta` and `mmd_weight` are. The mean over codes is by points that are
-        the same for all rows; it is exact where the decoder is linear.
+        the same for all rows; with a linear decoder and `prior="normal"` it is exact.
 
         Parameters
         ----------
@@ -340,15 +347,32 @@ class VariationalAutoencoder(BaseAutoencoder):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         self._check_range(X)
         points = drawn_points(n_importance_samples, model.n_components, model.seed)
-        return model.bound(X, importance_bound, points)
+        total = None
+        for some in points.split(_MOST_POINTS):
+            part = model.bound(X, importance_bound, some) + math.log(len(some))
+            total = part if total is None else np.logaddexp(total, part)
+        return total - math.log(len(points))
+
+
+def _warn(message: str) -> None:
+    # Where the public method was called.
+    warnings.warn(message, ConvergenceWarning, stacklevel=7)
 
 
 def _divergences(model: Model, X: Array) -> np.ndarray:
     """Answer the mean divergence of each component over the rows, in nats."""
-    mean, deviation = model.posteriors(X)
-    mean, deviation = mean.astype(np.float64), deviation.astype(np.float64)
+    means, squares, variances, logs = np.zeros((4, model.n_components))
+    for rows in row_slices(X.shape[0], max(X.shape[1], model.n_components)):
+        mean, deviation = (part.astype("f8") for part in model.posteriors(X[rows]))
+        means += mean.sum(axis=0)
+        squares += np.square(mean).sum(axis=0)
+        variances += np.square(deviation).sum(axis=0)
+        logs += np.log(deviation).sum(axis=0)
+    n_rows = X.shape[0]
+    means, squares, variances, logs = (
+        total / n_rows for total in (means, squares, variances, logs)
+    )
     if isinstance(model.module.prior, NormalDensity):
-        excess = np.square(mean) + np.square(deviation) - 1
-        return 0.5 * (excess - 2 * np.log(deviation)).mean(axis=0)
-    variance = mean.var(axis=0) + np.square(deviation).mean(axis=0)
-    return 0.5 * np.log(variance) - np.log(deviation).mean(axis=0)
+        return np.maximum(0.5 * (squares + variances - 1) - logs, 0.0)
+    spread = np.maximum(squares - np.square(means), 0.0) + variances
+    return np.maximum(0.5 * np.log(spread) - logs, 0.0)

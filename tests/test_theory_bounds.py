@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
+from scipy.stats import norm
 from test_theory_variational import exact_log_density, linear, rows
 from theory import check_identity
 
@@ -70,6 +71,7 @@ def test_estimates_by_many_codes_vary_less(early):
     assert abs(one.mean() - many.mean()) <= 3 * error
 
 
+@pytest.mark.filterwarnings("ignore:No component is active")
 @pytest.mark.parametrize("variance", ["learned", "learned_per_feature", 0.3])
 def test_gaussian_density_integrates_to_one(variance):
     """I11: with one feature, on a grid; a density without its constant does not."""
@@ -107,3 +109,38 @@ def test_spread_points_are_exact_for_squares(n_components):
     assert_allclose(points.mean(axis=0), 0, atol=1e-12)
     covariance = points.T @ points / len(points)
     assert_allclose(covariance, np.eye(n_components), atol=1e-12)
+
+
+def curved(seed, n=400):
+    """Draw rows of two features on a cubic curve."""
+    z, noise = np.random.RandomState(seed).normal(size=(2, n, 1))
+    return np.column_stack([z**3, z + 0.1 * noise])
+
+
+def by_quadrature(model, X):
+    """Answer the ELBO and log p(x) of rows, by a grid over the one component."""
+    z = np.linspace(-8, 8, 4001)
+    decoded = model.inverse_transform(z.reshape(-1, 1))
+    log_p = norm.logpdf(X[:, None], decoded, np.sqrt(model.noise_variance_)).sum(-1)
+    step, prior = z[1] - z[0], norm.logpdf(z)
+    mean, deviation = model.encode_distribution(X)
+    q = norm.pdf(z, mean, deviation)
+    divergence = 0.5 * (mean**2 + deviation**2 - 1 - 2 * np.log(deviation))[:, 0]
+    bound = (q * log_p).sum(axis=1) * step - divergence
+    return bound, logsumexp(log_p + prior, axis=1) + np.log(step)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_bound_of_a_curved_model(activation):
+    """I5: it is a bound where the decoder is not linear, too."""
+    X = curved(0)
+    model = VariationalAutoencoder(
+        1, hidden_layer_sizes=(32,), activation=activation, learning_rate=0.01
+    )
+    model.set_params(max_epochs=10, random_state=0).fit(X)
+    bound, exact = by_quadrature(model, X)
+    assert (bound <= exact).all()
+    found = model.score_samples(X)
+    assert abs(found.mean() - bound.mean()) < 0.01
+    assert (found <= exact + 0.02).mean() > 0.97
+    assert -0.1 < (model.log_likelihood(X, 2000) - exact).mean() < 0.01

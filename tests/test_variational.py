@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
@@ -14,6 +16,7 @@ from theory import digits, total_variance
 
 import sklearn_ae
 from sklearn_ae import FlowPrior, VampPrior, VariationalAutoencoder
+from sklearn_ae._posteriors import drawn_points
 from sklearn_ae.architectures import LSTM
 
 
@@ -88,8 +91,11 @@ def test_free_bits_cost_the_same_below(X):
 
 def test_collapse_warns(X):
     """And says what to do."""
-    with pytest.warns(ConvergenceWarning, match="No component is active.*Lower beta"):
-        small(beta=1e6, max_epochs=30).fit(X)
+    model = small(beta=1e6, max_epochs=30)
+    for method in (model.fit, model.partial_fit):
+        with pytest.warns(ConvergenceWarning, match="No component.*Lower beta") as seen:
+            method(X)
+        assert seen[0].filename == __file__
 
 
 def test_bernoulli_refuses_other_rows(X):
@@ -103,6 +109,7 @@ def test_bernoulli_refuses_other_rows(X):
         small(likelihood="bernoulli", output_activation="relu").fit(X)
 
 
+@pytest.mark.filterwarnings("ignore:No component is active")
 def test_samples_follow_the_likelihood(X):
     """Binary rows or normal noise around what is decoded."""
     binary = small(likelihood="bernoulli").fit(X)
@@ -133,18 +140,47 @@ def test_likelihoods_of_rows_do_not_depend_on_other_rows(X):
     assert model.log_likelihood(X.astype("f4"), 50).dtype == np.float32
 
 
-def test_sequences_that_end_early():
+@pytest.mark.filterwarnings("ignore:No component is active")
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_sequences_that_end_early(likelihood):
     """Padding counts in no likelihood: rows of either length have their own."""
-    random = np.random.RandomState(0)
-    X = random.normal(size=(80, 6)).cumsum(axis=1)
+    X = np.random.RandomState(0).randint(2, size=(80, 6)).astype(float)
     X[::2, 4:] = np.nan
-    model = small(architecture=LSTM(), hidden_layer_sizes=(8,)).fit(X)
-    assert np.isfinite(model.score_samples(X)).all()
-    assert np.isfinite(model.log_likelihood(X, 20)).all()
+    model = small(architecture=LSTM(), hidden_layer_sizes=(8,), likelihood=likelihood)
+    model.set_params(noise_variance=0.3).fit(X)
     assert np.isnan(model.reconstruct(X)[::2, 4:]).all()
     mean, deviation = model.encode_distribution(X)
-    assert mean.shape == deviation.shape == (80, 3)
-    assert (deviation > 0).all()
+    points = drawn_points(50, 3, model._model.seed).numpy()
+    Z = mean + deviation * points[:, None]
+    X_hat = model.inverse_transform(Z.reshape(-1, 3)).reshape(50, 80, 6)
+    if likelihood == "gaussian":
+        log_p = norm.logpdf(X, X_hat, np.sqrt(0.3))
+    else:
+        log_p = np.log(np.where(X == 1, X_hat, 1 - X_hat))
+    log_p[:, np.isnan(X)] = 0.0
+    ratio = (norm.logpdf(Z) - norm.logpdf(Z, mean, deviation)).sum(-1)
+    by_hand = logsumexp(log_p.sum(-1) + ratio, axis=0) - np.log(50)
+    assert_allclose(model.log_likelihood(X, 50), by_hand, rtol=1e-6)
+    still = {"max_epochs": 1, "learning_rate": 1e-30, "warm_start": True, "beta": 0.0}
+    model.set_params(**still, n_latent_samples=200).fit(X)
+    assert_allclose(-model.loss_, log_p.sum(-1).mean(), rtol=0.02)
+
+
+def test_warm_up_goes_before_convergence(X):
+    """L-BFGS is at the minimum of an objective that is still to change."""
+    params = {"optimizer": "lbfgs", "noise_variance": 1.0, "hidden_layer_sizes": ()}
+    model = small(kl_warmup_epochs=12, max_epochs=30, **params).fit(X[:100])
+    assert model.n_iter_ > 12
+
+
+def test_weight_decay_leaves_the_prior_alone(X):
+    """It is of the weights of encoder and decoder."""
+    params = {"max_epochs": 1, "learning_rate": 1e-30, "weight_decay": 1.0}
+    terms = {
+        small(prior=prior, **params).fit(X).loss_terms_["weight_decay"][0]
+        for prior in ("normal", "vamp", "gaussian_mixture", "flow")
+    }
+    assert len(terms) == 1
 
 
 @pytest.mark.parametrize("pretraining", ["greedy", "rbm"])
@@ -194,8 +230,33 @@ def test_a_prior_of_ones_own_is_trained(X, tmp_path):
     assert np.isfinite(model.log_likelihood(X)).all()
     with pytest.raises(ValueError, match=r"^prior=.*cannot be written to a file"):
         model.save(tmp_path / "file")
-    with pytest.raises(InvalidParameterError, match="'prior' parameter"):
-        small(prior=object()).fit(X)
+    for wrong in (object(), Scaled):
+        with pytest.raises(InvalidParameterError, match="'prior' parameter"):
+            small(prior=wrong).fit(X)
+
+
+class Total(Scaled):
+    """Answers one number for all codes."""
+
+    def log_density(self, z):
+        return super().log_density(z).sum()
+
+
+class Arrays(Scaled):
+    """Draws arrays."""
+
+    def sample(self, n_samples, generator):
+        return np.zeros((n_samples, 3))
+
+
+def test_priors_that_answer_something_else(X):
+    """Are told what was expected."""
+    message = r"log_density of prior=Total\(\) answers a tensor of shape \(\).*\(1, 32\)"
+    with pytest.raises(ValueError, match=message):
+        small(prior=Total()).fit(X)
+    message = r"sample of prior=Arrays\(\) answers ndarray, where .* \(5, 3\)"
+    with pytest.raises(ValueError, match=message):
+        small(prior=Arrays()).fit(X).sample(5)
 
 
 @pytest.mark.parametrize("prior", ["vamp", "flow", "gaussian_mixture"])

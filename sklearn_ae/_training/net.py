@@ -377,13 +377,12 @@ class AutoencoderNet(NeuralNet):
         A schedule that is planned over `max_epochs` is not cut short by the training
         objective: that it stands still at a high learning rate says nothing.
         """
+        if self.epochs_before + len(self.history) <= self.module_.n_warmup_epochs:
+            # The objective is on its way up to what it is to be.
+            return False
         if self.exhausted_:
             return True
         if self.validation is None and self.schedule in PLANNED_SCHEDULES:
-            return False
-        n_epochs = self.epochs_before + len(self.history)
-        if self.validation is None and n_epochs <= self.module_.n_warmup_epochs:
-            # The objective is on its way up to what it is to be.
             return False
         if self._monitored() < self.best_ - self._least_gain():
             self.best_, self.waited_ = self._monitored(), 0

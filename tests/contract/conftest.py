@@ -10,6 +10,13 @@ import pytest
 from contract.table import CASES, structured_rows
 
 
+def pytest_collection_modifyitems(items):
+    # Nets of some epochs may have learned nothing yet.
+    for item in items:
+        if "contract" in item.path.parts:
+            item.add_marker(pytest.mark.filterwarnings("ignore:No component is active"))
+
+
 @pytest.fixture
 def X() -> np.ndarray:
     return structured_rows()

@@ -1,0 +1,208 @@
+"""Densities of codes that are trained with the net."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import InvalidParameterError
+from torch import Tensor, nn
+
+from sklearn_ae._posteriors import Encode, Normal, within_bounds
+from sklearn_ae._torch import make_generator
+
+# Of zuko's splines with eight bins: widths, heights and slopes.
+NUMBERS_PER_SPLINE = 23
+# Of pseudo-inputs that start from the same row, in standard deviations.
+_JITTER = 0.05
+
+
+class LatentDensity(nn.Module, ABC):
+    """A density of codes that is trained with the net.
+
+    One that also has `start_from(rows, generator)` gets as many standardised training
+    rows as its `n_starting_rows` says before training.
+
+    Attributes
+    ----------
+    width : int
+        Most values that a code becomes.
+    """
+
+    width = 1
+
+    @abstractmethod
+    def log_density(self, z: Tensor) -> Tensor:
+        """Answer the log-density of codes in nats: shape (...) of (..., k)."""
+
+    @abstractmethod
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw codes of shape (n_samples, n_components)."""
+
+    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
+        """Answer what adds up to the divergence of each row's posterior, in nats.
+
+        Shape (n_rows, n_parts); here the one estimate by codes `z` that were drawn,
+        of shape (n_draws * n_rows, n_components).
+        """
+        z = z.unflatten(0, (-1, posterior.mean.shape[-2]))
+        gap = posterior.log_density(z) - self.log_density(z)
+        return gap.mean(0).unsqueeze(-1)
+
+
+class NormalDensity(LatentDensity):
+    """N(0, I), whose divergences are known exactly."""
+
+    def __init__(self, n_components: int) -> None:
+        super().__init__()
+        self.n_components = n_components
+
+    def log_density(self, z: Tensor) -> Tensor:
+        return Normal(torch.zeros_like(z), torch.zeros_like(z)).log_density(z)
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        return _noise(n_samples, self.n_components, generator)
+
+    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
+        return posterior.divergence_from_standard()
+
+
+class Mixture(LatentDensity):
+    """A mixture of normal distributions, all of one weight unless it says more."""
+
+    @abstractmethod
+    def parts(self) -> Normal:
+        """Answer the distributions, of shape (n_parts, n_components)."""
+
+    def log_weights(self, parts: Normal) -> Tensor:
+        """Answer the logarithms of their weights, shape (n_parts,) or ()."""
+        return parts.mean.new_tensor(-math.log(len(parts.mean)))
+
+    def log_density(self, z: Tensor) -> Tensor:
+        parts = self.parts()
+        # By products, as (z - m)^2 of all codes and parts would be large; in float64,
+        # since what they differ by may be little.
+        precision = torch.exp(-parts.log_variance.double())
+        centre = parts.mean.double().mean(0)
+        mean, z_centred = parts.mean.double() - centre, z.double() - centre
+        distance = (
+            z_centred.square() @ precision.mT
+            - 2 * (z_centred @ (mean * precision).mT)
+            + (mean.square() * precision).sum(-1)
+        ).clamp(min=0.0)
+        spread = (math.log(2 * math.pi) + parts.log_variance).sum(-1)
+        each = self.log_weights(parts) - 0.5 * (distance + spread)
+        return torch.logsumexp(each, -1).to(z.dtype)
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        parts = self.parts()
+        weights = self.log_weights(parts).exp().expand(len(parts.mean))
+        weights = weights.to(generator.device, torch.float64)
+        drawn = torch.multinomial(weights, n_samples, True, generator=generator)
+        chosen = Normal(*(each[drawn.to(each.device)] for each in parts))
+        noise = _noise(n_samples, parts.mean.shape[-1], generator)
+        return chosen.at(noise.to(parts.mean))
+
+
+class LearnedMixture(Mixture):
+    """A mixture whose weights, means and variances are learned."""
+
+    def __init__(self, n_components: int, n_modes: int, seed: int) -> None:
+        super().__init__()
+        generator = make_generator(seed, "initialization of the prior")
+        self.width = n_modes
+        shape = n_modes, n_components
+        self.logits = nn.Parameter(torch.zeros(n_modes, dtype=torch.float32))
+        means = torch.empty(shape, dtype=torch.float32)
+        self.means = nn.Parameter(means.normal_(generator=generator))
+        self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
+
+    def parts(self) -> Normal:
+        return Normal(self.means, within_bounds(self.log_variances))
+
+    def log_weights(self, parts: Normal) -> Tensor:
+        return torch.log_softmax(self.logits, -1)
+
+
+class VampMixture(Mixture):
+    """The mixture of the posteriors of pseudo-inputs, which are learned."""
+
+    def __init__(self, n_features: int, n_pseudo_inputs: int, encode: Encode) -> None:
+        super().__init__()
+        self.width = self.n_starting_rows = n_pseudo_inputs
+        self.encode = encode
+        rows = torch.zeros(n_pseudo_inputs, n_features, dtype=torch.float32)
+        self.pseudo_inputs = nn.Parameter(rows)
+
+    @torch.no_grad()
+    def start_from(self, rows: Tensor, generator: torch.Generator) -> None:
+        """Take standardised training rows; few of them several times, not quite alike.
+
+        What starts as a copy would stay one: both would have the same gradient.
+        """
+        places = torch.arange(len(self.pseudo_inputs)) % len(rows)
+        noise = torch.empty(self.pseudo_inputs.shape).normal_(generator=generator)
+        noise[: len(rows)] = 0.0
+        self.pseudo_inputs.copy_(rows[places] + _JITTER * noise)
+
+    def parts(self) -> Normal:
+        return self.encode(self.pseudo_inputs)
+
+
+class FlowDensity(LatentDensity):
+    """The density of z where f(z) is standard normal, with an invertible f of zuko."""
+
+    def __init__(self, n_components: int, flow: nn.Module) -> None:
+        super().__init__()
+        self.n_components, self.flow = n_components, flow
+        self.width = NUMBERS_PER_SPLINE * n_components
+
+    def log_density(self, z: Tensor) -> Tensor:
+        u, log_volume = self.flow().transform.call_and_ladj(z)
+        standard = Normal(torch.zeros_like(u), torch.zeros_like(u))
+        return standard.log_density(u) + log_volume
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        noise = _noise(n_samples, self.n_components, generator)
+        return self.flow().transform.inv(noise.to(next(self.flow.parameters())))
+
+
+class OwnDensity(LatentDensity):
+    """What someone else has written, with `log_density` and `sample`."""
+
+    def __init__(self, density: Any, n_components: int) -> None:
+        super().__init__()
+        if isinstance(density, type):
+            raise InvalidParameterError(
+                "The 'prior' parameter must be a name, a spec or an object. Got the "
+                f"class {density.__name__} instead; call it to get an object."
+            )
+        # A module's parameters are trained; what is fitted stays with this net.
+        self.density, self.n_components = copy.deepcopy(density), n_components
+
+    def log_density(self, z: Tensor) -> Tensor:
+        return self._checked("log_density", self.density.log_density(z), z.shape[:-1])
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        z = self.density.sample(n_samples, generator)
+        return self._checked("sample", z, (n_samples, self.n_components))
+
+    def _checked(self, method: str, answer: Any, shape: tuple[int, ...]) -> Tensor:
+        if isinstance(answer, Tensor) and answer.shape == shape:
+            return answer
+        found = type(answer).__name__
+        if isinstance(answer, Tensor):
+            found = f"a tensor of shape {tuple(answer.shape)}"
+        raise ValueError(
+            f"{method} of prior={self.density!r} answers {found}, where a tensor of "
+            f"shape {tuple(shape)} is expected."
+        )
+
+
+def _noise(n_rows: int, n_columns: int, generator: torch.Generator) -> Tensor:
+    shape, device = (n_rows, n_columns), generator.device
+    noise = torch.empty(shape, dtype=torch.float64, device=device)
+    return noise.normal_(generator=generator)
