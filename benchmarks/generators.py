@@ -103,6 +103,12 @@ def _autoencoder(net: Net, seed: int) -> Any:
     return Autoencoder(**net.params(seed), latent_density=density)
 
 
+def _adversarial(net: Net, seed: int) -> Any:
+    from sklearn_ae import AdversarialAutoencoder
+
+    return AdversarialAutoencoder(**net.params(seed))
+
+
 def _variational(**own: Any) -> Callable[[Net, int], Any]:
     def make(net: Net, seed: int) -> Any:
         from sklearn_ae import VariationalAutoencoder
@@ -119,6 +125,7 @@ GENERATORS = {
     "mixture": Generator("GaussianMixture", _mixture),
     "kernels": Generator("KernelDensity", _kernels),
     "autoencoder": Generator("Autoencoder, mixture of codes", _autoencoder),
+    "adversarial": Generator("AdversarialAutoencoder", _adversarial),
     "vae": Generator("VAE", _variational()),
     "one_variance": Generator(
         "VAE, one noise variance", _variational(noise_variance="learned")

@@ -15,9 +15,15 @@ from sklearn.utils._param_validation import InvalidParameterError
 from theory import digits, total_variance
 
 import sklearn_ae
-from sklearn_ae import FlowPrior, VampPrior, VariationalAutoencoder
+from sklearn_ae import (
+    AdversarialAutoencoder,
+    FlowPrior,
+    VampPrior,
+    VariationalAutoencoder,
+)
 from sklearn_ae._posteriors import drawn_points
 from sklearn_ae.architectures import LSTM
+from sklearn_ae.displays import LatentManifoldDisplay
 
 
 def small(**params):
@@ -199,6 +205,20 @@ def test_pretraining_starts_from_means(X, pretraining, likelihood):
     error = np.square(model.reconstruct(X) - X).sum(axis=1).mean()
     assert error < 0.95 * total_variance(X)
     assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("cls", [VariationalAutoencoder, AdversarialAutoencoder])
+def test_grids_follow_the_prior_where_it_is_normal(X, cls):
+    """Without rows, by its quantiles; of another prior, rows are asked for."""
+    pytest.importorskip("matplotlib")
+    params = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
+    model = cls(2, **params).fit(X)
+    display = LatentManifoldDisplay.from_estimator(model, grid_size=5)
+    probabilities = (np.arange(5) + 0.5) / 5
+    assert_allclose(display.x_codes, norm.ppf(probabilities))
+    model.set_params(prior="gaussian_mixture").fit(X)
+    with pytest.raises(ValueError, match="X"):
+        LatentManifoldDisplay.from_estimator(model, grid_size=5)
 
 
 # Priors
