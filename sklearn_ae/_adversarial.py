@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._code_sources import CodeSource, code_source, sample_codes
-from sklearn_ae._imposed_priors import PRIORS, ImposedPrior
+from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
@@ -30,8 +30,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     .. math:: \min_{f, g} \frac{1}{n} \sum_x \|x - g(f(x))\|^2
               - \alpha \, v \, \log \sigma(D(f(x))), \quad
-              \max_D \; \mathbb{E}_{z \sim p} \log \sigma(D(z))
-              + \frac{1}{n} \sum_x \log \sigma(-D(f(x)))
+              \max_D \; \tfrac{1}{2} \mathbb{E}_{z \sim p} \log \sigma(D(z))
+              + \frac{1}{2n} \sum_x \log \sigma(-D(f(x)))
+              - \gamma \, \mathbb{E} \|\nabla D\|^2
 
     A discriminator D learns to tell draws of the prior p from codes, while the encoder
     f learns to make it take codes for draws, until it can only guess. So the prior
@@ -46,6 +47,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
     gets sines and cosines of random projections of the code, without which it does not
     see shapes that are thin beside the whole; and its gradient is penalised, which
     takes the place of noise on codes and draws.
+
+    The discriminator is no part of the fitted model: copies, files and fits without
+    `warm_start` are without it, and where they are trained on, a new one learns first.
 
     The encoder's cost depends on the discriminator, so it falls and rises during
     training. Without `early_stopping` all of `max_epochs` are trained; with it the
@@ -80,7 +84,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Whether `fit` takes labels y of any kind and puts each class on a component of
         the prior: the first of `classes_` on the first, and so on. The prior must have
         as many components as there are classes, or more, as "gaussian_mixture" and a
-        fitted `GaussianMixture` have. Labels are needed for training only. Otherwise y
+        fitted `GaussianMixture` have. Labels are needed for training only; those that
+        `partial_fit` or `warm_start` go on with have to be among the first. Otherwise y
         is ignored.
     pretraining : {"greedy", "rbm"} or None, default=None
         What the weights of a dense net start from: "greedy" trains layer after layer,
@@ -97,7 +102,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     Attributes
     ----------
     class_count_ : ndarray of shape (n_classes,)
-        Number of training rows of each class, with `label_conditioned=True`.
+        Number of training rows of each class, of all calls that went on from one
+        another, with `label_conditioned=True`.
     classes_ : ndarray of shape (n_classes,)
         The labels, in the order of the components that they are put on, with
         `label_conditioned=True`.
@@ -106,6 +112,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         batch before it was trained on it.
     discriminator_loss_ : list of float
         Log loss of the discriminator in each epoch, in nats; log 2 is that of guessing.
+    prior_ : object
+        The `prior` that codes were trained on, and that `sample` draws from.
 
     See Also
     --------
@@ -190,15 +198,19 @@ class AdversarialAutoencoder(BaseAutoencoder):
         return True
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
-        if self.prior != "normal":
+        prior = getattr(self, "prior_", self.prior)
+        if prior != "normal" and not isinstance(prior, StandardNormal):
             return None
         return np.tile(norm.ppf(probabilities)[:, None], self.n_components)
 
     def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
         check_is_fitted(self)
         frequencies = getattr(self, "class_count_", None)
-        width = self._model.n_components
-        return sample_codes(self.prior, n_samples, width, seed, frequencies)
+        width, pool_seed = self._model.n_components, self._prior_seed(self._model)
+        return sample_codes(self.prior_, n_samples, width, seed, pool_seed, frequencies)
+
+    def _prior_seed(self, model: Model) -> int:
+        return derive_seed(model.seed, "prior")
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         model.residual_variance = model.squared_residuals(X)
@@ -207,8 +219,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
     def _encode_targets(
         self, X: Array, y: Any, reset: bool
     ) -> tuple[np.ndarray | None, dict[str, Any]]:
+        # A copy: what `sample` draws from is what the codes were trained on.
+        seen = {"prior_": copy.deepcopy(self.prior)}
         if not self.label_conditioned:
-            return super()._encode_targets(X, y, reset)
+            return None, seen
         if y is None:
             raise ValueError(
                 f"With label_conditioned=True this {type(self).__name__} estimator "
@@ -224,7 +238,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
             encoder.classes_, counts = self.classes_, self.class_count_
         numbers = encoder.transform(y).astype(np.int64)
         counts = counts + np.bincount(numbers, minlength=len(encoder.classes_))
-        return numbers, {"classes_": encoder.classes_, "class_count_": counts}
+        classes = {"classes_": encoder.classes_, "class_count_": counts}
+        return numbers, seen | classes
 
     def _check_pretraining(self) -> None:
         super()._check_pretraining()
@@ -241,9 +256,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
         return code_source(self.prior, self.n_components, seed, n_classes)
 
     def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
+        if self._stage is not None:
+            return super()._build_net(model, seen, **options)
         n_classes = len(seen.get("classes_", ()))
-        source = self._source(derive_seed(model.seed, "prior"), n_classes)
-        if not self.alpha or self._stage is not None:
+        source = self._source(self._prior_seed(model), n_classes)
+        if not self.alpha:
             return super()._build_net(model, seen, **options)
         from sklearn_ae._training.adversarial import (
             AdversarialNet,

@@ -116,8 +116,8 @@ class BaseAutoencoder(
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training rows, in any units: a shift and a scale are part of the net.
-        y : None
-            Ignored, present for consistency.
+        y : None or array-like of shape (n_samples,), default=None
+            Labels, of estimators that are trained with labels; ignored by others.
 
         Returns
         -------
@@ -157,8 +157,8 @@ class BaseAutoencoder(
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Further training rows.
-        y : None
-            Ignored, present for consistency.
+        y : None or array-like of shape (n_samples,), default=None
+            Labels, of estimators that are trained with labels; ignored by others.
 
         Returns
         -------

@@ -158,11 +158,19 @@ def code_source(
 
 
 def sample_codes(
-    prior: Any, n: int, n_components: int, seed: int, frequencies: np.ndarray | None
+    prior: Any,
+    n: int,
+    n_components: int,
+    seed: int,
+    pool_seed: int,
+    frequencies: np.ndarray | None,
 ) -> np.ndarray:
-    """Draw codes for new rows, of the components in these proportions if given."""
+    """Draw codes for new rows, of the components in these proportions if given.
+
+    What training has drawn once, by `pool_seed`, is drawn the same again.
+    """
     n_classes = 0 if frequencies is None else len(frequencies)
-    source = code_source(prior, n_components, derive_seed(seed, "pool"), n_classes)
+    source = code_source(prior, n_components, pool_seed, n_classes)
     if isinstance(source, _ForeignSource) and not n_classes:
         # As many as are asked for, where training may have to do with a pool.
         codes, _ = source.ask(n, derive_seed(seed, "codes"))

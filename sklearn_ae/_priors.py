@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
 import threading
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+
+from sklearn_ae._torch import own_global_seed
 
 # Objects without a seed of their own draw from numpy's global state.
 _global_state = threading.Lock()
@@ -111,7 +114,9 @@ def _ask(density: Any, n_samples: int, state: np.random.RandomState) -> Any:
 
 def _unwrapped(density: Any) -> Any:
     # A seed set on what only passes calls on would not arrive.
-    return density.estimator if isinstance(density, FrozenEstimator) else density
+    while isinstance(density, FrozenEstimator):
+        density = density.estimator
+    return density
 
 
 def _takes_seed(density: Any) -> bool:
@@ -121,10 +126,13 @@ def _takes_seed(density: Any) -> bool:
 def _draw_from_global_state(
     density: Any, n_samples: int, state: np.random.RandomState
 ) -> Any:
-    with _global_state:
-        saved = np.random.get_state()
+    seed = int(state.randint(2**31 - 1))
+    with _global_state, own_global_seed(seed):
+        saved, saved_by_python = np.random.get_state(), random.getstate()
         np.random.set_state(state.get_state())
+        random.seed(seed)
         try:
             return density.sample(n_samples)
         finally:
             np.random.set_state(saved)
+            random.setstate(saved_by_python)

@@ -1,6 +1,7 @@
 """Behaviour of the adversarial autoencoder: priors, labels, and the second player."""
 
 import pickle
+import random
 
 import numpy as np
 import pandas as pd
@@ -446,3 +447,54 @@ def test_components_are_told_by_numbers():
     assert make(prior=Conditional()).fit(X).n_iter_ == 4
     with pytest.raises(ValueError, match="has none for 3 classes"):
         labelled(prior=Conditional()).fit(X, Y)
+
+
+@pytest.mark.parametrize("prior", ["swiss_roll", "gaussian_mixture", "once"])
+def test_pretraining_with_priors_of_one_width(prior):
+    """Layers of other widths are trained without the game."""
+    prior = Torch() if prior == "once" else prior
+    model = AdversarialAutoencoder(
+        2, prior=prior, pretraining="greedy", pretraining_epochs=1, max_epochs=1
+    )
+    model.set_params(hidden_layer_sizes=(5, 4), random_state=0).fit(X)
+    assert len(model.pretraining_curves_) == 3
+
+
+class Torch:
+    """Draws from the generators of torch and of python, as others do."""
+
+    def sample(self, n_samples):
+        return torch.randn(n_samples, 2).numpy() + 0.1 * random.random()
+
+
+def test_priors_that_draw_from_other_generators():
+    """Are repeatable, and leave those as they were."""
+    before = torch.get_rng_state(), random.getstate()
+    one, other = (
+        AdversarialAutoencoder(2, prior=Torch(), max_epochs=2, random_state=0).fit(X)
+        for _ in range(2)
+    )
+    assert_array_equal(one.transform(X), other.transform(X))
+    assert_array_equal(one.sample(5, 0), other.sample(5, 0))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+
+
+def test_samples_are_of_the_prior_that_was_trained_on():
+    """Whatever has become of the parameter, or of the object."""
+    mixture = GaussianMixture(2, random_state=0).fit(X[:, :2])
+    model = AdversarialAutoencoder(2, prior=mixture, max_epochs=1, random_state=0)
+    expected = model.fit(X).sample(5, 0)
+    mixture.means_ += 100.0
+    assert_array_equal(model.sample(5, 0), expected)
+    model.set_params(prior="uniform")
+    assert_array_equal(model.sample(5, 0), expected)
+    assert model.fit(X).prior_ == "uniform"
+
+
+def test_a_game_begins_later():
+    """With `warm_start`, where there was none before."""
+    model = AdversarialAutoencoder(2, alpha=0.0, warm_start=True, max_epochs=1)
+    model.set_params(random_state=0).fit(X).set_params(alpha=1.0).fit(X)
+    assert len(model.loss_curve_) == 2
+    assert model.loss_terms_["adversarial"][0] == 0.0

@@ -54,7 +54,8 @@ def built(n_components=4, seed=0, **params):
 
 def penalty_of(module, x, drawn=None):
     """Answer the penalty in data units; its own are those of the objective."""
-    rows = Pass(x, x, module.encoder(x), None, drawn or {})
+    z = module.encoder(x)
+    rows = Pass(x, x, z, z, None, drawn or {})
     return module.penalties["contraction"](module, rows) * module.unit
 
 

@@ -169,8 +169,11 @@ class AdversarialNet(AutoencoderNet):
     ) -> dict[str, Tensor]:
         with _codes_of(self.module_) as codes:
             terms = super()._terms(x, weights, drawn)
-        adversarial = self._adversarial(codes[0], drawn.get("target"))
-        return terms | {"adversarial": adversarial}
+        classes = drawn.get("target")
+        if self.discriminator_.n_classes and classes is None:
+            # Rows that a callback has brought without their labels.
+            return terms
+        return terms | {"adversarial": self._adversarial(codes[0], classes)}
 
     def _adversarial(self, z: Tensor, classes: Tensor | None) -> Tensor:
         """Answer what it costs the encoder that codes are told from draws."""
@@ -196,7 +199,7 @@ class AdversarialNet(AutoencoderNet):
         getattr(optimizer, "update", optimizer.step)()
         figures = {
             "discriminator_accuracy": (right > 0).double().mean(),
-            "discriminator_loss": loss,
+            "discriminator_loss": loss.detach(),
         }
         self.figures_.add(figures, len(z))
 
@@ -243,6 +246,10 @@ class AdversarialNet(AutoencoderNet):
                 self.opposed_.vector.data.copy_(self.best_opposed_)
                 self.best_opposed_ = None
 
+    def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield the parameters that callbacks see: not those of the opponent."""
+        yield from self.module_.named_parameters()
+
     def own_state(self) -> dict[str, Any]:
         """Answer the discriminator, its optimizer's state, and where draws are."""
         return {
@@ -262,8 +269,11 @@ class AdversarialNet(AutoencoderNet):
         ValueError
             If it has another shape.
         """
+        if "discriminator" not in kept:
+            # There was no game yet.
+            return
         own = dict(self.discriminator_.named_parameters())
-        weights = kept.get("discriminator", {})
+        weights = kept["discriminator"]
         if {name: w.shape for name, w in weights.items()} != {
             name: w.shape for name, w in own.items()
         }:
@@ -273,7 +283,9 @@ class AdversarialNet(AutoencoderNet):
             )
         for name, parameter in own.items():
             parameter.data.copy_(weights[name])
-        self.draws_.set_state(kept["draws"])
+        if kept["draws"].shape == self.draws_.get_state().shape:
+            # Those of another device are of another kind.
+            self.draws_.set_state(kept["draws"])
         if kept["optimizer"] == self.optimizer:
             state = copy.deepcopy(kept["discriminator state"])
             self.opposed_optimizer_.load_state_dict(state)
