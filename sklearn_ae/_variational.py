@@ -13,11 +13,12 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from torch import Tensor
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._bounds import evidence_bound, importance_bound
 from sklearn_ae._divergences import Discrepancy, Divergence
-from sklearn_ae._input import Array, row_slices
+from sklearn_ae._input import Array, row_slices, slice_size
 from sklearn_ae._latent_densities import NormalDensity
 from sklearn_ae._latent_priors import (
     LATENT_PRIORS,
@@ -43,8 +44,6 @@ from sklearn_ae._units import Units, objective_weight
 
 # Nats of a component, on average over the rows, from which it counts as active.
 _ACTIVE = 0.02
-# Of importance samples that are held at a time.
-_MOST_POINTS = 1000
 
 
 class VariationalAutoencoder(BaseAutoencoder):
@@ -312,7 +311,11 @@ class VariationalAutoencoder(BaseAutoencoder):
         model, X = self._fitted_rows(X)
         self._check_range(X)
         points = spread_points(model.n_components, model.seed)
-        return model.bound(X, evidence_bound, points)
+        total = sum(
+            len(some) * model.bound(X, evidence_bound, some)
+            for some in _held_at_a_time(model, points)
+        )
+        return total / len(points)
 
     def log_likelihood(self, X: Any, n_importance_samples: int = 500) -> np.ndarray:
         r"""Importance-weighted lower bound of each row's log-likelihood, in nats.
@@ -348,10 +351,15 @@ class VariationalAutoencoder(BaseAutoencoder):
         self._check_range(X)
         points = drawn_points(n_importance_samples, model.n_components, model.seed)
         total = None
-        for some in points.split(_MOST_POINTS):
+        for some in _held_at_a_time(model, points):
             part = model.bound(X, importance_bound, some) + math.log(len(some))
             total = part if total is None else np.logaddexp(total, part)
         return total - math.log(len(points))
+
+
+def _held_at_a_time(model: Model, points: Tensor) -> tuple[Tensor, ...]:
+    """Split points so that a row at all of them is no larger than a slice of rows."""
+    return points.split(slice_size(model.module.width))
 
 
 def _warn(message: str) -> None:

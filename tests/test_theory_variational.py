@@ -268,6 +268,7 @@ def test_divergence_is_that_of_draws():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:No component is active")
 def test_beta_trades_divergence_for_error():
     """I12: strictly; that beta=1 is the plain one is I20's objective by hand."""
     X, X_test, _, _ = digits_split(0)
