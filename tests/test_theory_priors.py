@@ -102,7 +102,7 @@ def test_learned_priors_fit_clusters_better(request, prior):
         gain_figures,
         on_clusters(prior),
         [Claim("nats above the normal prior", at_least=0.3)],
-        [on_clusters(), on_clusters(GaussianMixturePrior(n_modes=1))],
+        [on_clusters()],
     )
 
 

@@ -233,6 +233,7 @@ def information_figures(model, seed):
     return {"nats": information(model.fit(X), X_test, seed)}
 
 
+@pytest.mark.filterwarnings("ignore:No component is active")
 def test_gradients_reach_the_encoder(request):
     """I8: codes tell of rows."""
     model = VariationalAutoencoder(4, max_epochs=20)
