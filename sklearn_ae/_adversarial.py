@@ -9,7 +9,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Tags, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -22,6 +21,7 @@ from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
+from sklearn_ae._priors import normal_quantiles
 from sklearn_ae._torch import derive_seed
 
 
@@ -201,7 +201,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         prior = getattr(self, "prior_", self.prior)
         if prior != "normal" and not isinstance(prior, StandardNormal):
             return None
-        return np.tile(norm.ppf(probabilities)[:, None], self.n_components)
+        return normal_quantiles(probabilities, self.n_components)
 
     def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
         check_is_fitted(self)

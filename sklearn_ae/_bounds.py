@@ -7,11 +7,14 @@ import math
 import torch
 from torch import Tensor
 
+from sklearn_ae._latent_densities import LatentDensity
 from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._posteriors import Normal
 
 
-def evidence_bound(module: AutoencoderModule, x: Tensor, points: Tensor) -> Tensor:
+def evidence_bound(
+    module: AutoencoderModule, prior: LatentDensity, x: Tensor, points: Tensor
+) -> Tensor:
     r"""Answer the evidence lower bound (ELBO) of rows (Jordan et al. 1999).
 
     .. math:: E_{q(z|x)} \log p(x|z) - KL(q(z|x) \| p(z))
@@ -20,16 +23,18 @@ def evidence_bound(module: AutoencoderModule, x: Tensor, points: Tensor) -> Tens
     """
     posterior, z, x, weights = _codes_of_rows(module, x, points)
     log_p = _log_likelihood(module, x, weights, z).mean(0)
-    return log_p - module.prior.divergences(posterior, z.flatten(0, 1)).sum(-1)
+    return log_p - prior.divergences(posterior, z.flatten(0, 1)).sum(-1)
 
 
-def importance_bound(module: AutoencoderModule, x: Tensor, points: Tensor) -> Tensor:
+def importance_bound(
+    module: AutoencoderModule, prior: LatentDensity, x: Tensor, points: Tensor
+) -> Tensor:
     r"""Answer the importance-weighted bound of rows (Burda et al. 2016).
 
     .. math:: \log \frac{1}{L} \sum_l \frac{p(x|z_l) \, p(z_l)}{q(z_l|x)}
     """
     posterior, z, x, weights = _codes_of_rows(module, x, points)
-    log_ratio = module.prior.log_density(z) - posterior.log_density(z)
+    log_ratio = prior.log_density(z) - posterior.log_density(z)
     log_p = _log_likelihood(module, x, weights, z)
     return torch.logsumexp(log_p + log_ratio, 0) - math.log(len(points))
 

@@ -11,7 +11,7 @@ import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
-from sklearn_ae._posteriors import Encode, Normal, within_bounds
+from sklearn_ae._posteriors import Encode, Normal, standard, within_bounds
 from sklearn_ae._torch import make_generator
 
 # Of zuko's splines with eight bins: widths, heights and slopes.
@@ -42,6 +42,10 @@ class LatentDensity(nn.Module, ABC):
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         """Draw codes of shape (n_samples, n_components)."""
 
+    def settled(self) -> LatentDensity:
+        """Answer the density as it is now, for many codes: it will not be trained."""
+        return self
+
     def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
         """Answer what adds up to the divergence of each row's posterior, in nats.
 
@@ -61,7 +65,7 @@ class NormalDensity(LatentDensity):
         self.n_components = n_components
 
     def log_density(self, z: Tensor) -> Tensor:
-        return Normal(torch.zeros_like(z), torch.zeros_like(z)).log_density(z)
+        return standard(z).log_density(z)
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         return _noise(n_samples, self.n_components, generator)
@@ -151,6 +155,20 @@ class VampMixture(Mixture):
     def parts(self) -> Normal:
         return self.encode(self.pseudo_inputs)
 
+    def settled(self) -> LatentDensity:
+        return SettledMixture(self.parts())
+
+
+class SettledMixture(Mixture):
+    """A mixture whose parts have been computed, once for all codes."""
+
+    def __init__(self, parts: Normal) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def parts(self) -> Normal:
+        return self._parts
+
 
 class FlowDensity(LatentDensity):
     """The density of z where f(z) is standard normal, with an invertible f of zuko."""
@@ -162,8 +180,7 @@ class FlowDensity(LatentDensity):
 
     def log_density(self, z: Tensor) -> Tensor:
         u, log_volume = self.flow().transform.call_and_ladj(z)
-        standard = Normal(torch.zeros_like(u), torch.zeros_like(u))
-        return standard.log_density(u) + log_volume
+        return standard(u).log_density(u) + log_volume
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         noise = _noise(n_samples, self.n_components, generator)

@@ -11,12 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._losses import (
-    BinaryCrossEntropy,
-    Loss,
-    SquaredError,
-    refuse_outside_unit_interval,
-)
+from sklearn_ae._losses import BinaryCrossEntropy, Loss, SquaredError
 from sklearn_ae._moments import Moments
 from sklearn_ae._reconstruction import (
     BernoulliReconstruction,
@@ -152,22 +147,5 @@ class BernoulliLikelihood(BinaryCrossEntropy):
     """`-sum_j x_j log x_hat_j + (1 - x_j) log(1 - x_hat_j)` in nats, X in [0, 1]."""
 
     name = "bernoulli"
-
-    def build(self, output_activation: str, moments: Moments) -> Reconstruction:
-        """Build the end of the net: probabilities from logits.
-
-        Raises
-        ------
-        ValueError
-            If `output_activation` is not "auto" or "logistic".
-        """
-        if output_activation not in ("auto", "logistic"):
-            raise ValueError(
-                "likelihood='bernoulli' needs output_activation='auto' or 'logistic', "
-                f"got output_activation={output_activation!r}."
-            )
-        return BernoulliDensity(moments)
-
-    def check_range(self, low: float, high: float) -> None:
-        """Refuse rows that are no probabilities."""
-        refuse_outside_unit_interval("likelihood='bernoulli'", low, high)
+    parameter = "likelihood"
+    reconstruction = BernoulliDensity

@@ -137,6 +137,9 @@ class BinaryCrossEntropy(Loss):
     """`-sum_j x_j log x_hat_j + (1 - x_j) log(1 - x_hat_j)` in nats, X in [0, 1]."""
 
     name = "binary_cross_entropy"
+    # The parameter that it is a value of, and the end of the net that it builds.
+    parameter = "loss"
+    reconstruction: type[Reconstruction] = BernoulliReconstruction
     degree = 0
     bounded = True
 
@@ -154,10 +157,10 @@ class BinaryCrossEntropy(Loss):
         """
         if output_activation not in ("auto", "logistic"):
             raise ValueError(
-                "loss='binary_cross_entropy' needs output_activation='auto' or "
+                f"{self.parameter}={self.name!r} needs output_activation='auto' or "
                 f"'logistic', got output_activation={output_activation!r}."
             )
-        return BernoulliReconstruction(moments)
+        return self.reconstruction(moments)
 
     def check_range(self, low: float, high: float) -> None:
         """Refuse rows that are no probabilities.
@@ -167,7 +170,12 @@ class BinaryCrossEntropy(Loss):
         ValueError
             If the smallest or the largest value is outside [0, 1].
         """
-        refuse_outside_unit_interval(f"loss={self.name!r}", low, high)
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{self.parameter}={self.name!r} needs X in [0, 1], but X ranges from "
+                f"{low:g} to {high:g}; scale it first, for example with "
+                "MinMaxScaler(clip=True)."
+            )
 
 
 class Multinomial(Loss):
@@ -286,21 +294,6 @@ class Correntropy(Loss):
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""
         return {"kernel_width": self.width(moments)}
-
-
-def refuse_outside_unit_interval(what: str, low: float, high: float) -> None:
-    """Refuse rows that are no probabilities.
-
-    Raises
-    ------
-    ValueError
-        If the smallest or the largest value is outside [0, 1].
-    """
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"{what} needs X in [0, 1], but X ranges from {low:g} to {high:g}; scale "
-            "it first, for example with MinMaxScaler(clip=True)."
-        )
 
 
 LOSSES = {

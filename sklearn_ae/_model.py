@@ -145,10 +145,13 @@ class Model:
         self, X: Array, bound: Callable[..., Tensor], points: Tensor
     ) -> np.ndarray:
         """Lower bound of each row's log-likelihood, by points shared by all rows."""
-        points = points.to(self.device)
+        dtype = _TORCH_DTYPES[compute_dtype(X)]
+        points = points.to(self.device, dtype)
+        with evaluation(self.device), one_thread():
+            prior = self._twin(dtype).module.prior.settled()
 
         def of_rows(module: AutoencoderModule, x: Tensor) -> Tensor:
-            return bound(module, x, points.to(x.dtype))
+            return bound(module, prior, x, points)
 
         width = max(self.module.width, getattr(self.module.prior, "width", 1))
         n_passes = len(points) * -(-width // self.module.width)

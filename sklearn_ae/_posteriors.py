@@ -61,6 +61,11 @@ def within_bounds(log_variance: Tensor) -> Tensor:
     return log_variance.clamp(_LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
 
 
+def standard(z: Tensor) -> Normal:
+    """Answer the standard normal distribution of codes like these."""
+    return Normal(torch.zeros_like(z), torch.zeros_like(z))
+
+
 class Posterior(nn.Module, ABC):
     """Turns what the encoder answers into codes.
 

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -96,6 +97,11 @@ def draw_with_components(
     rows = np.asarray(rows)
     order = state.permutation(len(rows))
     return rows[order], np.asarray(components[0])[order] if components else None
+
+
+def normal_quantiles(probabilities: np.ndarray, n_components: int) -> np.ndarray:
+    """Answer those of independent standard normal components, one column for each."""
+    return np.tile(ndtri(probabilities)[:, np.newaxis], n_components)
 
 
 def _ask(density: Any, n_samples: int, state: np.random.RandomState) -> Any:

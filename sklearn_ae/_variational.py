@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import field
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -39,6 +39,7 @@ from sklearn_ae._posteriors import (
     drawn_points,
     spread_points,
 )
+from sklearn_ae._priors import normal_quantiles
 from sklearn_ae._torch import make_generator
 from sklearn_ae._units import Units, objective_weight
 
@@ -242,10 +243,13 @@ class VariationalAutoencoder(BaseAutoencoder):
         n_active = int((divergences > _ACTIVE).sum())
         # Of rows that do not differ there is nothing to tell.
         if not n_active and model.moments.variance and X.shape[0] > 1:
-            _warn(
+            warnings.warn(
                 "No component is active: the code tells nothing of a row "
                 "(kl_per_component_). Lower beta or noise_variance, train for longer, "
-                "or set kl_warmup_epochs or free_bits."
+                "or set kl_warmup_epochs or free_bits.",
+                ConvergenceWarning,
+                # Where the public method was called.
+                stacklevel=6,
             )
         derived = {"kl_per_component_": divergences, "active_components_": n_active}
         if self.likelihood == "gaussian":
@@ -266,7 +270,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             self._model.module.prior, NormalDensity
         ):
             return None
-        return np.tile(norm.ppf(probabilities)[:, None], self.n_components)
+        return normal_quantiles(probabilities, self.n_components)
 
     # Distributions and likelihoods.
 
@@ -350,21 +354,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         self._check_range(X)
         points = drawn_points(n_importance_samples, model.n_components, model.seed)
-        total = None
-        for some in _held_at_a_time(model, points):
-            part = model.bound(X, importance_bound, some) + math.log(len(some))
-            total = part if total is None else np.logaddexp(total, part)
-        return total - math.log(len(points))
+        parts = (
+            model.bound(X, importance_bound, some) + math.log(len(some) / len(points))
+            for some in _held_at_a_time(model, points)
+        )
+        return reduce(np.logaddexp, parts)
 
 
 def _held_at_a_time(model: Model, points: Tensor) -> tuple[Tensor, ...]:
     """Split points so that a row at all of them is no larger than a slice of rows."""
     return points.split(slice_size(model.module.width))
-
-
-def _warn(message: str) -> None:
-    # Where the public method was called.
-    warnings.warn(message, ConvergenceWarning, stacklevel=7)
 
 
 def _divergences(model: Model, X: Array) -> np.ndarray:

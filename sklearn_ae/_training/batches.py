@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -53,24 +54,23 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         # Pairs of rows and targets, which is what skorch's own batches look like.
-        n_rows, size = len(self.source), self.batch_size
-        starts = range(0, n_rows, size)
-        targets = self.source.targets
+        targets, size = self.source.targets, self.batch_size
         if self.seed is None:
-            for start in starts:
+            for start in range(0, len(self.source), size):
                 batch = slice(start, start + size)
                 yield self.source[batch], None if targets is None else targets[batch]
             return
         order = self._order()
+        labels: Iterable[Tensor | None] = repeat(None)
         if targets is not None:
-            targets = targets[order.to(targets.device)]
+            labels = targets[order.to(targets.device)].split(size)
         resident = self.source.resident
-        is_small = resident is not None and resident.nbytes <= _REORDER_BYTES
-        rows = _gather(resident, 0, order) if is_small else None
-        for start in starts:
-            batch = slice(start, start + size)
-            x = self.source.take(order[batch]) if rows is None else rows[batch]
-            yield x, None if targets is None else targets[batch]
+        if resident is not None and resident.nbytes <= _REORDER_BYTES:
+            rows: Iterable[Tensor] = _gather(resident, 0, order).split(size)
+        else:
+            rows = map(self.source.take, order.split(size))
+        # Not strict: there is no end of no labels.
+        yield from zip(rows, labels, strict=False)
 
 
 def batch_size_for(batch_size: int | str, n_rows: int) -> int:
