@@ -54,7 +54,9 @@ class _SpecSource(CodeSource):
         self, n: int, generator: torch.Generator, modes: Tensor | None = None
     ) -> Tensor:
         """Draw `n` codes, of given components or of the whole."""
-        return self.spec.draw(n, self.n_components, generator, modes)
+        if modes is None:
+            return self.spec.draw(n, self.n_components, generator)
+        return self.spec.draw_modes(modes, generator)
 
 
 class _ForeignSource(CodeSource):

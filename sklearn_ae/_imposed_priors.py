@@ -37,18 +37,15 @@ class ImposedPrior(BaseEstimator, ABC):
 
     @property
     def n_modes(self) -> int:
-        """Components that can be asked for one by one; 0 if there are none."""
+        """Components that can be asked for one by one; 0 if there are none.
+
+        One that has any also has `draw_modes(modes, generator)`, a code of each.
+        """
         return 0
 
     @abstractmethod
-    def draw(
-        self,
-        n: int,
-        n_components: int,
-        generator: torch.Generator,
-        modes: Tensor | None = None,
-    ) -> Tensor:
-        """Draw `n` codes on the generator's device, of given components if it has."""
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
+        """Draw `n` codes on the generator's device."""
 
     def sample(
         self,
@@ -107,13 +104,7 @@ class StandardNormal(ImposedPrior):
 
     name = "normal"
 
-    def draw(
-        self,
-        n: int,
-        n_components: int,
-        generator: torch.Generator,
-        modes: Tensor | None = None,
-    ) -> Tensor:
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
         """Draw `n` codes."""
         return draw_normal((n, n_components), generator)
 
@@ -138,13 +129,7 @@ class UniformBox(ImposedPrior):
 
     name = "uniform"
 
-    def draw(
-        self,
-        n: int,
-        n_components: int,
-        generator: torch.Generator,
-        modes: Tensor | None = None,
-    ) -> Tensor:
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
         """Draw `n` codes."""
         return 2 * draw_uniform((n, n_components), generator) - 1
 
@@ -189,13 +174,7 @@ class SwissRoll(ImposedPrior):
         "noise": [Interval(Real, 0, None, closed="left")],
     }
 
-    def draw(
-        self,
-        n: int,
-        n_components: int,
-        generator: torch.Generator,
-        modes: Tensor | None = None,
-    ) -> Tensor:
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
         """Draw `n` codes."""
         share = draw_uniform((n,), generator).sqrt()
         angle = 2 * math.pi * self.n_turns * share
@@ -252,19 +231,16 @@ class GaussianRing(ImposedPrior):
         "width": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def draw(
-        self,
-        n: int,
-        n_components: int,
-        generator: torch.Generator,
-        modes: Tensor | None = None,
-    ) -> Tensor:
-        """Draw `n` codes, of given Gaussians or of any."""
-        if modes is None:
-            modes = torch.randint(
-                self.n_modes, (n,), generator=generator, device=generator.device
-            )
-        along, across = draw_normal((2, n), generator)
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
+        """Draw `n` codes."""
+        modes = torch.randint(
+            self.n_modes, (n,), generator=generator, device=generator.device
+        )
+        return self.draw_modes(modes, generator)
+
+    def draw_modes(self, modes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a code of each of the given Gaussians."""
+        along, across = draw_normal((2, len(modes)), generator)
         along, across = self.radius + self.length * along, self.width * across
         angle = (2 * math.pi / self.n_modes) * modes
         cos, sin = angle.cos(), angle.sin()
