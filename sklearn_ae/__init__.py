@@ -2,6 +2,7 @@
 
 from sklearn_ae._adversarial import AdversarialAutoencoder
 from sklearn_ae._autoencoder import Autoencoder
+from sklearn_ae._conditional import ConditionalVariationalAutoencoder
 from sklearn_ae._contractive import ContractiveAutoencoder
 from sklearn_ae._convolutional import ConvolutionalAutoencoder
 from sklearn_ae._corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise
@@ -27,6 +28,7 @@ from sklearn_ae.exceptions import DivergenceError
 __all__ = [
     "AdversarialAutoencoder",
     "Autoencoder",
+    "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "Correntropy",

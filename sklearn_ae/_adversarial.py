@@ -9,16 +9,15 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import Tags, check_consistent_length, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._code_sources import CodeSource, code_source, sample_codes
 from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
+from sklearn_ae._labels import check_labels, encode_labels
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._priors import normal_quantiles
@@ -203,7 +202,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
             return None
         return normal_quantiles(probabilities, self.n_components)
 
-    def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
+    def _draw_codes(
+        self, n_samples: int, seed: int, classes: np.ndarray | None = None
+    ) -> np.ndarray:
         check_is_fitted(self)
         frequencies = getattr(self, "class_count_", None)
         width, pool_seed = self._model.n_components, self._prior_seed(self._model)
@@ -217,7 +218,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         return super()._derived_attributes(model, X)
 
     def _encode_targets(
-        self, X: Array, y: Any, reset: bool
+        self, X: Array, y: Any, reset: bool, classes: Any
     ) -> tuple[np.ndarray | None, dict[str, Any]]:
         # A copy: what `sample` draws from is what the codes were trained on.
         seen = {"prior_": copy.deepcopy(self.prior)}
@@ -228,18 +229,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
                 f"With label_conditioned=True this {type(self).__name__} estimator "
                 "requires y to be passed, but the target y is None."
             )
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        encoder, counts = LabelEncoder(), 0
-        if reset or not hasattr(self, "classes_"):
-            encoder.fit(y)
-        else:
-            encoder.classes_, counts = self.classes_, self.class_count_
-        numbers = encoder.transform(y).astype(np.int64)
-        counts = counts + np.bincount(numbers, minlength=len(encoder.classes_))
-        classes = {"classes_": encoder.classes_, "class_count_": counts}
-        return numbers, seen | classes
+        earlier = {}
+        if not reset and hasattr(self, "classes_"):
+            earlier = {"classes_": self.classes_, "class_count_": self.class_count_}
+        numbers, labels = encode_labels(check_labels(X, y), earlier, classes)
+        return numbers, seen | labels
 
     def _check_pretraining(self) -> None:
         super()._check_pretraining()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import Tags, check_scalar
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -32,8 +31,9 @@ from sklearn_ae._inspection import InspectionMixin
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._persistence import SaveMixin
-from sklearn_ae._priors import draw, fit_density
-from sklearn_ae._torch import derive_seed, draw_seed, make_generator
+from sklearn_ae._priors import fit_density
+from sklearn_ae._sampling import SampleMixin
+from sklearn_ae._torch import derive_seed
 
 if find_spec("sklearn.callback"):
     from sklearn.callback import CallbackSupportMixin
@@ -43,11 +43,8 @@ else:
         """Stands in before scikit-learn 1.9, which has no callbacks to support."""
 
 
-def _has_sample(estimator: BaseAutoencoder) -> bool:
-    return estimator._is_generative()
-
-
-def _learns_by_batch(estimator: BaseAutoencoder) -> bool:
+def learns_by_batch(estimator: BaseAutoencoder) -> bool:
+    """Whether there are steps on batches, so that it has `partial_fit`."""
     return not uses_all_rows(estimator.optimizer)
 
 
@@ -55,6 +52,7 @@ class BaseAutoencoder(
     BaseBuilder,
     SaveMixin,
     InspectionMixin,
+    SampleMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -74,27 +72,17 @@ class BaseAutoencoder(
         return AutoencoderNet(model.module, **options)
 
     def _encode_targets(
-        self, X: Array, y: Any, reset: bool
+        self, X: Array, y: Any, reset: bool, classes: Any
     ) -> tuple[np.ndarray | None, dict[str, Any]]:
         """Answer the numbers of the rows' classes, and what was seen by attribute.
 
-        None is for estimators whose training does not look at y.
+        None is for estimators whose training does not look at y; `classes` are all
+        labels that may come, where somebody has said so.
         """
         return None, {}
 
-    def _is_generative(self) -> bool:
-        """Whether there are codes to draw, so that it has `sample`."""
-        return self.latent_density is not None
-
-    def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
-        """Draw codes of shape (n_samples, n_components) that depend on `seed` only."""
-        check_is_fitted(
-            self, "latent_density_", msg="Call fit: there is no fitted latent_density."
-        )
-        return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
-
-    def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
-        """Answer (n_probabilities, n_components) quantiles of the prior, if known."""
+    def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
+        """Answer the numbers of the classes that rows are said to be of, if any."""
         return None
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
@@ -142,7 +130,7 @@ class BaseAutoencoder(
         )
         return self
 
-    @available_if(_learns_by_batch)
+    @available_if(learns_by_batch)
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train on, once through the rows of X in their order.
@@ -170,29 +158,33 @@ class BaseAutoencoder(
         ValueError
             With `early_stopping=True`, which needs rows that are held out throughout.
         """
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
         return self._train(X, y, self.__sklearn_is_fitted__(), one_pass=True)
 
     def _train(
-        self, X: Any, y: Any, continues: bool, one_pass: bool = False, **options: Any
+        self,
+        X: Any,
+        y: Any,
+        continues: bool,
+        one_pass: bool = False,
+        classes: Any = None,
+        **options: Any,
     ) -> Self:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import fitted_attributes, train
         from sklearn_ae._pretraining import pretrain
 
-        row_shape = shape_of_rows(X)
-        X, seen = check_training_rows(
-            self, X, reset=not continues, accepted=self._accepted()
-        )
-        targets, seen_of_targets = self._encode_targets(X, y, reset=not continues)
+        if one_pass and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        row_shape, accepted = shape_of_rows(X), self._accepted()
+        X, seen = check_training_rows(self, X, reset=not continues, accepted=accepted)
+        targets, labels = self._encode_targets(X, y, not continues, classes)
         options |= {"one_pass": one_pass, "targets": targets}
-        seen |= seen_of_targets
+        seen |= labels
         previous = self._model if continues else None
         start = None
         if self.pretraining is not None and previous is None:
-            start = pretrain(self, X, one_pass)
-            seen = seen | {"pretraining_curves_": start.curves}
+            start = pretrain(self, X, one_pass, seen.get("class_count_"))
+            seen |= {"pretraining_curves_": start.curves}
         elif not (self.max_epochs or one_pass):
             raise InvalidParameterError(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
@@ -201,16 +193,19 @@ class BaseAutoencoder(
         outcome = train(self, X, previous, seen, start=start, **options)
         if outcome.is_usable:
             derived = self._derived_unless_interrupted(outcome, X)
-            fitted = fitted_attributes(outcome, self if continues else None)
-            once = ["feature_names_in_", "pretraining_curves_"]
-            stale = [*self._passing_attributes, *([] if continues else once)]
-            for name in stale:
-                vars(self).pop(name, None)
             outcome.model.row_shape = row_shape
-            vars(self).update(seen | fitted | derived)
+            fitted = fitted_attributes(outcome, self if continues else None)
+            self._replace_attributes(seen | fitted | derived, continues)
         if outcome.interrupt is not None:
             raise outcome.interrupt
         return self
+
+    def _replace_attributes(self, fitted: dict[str, Any], continues: bool) -> None:
+        once = ["feature_names_in_", "pretraining_curves_"]
+        stale = [*self._passing_attributes, *([] if continues else once)]
+        for name in stale:
+            vars(self).pop(name, None)
+        vars(self).update(fitted)
 
     def _derived_unless_interrupted(self, outcome: Any, X: Array) -> dict[str, Any]:
         try:
@@ -252,8 +247,12 @@ class BaseAutoencoder(
             Reconstructions, in the units of the training rows; where these were images
             (or had several axes otherwise), of their shape.
         """
+        return self._decode(X)
+
+    def _decode(self, X: Any, y: Any = None) -> np.ndarray:
         model = self._fitted_model()
-        rows = model.decode(check_codes(X, self._n_features_out))
+        Z = check_codes(X, self._n_features_out)
+        rows = model.decode(Z, self._classes_of(len(Z), y))
         return with_shape(rows, model.row_shape)
 
     def reconstruct(self, X: Any) -> np.ndarray:
@@ -269,9 +268,12 @@ class BaseAutoencoder(
             With `loss="multinomial"` every row sums to what the training rows sum to on
             average, whatever the sum of its own.
         """
+        return self._reconstruct(X)
+
+    def _reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
         row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
-        rows = model.reconstruct(X)
+        rows = model.reconstruct(X, self._classes_of(X.shape[0], y))
         if model.module.reads_missing:
             rows[np.isnan(X)] = np.nan
         return with_shape(rows, row_shape)
@@ -290,8 +292,12 @@ class BaseAutoencoder(
         ndarray of shape (n_samples,)
             In squared units of X.
         """
+        return self._mean_squared_error(X)
+
+    def _mean_squared_error(self, X: Any, y: Any = None) -> np.ndarray:
         model, X = self._fitted_rows(X)
-        return model.squared_error(X) / X.shape[1]
+        classes = self._classes_of(X.shape[0], y)
+        return model.squared_error(X, classes) / X.shape[1]
 
     def score_samples(self, X: Any) -> np.ndarray:
         r"""Score each row by how well it is reconstructed.
@@ -332,38 +338,6 @@ class BaseAutoencoder(
         float
         """
         return float(np.mean(self.score_samples(X)))
-
-    @available_if(_has_sample)
-    def sample(
-        self,
-        n_samples: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-        *,
-        observation_noise: bool = True,
-    ) -> np.ndarray:
-        """Draw new rows: codes from the prior, or of `latent_density`, decoded.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            An int makes the draw repeatable, whatever was drawn before.
-        observation_noise : bool, default=True
-            Whether to draw around the decoded codes (from the likelihood if there is
-            one, else with each feature's variance of the training residuals, or 0 and 1
-            with binary cross-entropy) or to answer the decoded codes.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-        """
-        model = self._fitted_model()
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = draw_seed(random_state)
-        Z = self._draw_codes(n_samples, seed)
-        generator = make_generator(seed, "observation noise")
-        rows = model.sample(Z, generator, observation_noise)
-        return with_shape(rows, model.row_shape)
 
     # What scikit-learn asks.
 

@@ -13,7 +13,11 @@ from sklearn_ae._posteriors import Normal
 
 
 def evidence_bound(
-    module: AutoencoderModule, prior: LatentDensity, x: Tensor, points: Tensor
+    module: AutoencoderModule,
+    prior: LatentDensity,
+    points: Tensor,
+    x: Tensor,
+    classes: Tensor | None = None,
 ) -> Tensor:
     r"""Answer the evidence lower bound (ELBO) of rows (Jordan et al. 1999).
 
@@ -22,20 +26,24 @@ def evidence_bound(
     with the mean over codes at points of a standard normal distribution.
     """
     posterior, z, x, weights = _codes_of_rows(module, x, points)
-    log_p = _log_likelihood(module, x, weights, z).mean(0)
-    return log_p - prior.divergences(posterior, z.flatten(0, 1)).sum(-1)
+    log_p = _log_likelihood(module, z, x, weights, classes).mean(0)
+    return log_p - prior.given(classes).divergences(posterior, z.flatten(0, 1)).sum(-1)
 
 
 def importance_bound(
-    module: AutoencoderModule, prior: LatentDensity, x: Tensor, points: Tensor
+    module: AutoencoderModule,
+    prior: LatentDensity,
+    points: Tensor,
+    x: Tensor,
+    classes: Tensor | None = None,
 ) -> Tensor:
     r"""Answer the importance-weighted bound of rows (Burda et al. 2016).
 
     .. math:: \log \frac{1}{L} \sum_l \frac{p(x|z_l) \, p(z_l)}{q(z_l|x)}
     """
     posterior, z, x, weights = _codes_of_rows(module, x, points)
-    log_ratio = prior.log_density(z) - posterior.log_density(z)
-    log_p = _log_likelihood(module, x, weights, z)
+    log_ratio = prior.given(classes).log_density(z) - posterior.log_density(z)
+    log_p = _log_likelihood(module, z, x, weights, classes)
     return torch.logsumexp(log_p + log_ratio, 0) - math.log(len(points))
 
 
@@ -50,9 +58,13 @@ def _codes_of_rows(
 
 
 def _log_likelihood(
-    module: AutoencoderModule, x: Tensor, weights: Tensor | None, z: Tensor
+    module: AutoencoderModule,
+    z: Tensor,
+    x: Tensor,
+    weights: Tensor | None,
+    classes: Tensor | None,
 ) -> Tensor:
     """Answer log p(x|z) in nats, shape (n_points, n_rows)."""
-    a = module.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
     reconstruction = module.reconstruction
-    return -reconstruction(a, x, weights) * reconstruction.unit - reconstruction.floor
+    cost = module.cost(z, x, weights, classes)
+    return -cost * reconstruction.unit - reconstruction.floor

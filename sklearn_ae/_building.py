@@ -28,6 +28,7 @@ class BaseBuilder(Parameters):
 
     # Whether NaN stands for a missing entry.
     _may_miss = False
+    _module_type = AutoencoderModule
     # The layer of another net that this one trains, if it does.
     _stage = None
 
@@ -35,14 +36,8 @@ class BaseBuilder(Parameters):
         self, n_features: int, moments: Moments, seed: int
     ) -> AutoencoderModule:
         """Build the initialised net."""
-        architecture = resolve_spec("architecture", self.architecture)
+        architecture = self._checked_architecture()
         row_shape = architecture.checked_row_shape(n_features)
-        if self.tied_weights and not architecture.supports_tied_weights:
-            raise ValueError(
-                "tied_weights=True does not work with "
-                f"architecture={self.architecture!r}: "
-                "it has no layers whose transpose is a decoder."
-            )
         posterior = self._build_posterior()
         build = partial(
             build_parts,
@@ -57,10 +52,13 @@ class BaseBuilder(Parameters):
         )
         encoder, decoder = build(self.n_components)
         n_answers = posterior.n_answers(self.n_components)
+        n_given = self.n_components + self._n_labels(moments)
         if n_answers != self.n_components:
             encoder, _ = build(n_answers)
+        if n_given != self.n_components:
+            _, decoder = build(n_given)
         reconstruction = self._loss().build(self.output_activation, moments)
-        return AutoencoderModule(
+        return self._module_type(
             encoder,
             decoder,
             reconstruction,
@@ -71,6 +69,20 @@ class BaseBuilder(Parameters):
             reads_missing=architecture.reads_missing,
             posterior=posterior,
         )
+
+    def _checked_architecture(self) -> Architecture:
+        architecture = resolve_spec("architecture", self.architecture)
+        if self.tied_weights and not architecture.supports_tied_weights:
+            raise ValueError(
+                "tied_weights=True does not work with "
+                f"architecture={self.architecture!r}: "
+                "it has no layers whose transpose is a decoder."
+            )
+        return architecture
+
+    def _n_labels(self, moments: Moments) -> int:
+        """Answer how many numbers the decoder gets beside the code."""
+        return 0
 
     def _build_posterior(self) -> Posterior:
         """Build what the encoder's answer says of the code."""

@@ -54,7 +54,8 @@ class Divergence(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the posteriors of some rows."""
-        parts = net.prior.divergences(net.posterior.of(rows.h), rows.z).mean(-2)
+        prior = net.prior.given(rows.drawn.get("target"))
+        parts = prior.divergences(net.posterior.of(rows.h), rows.z).mean(-2)
         n_in_one = rows.z.shape[-1] / parts.shape[-1]
         least = self.free_bits.to(parts.dtype) * n_in_one
         divergence = torch.maximum(parts, least).sum(-1)

@@ -113,7 +113,7 @@ def train(
         The numbers of the rows' classes, where training looks at them.
     """
     with one_thread(math.inf):
-        model = _start_model(estimator, X, previous, start, known)
+        model = _start_model(estimator, X, previous, start, known, seen)
         sources = _sources(estimator, X, model, targets)
         if previous is None:
             _start_prior(model, sources[0])
@@ -200,6 +200,7 @@ def _start_model(
     previous: Model | None,
     start: Start | None,
     known: Moments | None,
+    seen: dict[str, Any],
 ) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
@@ -220,6 +221,7 @@ def _start_model(
     else:
         found = replace(previous.moments, has_missing=found.has_missing)
         seed, n_epochs = previous.seed, previous.n_epochs
+    found = replace(found, class_count=seen.get("class_count_"))
     module = estimator._build_module(X.shape[1], found, seed)
     module.rehearse(estimator.n_components)
     if previous is not None:

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
@@ -41,6 +42,20 @@ class LatentDensity(nn.Module, ABC):
     @abstractmethod
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         """Draw codes of shape (n_samples, n_components)."""
+
+    def given(self, classes: Tensor | None) -> LatentDensity:
+        """Answer the density of the codes of rows of these classes, one for each row.
+
+        It is the same for all, unless a density knows of classes.
+        """
+        return self
+
+    def log_class_probabilities(self, z: Tensor, log_frequencies: Tensor) -> Tensor:
+        """Answer log p(y|z) of codes (..., k) for each class y: the last axis.
+
+        Frequencies of the classes, unless a density knows of classes.
+        """
+        return log_frequencies.expand(*z.shape[:-1], -1)
 
     def settled(self) -> LatentDensity:
         """Answer the density as it is now, for many codes: it will not be trained."""
@@ -86,6 +101,10 @@ class Mixture(LatentDensity):
         return parts.mean.new_tensor(-math.log(len(parts.mean)))
 
     def log_density(self, z: Tensor) -> Tensor:
+        return torch.logsumexp(self._log_shares(z), -1).to(z.dtype)
+
+    def _log_shares(self, z: Tensor) -> Tensor:
+        """Answer what the density is made of: (..., n_parts), of float64."""
         parts = self.parts()
         # By products, as (z - m)^2 of all codes and parts would be large; in float64,
         # since what they differ by may be little.
@@ -98,8 +117,7 @@ class Mixture(LatentDensity):
             + (mean.square() * precision).sum(-1)
         ).clamp(min=0.0)
         spread = (math.log(2 * math.pi) + parts.log_variance).sum(-1)
-        each = self.log_weights(parts) - 0.5 * (distance + spread)
-        return torch.logsumexp(each, -1).to(z.dtype)
+        return self.log_weights(parts) - 0.5 * (distance + spread)
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
         parts = self.parts()
@@ -109,6 +127,60 @@ class Mixture(LatentDensity):
         chosen = Normal(*(each[drawn.to(each.device)] for each in parts))
         noise = _noise(n_samples, parts.mean.shape[-1], generator)
         return chosen.at(noise.to(parts.mean))
+
+
+class ClassNormals(Mixture):
+    """A normal distribution for each class, with the frequencies of the classes.
+
+    Parameters
+    ----------
+    n_components : int
+    class_count : ndarray of shape (n_classes,)
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, n_components: int, class_count: np.ndarray) -> None:
+        super().__init__()
+        self.width = len(class_count)
+        frequencies = torch.from_numpy(class_count / class_count.sum())
+        self.register_buffer("frequencies", frequencies)
+        # All alike: what the rows of the classes are makes them differ.
+        shape = len(class_count), n_components
+        self.means = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
+        self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
+
+    def parts(self) -> Normal:
+        return Normal(self.means, within_bounds(self.log_variances))
+
+    def log_weights(self, parts: Normal) -> Tensor:
+        return self.frequencies.log()
+
+    def given(self, classes: Tensor | None) -> LatentDensity:
+        if classes is None:
+            return self
+        return RowNormals(Normal(*(each[classes] for each in self.parts())))
+
+    def log_class_probabilities(self, z: Tensor, log_frequencies: Tensor) -> Tensor:
+        return torch.log_softmax(self._log_shares(z), -1)
+
+
+class RowNormals(LatentDensity):
+    """A normal distribution for each row."""
+
+    def __init__(self, of_rows: Normal) -> None:
+        super().__init__()
+        self.of_rows = of_rows
+
+    def log_density(self, z: Tensor) -> Tensor:
+        return self.of_rows.log_density(z)
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        noise = _noise(*self.of_rows.mean.shape, generator)
+        return self.of_rows.at(noise.to(self.of_rows.mean))
+
+    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
+        return posterior.divergence_from(self.of_rows)
 
 
 class LearnedMixture(Mixture):

@@ -155,4 +155,6 @@ def write_layers(module: nn.Module, layers: list[Layer]) -> None:
         up.bias[: len(layer.bias)].copy_(layer.bias)
         down.bias.copy_(layer.back_bias)
         if isinstance(down, DenseLayer):
-            down.weight.copy_(layer.back_weight)
+            # Of what a decoder gets the first columns are the code.
+            n_inputs = layer.back_weight.shape[1]
+            down.weight[:, :n_inputs].copy_(layer.back_weight)

@@ -19,6 +19,7 @@ from sklearn_ae._input import (
     row_slices,
     view_rows,
 )
+from sklearn_ae._latent_densities import NormalDensity
 from sklearn_ae._layers import dense_layers
 from sklearn_ae._modules import (
     AutoencoderModule,
@@ -93,17 +94,17 @@ class Model:
         ]
         return [*inner, self.encode(X)]
 
-    def decode(self, Z: Array) -> np.ndarray:
+    def decode(self, Z: Array, classes: np.ndarray | None = None) -> np.ndarray:
         """Rows of codes, shape (n_samples, n_features)."""
-        return self._map(Z, lambda module, z: module.decode(z))
+        return self._map(Z, lambda module, *z: module.decode(*z), classes=classes)
 
-    def reconstruct(self, X: Array) -> np.ndarray:
+    def reconstruct(self, X: Array, classes: np.ndarray | None = None) -> np.ndarray:
         """Rows encoded and decoded, shape (n_samples, n_features)."""
-        return self._map(X, lambda module, x: module(x))
+        return self._map(X, lambda module, *x: module(*x), classes=classes)
 
-    def squared_error(self, X: Array) -> np.ndarray:
+    def squared_error(self, X: Array, classes: np.ndarray | None = None) -> np.ndarray:
         """Squared error of each row, summed over features, in float64."""
-        return self._map(X, _squared_error)
+        return self._map(X, _squared_error, classes=classes)
 
     def squared_residuals(self, X: Array) -> np.ndarray:
         """Mean squared residual of each feature over the rows."""
@@ -116,10 +117,14 @@ class Model:
         return total / np.maximum(n_observed, 1)
 
     def sample(
-        self, Z: np.ndarray, generator: torch.Generator, observation_noise: bool
+        self,
+        Z: np.ndarray,
+        generator: torch.Generator,
+        observation_noise: bool,
+        classes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Rows drawn around the decoded codes, or the decoded codes themselves."""
-        x_hat = self.decode(Z)
+        x_hat = self.decode(Z, classes)
         if not observation_noise:
             return x_hat
         residuals, deviation = self.residual_variance, None
@@ -141,8 +146,32 @@ class Model:
         stacked = self._map(X, both)
         return stacked[:, 0].copy(), stacked[:, 1].copy()
 
+    def divergences(self, X: Array) -> np.ndarray:
+        """Mean divergence of each component over the rows, in nats.
+
+        From a standard normal prior; else from the normal distribution that has the
+        mean and the variance of the component over all rows.
+        """
+        means, squares, variances, logs = np.zeros((4, self.n_components))
+        for rows in row_slices(X.shape[0], max(X.shape[1], self.n_components)):
+            mean, deviation = (part.astype("f8") for part in self.posteriors(X[rows]))
+            means += mean.sum(axis=0)
+            squares += np.square(mean).sum(axis=0)
+            variances += np.square(deviation).sum(axis=0)
+            logs += np.log(deviation).sum(axis=0)
+        totals = means, squares, variances, logs
+        means, squares, variances, logs = (total / X.shape[0] for total in totals)
+        if isinstance(self.module.prior, NormalDensity):
+            return np.maximum(0.5 * (squares + variances - 1) - logs, 0.0)
+        spread = np.maximum(squares - np.square(means), 0.0) + variances
+        return np.maximum(0.5 * np.log(spread) - logs, 0.0)
+
     def bound(
-        self, X: Array, bound: Callable[..., Tensor], points: Tensor
+        self,
+        X: Array,
+        bound: Callable[..., Tensor],
+        points: Tensor,
+        classes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Lower bound of each row's log-likelihood, by points shared by all rows."""
         dtype = _TORCH_DTYPES[compute_dtype(X)]
@@ -150,34 +179,47 @@ class Model:
         with evaluation(self.device), one_thread():
             prior = self._twin(dtype).module.prior.settled()
 
-        def of_rows(module: AutoencoderModule, x: Tensor) -> Tensor:
-            return bound(module, prior, x, points)
+        def of_rows(module: AutoencoderModule, *rows: Tensor) -> Tensor:
+            return bound(module, prior, points, *rows)
 
         width = max(self.module.width, getattr(self.module.prior, "width", 1))
         n_passes = len(points) * -(-width // self.module.width)
-        return self._map(X, of_rows, n_passes)
+        return self._map(X, of_rows, n_passes, classes)
 
-    def draw_codes(self, n_samples: int, generator: torch.Generator) -> np.ndarray:
+    def draw_codes(
+        self,
+        n_samples: int,
+        generator: torch.Generator,
+        classes: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Codes drawn from the prior, shape (n_samples, n_components)."""
         prior = self._twin(torch.float64).module.prior
         with evaluation(self.device), one_thread():
+            if classes is not None:
+                prior = prior.given(torch.from_numpy(classes).to(self.device))
             return prior.sample(n_samples, generator).double().cpu().numpy()
 
     def _map(
         self,
         X: Array,
-        function: Callable[[AutoencoderModule, Tensor], Tensor],
+        function: Callable[..., Tensor],
         n_passes: int = 1,
+        classes: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Compute a function of rows, each of which passes the net `n_passes` times."""
+        """Compute a function of rows, each of which passes the net `n_passes` times.
+
+        It is called with the module, rows, and their classes if there are any.
+        """
         dtype = compute_dtype(X)
         twin = self._twin(_TORCH_DTYPES[dtype])
         n_rows = X.shape[0]
 
         def compute(rows: slice) -> np.ndarray:
             with evaluation(self.device):
-                x = torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)
-                return check_finite(function(twin.module, x)).cpu().numpy()
+                given = [torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)]
+                if classes is not None:
+                    given.append(torch.from_numpy(classes[rows]).to(self.device))
+                return check_finite(function(twin.module, *given)).cpu().numpy()
 
         def store(rows: slice) -> None:
             answer[rows] = compute(rows)
@@ -231,8 +273,8 @@ class Model:
         self.__dict__.update(state, module=module.to(device), device=device)
 
 
-def _squared_error(module: AutoencoderModule, x: Tensor) -> Tensor:
-    squares = module(x).sub_(x).double().square_()
+def _squared_error(module: AutoencoderModule, x: Tensor, *classes: Tensor) -> Tensor:
+    squares = module(x, *classes).sub_(x).double().square_()
     if not module.may_miss:
         return squares.sum(-1)
     # The mean over what was observed stands for the rest.

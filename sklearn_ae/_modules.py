@@ -103,13 +103,48 @@ class AutoencoderModule(nn.Module):
         """Encode standardised rows."""
         return self.posterior.mean(self.encoder(self.fill_missing(x)))
 
+    def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Answer what the decoder gets for codes of rows of these classes: the codes.
+
+        Nets of labelled rows add the classes.
+        """
+        return z
+
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes of shape (n_rows, n_components) to (n_rows, n_features)."""
         return self.reconstruction.mean(self.decoder(z))
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows of shape (n_rows, n_features)."""
-        return self.decode(self.encode(x))
+        return self.reconstruct_standardized(self.standardize(x))
+
+    def reconstruct_standardized(self, x: Tensor) -> Tensor:
+        """Reconstruct standardised rows, in data units."""
+        return self.decode(self.encode_standardized(x))
+
+    def cost(
+        self,
+        z: Tensor,
+        x: Tensor,
+        weights: Tensor | None = None,
+        classes: Tensor | None = None,
+    ) -> Tensor:
+        """Answer what the reconstructions of standardised rows cost, given codes.
+
+        Parameters
+        ----------
+        z : Tensor of shape (..., n_rows, n_components)
+        x, weights : Tensor of shape (n_rows, n_features)
+        classes : Tensor of shape (n_rows,) or None, default=None
+            Of the rows; nets of labelled rows look at them.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows)
+        """
+        given = self.decoder_input(z, classes)
+        a = self.decoder(given.flatten(0, -2)).unflatten(0, z.shape[:-1])
+        return self.reconstruction(a, x, weights)
 
     def rehearse(self, n_components: int) -> None:
         """Send two rows through the net, and note how wide they become.
@@ -138,7 +173,10 @@ class AutoencoderModule(nn.Module):
                 self.eval()
                 n_answers = self.posterior.n_answers(n_components)
                 h = _answer(self.encoder, x, n_answers, "encoder")
-                _answer(self.decoder, self.posterior.mean(h), n_features, "decoder")
+                first = x.new_zeros(2, dtype=torch.int64)
+                z = self.decoder_input(self.posterior.mean(h), first)
+                n_values.append(z.shape[-1])
+                _answer(self.decoder, z, n_features, "decoder")
         finally:
             self.train(was_training)
             for hook in hooks:
@@ -219,22 +257,14 @@ class AutoencoderModule(nn.Module):
         seen = self.corrupt(x, weights, drawn)
         h = self.encoder(seen)
         z = self.posterior(h, drawn.get("posterior"))
-        cost = self.reconstruction(self.decoder(z), *_repeated(x, weights, z))
-        terms = {"reconstruction": cost.mean(-1)}
+        n_draws = z.shape[-2] // x.shape[-2]
+        codes = z if n_draws == 1 else z.unflatten(-2, (n_draws, -1))
+        cost = self.cost(codes, x, weights, drawn.get("target"))
+        terms = {"reconstruction": cost.mean()}
         rows = Pass(x, seen, h, z, weights, drawn)
         for name, penalty in self.penalties.items():
             terms[name] = penalty(self, rows)
         return terms
-
-
-def _repeated(
-    x: Tensor, weights: Tensor | None, z: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Answer rows and weights as often as codes have been drawn for each."""
-    n_draws = z.shape[-2] // x.shape[-2]
-    if n_draws == 1:
-        return x, weights
-    return x.repeat(n_draws, 1), None if weights is None else weights.repeat(n_draws, 1)
 
 
 def _answer(part: nn.Module, rows: Tensor, n_expected: int, name: str) -> Tensor:

@@ -49,6 +49,8 @@ class Moments:
         where the rows do not differ, unless the loss has chosen something else.
     has_missing : bool
         Whether entries are missing.
+    class_count : ndarray of shape (n_classes,) or None
+        How many rows of each class there are, where rows have labels.
     """
 
     mean: np.ndarray
@@ -60,6 +62,7 @@ class Moments:
     shift: np.ndarray
     scale: float
     has_missing: bool = False
+    class_count: np.ndarray | None = None
 
 
 def moments(

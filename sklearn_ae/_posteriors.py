@@ -47,6 +47,16 @@ class Normal(NamedTuple):
         distance = (z - self.mean).square() * torch.exp(-self.log_variance)
         return -0.5 * (_LOG_TWO_PI + self.log_variance + distance).sum(-1)
 
+    def divergence_from(self, other: Normal) -> Tensor:
+        r"""Kullback-Leibler divergence of each component from another, in nats.
+
+        .. math:: \tfrac{1}{2} ((\mu - m)^2 / s^2 + \sigma^2 / s^2 - 1
+                  - \log \sigma^2 / s^2)
+        """
+        log_ratio = self.log_variance - other.log_variance
+        distance = (self.mean - other.mean).square() * torch.exp(-other.log_variance)
+        return 0.5 * (distance + log_ratio.exp() - 1 - log_ratio)
+
     def divergence_from_standard(self) -> Tensor:
         r"""Kullback-Leibler divergence of each component from N(0, 1), in nats.
 

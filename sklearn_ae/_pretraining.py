@@ -51,7 +51,12 @@ def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
         yield Stage(index, width, name, below, index == len(inner), known, units)
 
 
-def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
+def pretrain(
+    estimator: Any,
+    X: Array,
+    one_pass: bool = False,
+    class_count: np.ndarray | None = None,
+) -> Start:
     """Train the layers of an estimator's net.
 
     Parameters
@@ -61,6 +66,8 @@ def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
     X : ndarray or CSR array of shape (n_samples, n_features)
     one_pass : bool, default=False
         Whether the net is then to go once through the rows (`partial_fit`).
+    class_count : ndarray of shape (n_classes,), default=None
+        How many rows of each class there are, where the net looks at labels.
 
     Raises
     ------
@@ -78,6 +85,7 @@ def pretrain(estimator: Any, X: Array, one_pass: bool = False) -> Start:
             )
             estimator._check_range(X, known)
             known = estimator._loss().standardized(known)
+            known = replace(known, class_count=class_count)
             _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
             _train_layers(estimator, X, known, start)
     except KeyboardInterrupt as interrupt:

@@ -105,6 +105,8 @@ def check_start(moments: Moments, seed: Any) -> None:
         raise ValueError("the moments of its training rows are no numbers")
     if type(moments.has_missing) is not bool:
         raise ValueError("has_missing is neither true nor false")
+    if moments.class_count is not None and not _are_counts(moments.class_count):
+        raise ValueError("the counts of its classes are no counts")
     if moments.variance < 0 or min(deviations) <= 0:
         raise ValueError(
             "the moments of its training rows are negative, or a scale is 0"
@@ -114,6 +116,11 @@ def check_start(moments: Moments, seed: Any) -> None:
 def _is_vector(value: Any) -> bool:
     is_vector = isinstance(value, np.ndarray) and value.dtype == float
     return is_vector and value.ndim == 1 and value.size and np.isfinite(value).all()
+
+
+def _are_counts(value: Any) -> bool:
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1 and value.size > 0
+    return is_vector and value.dtype == np.int64 and value.min() >= 0 and value.any()
 
 
 def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
@@ -138,6 +145,12 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         or not (residuals >= 0).all()
     ):
         raise ValueError("the variance of the residuals is wrong")
+    counts = model.moments.class_count
+    if counts is not None and not (
+        np.array_equal(counts, fitted.get("class_count_"))
+        and np.shape(fitted.get("classes_")) == counts.shape
+    ):
+        raise ValueError("classes_ and class_count_ are not those of its rows")
     if not _is_shape(model.row_shape, n_features):
         raise ValueError("the shape of its rows is wrong")
     density = fitted.get("latent_density_")

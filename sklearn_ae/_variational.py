@@ -18,8 +18,8 @@ from torch import Tensor
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._bounds import evidence_bound, importance_bound
 from sklearn_ae._divergences import Discrepancy, Divergence
-from sklearn_ae._input import Array, row_slices, slice_size
-from sklearn_ae._latent_densities import NormalDensity
+from sklearn_ae._input import Array, slice_size
+from sklearn_ae._latent_densities import LatentDensity, NormalDensity
 from sklearn_ae._latent_priors import (
     LATENT_PRIORS,
     LatentPrior,
@@ -201,14 +201,20 @@ class VariationalAutoencoder(BaseAutoencoder):
     ) -> AutoencoderModule:
         module = super()._build_module(n_features, moments, seed)
         encode = Encode(module.encoder, module.posterior)
-        spec = resolve_spec("latent_prior", self.prior)
-        module.prior = build_prior(spec, self.n_components, n_features, encode, seed)
+        module.prior = self._build_prior(moments, encode, seed)
         if self.mmd_weight:
             weight = objective_weight(self.mmd_weight, module.unit)
             module.penalties["discrepancy"] = Discrepancy(
                 weight, module.prior, self.n_latent_samples
             )
         return module
+
+    def _build_prior(
+        self, moments: Moments, encode: Encode, seed: int
+    ) -> LatentDensity:
+        spec = resolve_spec("latent_prior", self.prior)
+        n_features = len(moments.mean)
+        return build_prior(spec, self.n_components, n_features, encode, seed)
 
     def _build_penalties(self, units: Units) -> dict[str, Penalty]:
         weight = objective_weight(self.beta, units.cost)
@@ -239,7 +245,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     # What follows from the trained net.
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
-        divergences = _divergences(model, X)
+        divergences = model.divergences(X)
         n_active = int((divergences > _ACTIVE).sum())
         # Of rows that do not differ there is nothing to tell.
         if not n_active and model.moments.variance and X.shape[0] > 1:
@@ -261,9 +267,11 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _is_generative(self) -> bool:
         return True
 
-    def _draw_codes(self, n_samples: int, seed: int) -> np.ndarray:
+    def _draw_codes(
+        self, n_samples: int, seed: int, classes: np.ndarray | None = None
+    ) -> np.ndarray:
         generator = make_generator(seed, "codes")
-        return self._fitted_model().draw_codes(n_samples, generator)
+        return self._fitted_model().draw_codes(n_samples, generator, classes)
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
         if self.__sklearn_is_fitted__() and not isinstance(
@@ -312,11 +320,15 @@ class VariationalAutoencoder(BaseAutoencoder):
         ValueError
             With `likelihood="bernoulli"` if X is not in [0, 1].
         """
+        return self._evidence(X)
+
+    def _evidence(self, X: Any, y: Any = None) -> np.ndarray:
         model, X = self._fitted_rows(X)
         self._check_range(X)
+        classes = self._classes_of(X.shape[0], y)
         points = spread_points(model.n_components, model.seed)
         total = sum(
-            len(some) * model.bound(X, evidence_bound, some)
+            len(some) * model.bound(X, evidence_bound, some, classes)
             for some in _held_at_a_time(model, points)
         )
         return total / len(points)
@@ -350,12 +362,19 @@ class VariationalAutoencoder(BaseAutoencoder):
         Y. Burda, R. Grosse and R. Salakhutdinov. Importance weighted autoencoders. ICLR
         (2016).
         """
+        return self._importance(X, n_importance_samples)
+
+    def _importance(
+        self, X: Any, n_importance_samples: int, y: Any = None
+    ) -> np.ndarray:
         model, X = self._fitted_rows(X)
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         self._check_range(X)
+        classes = self._classes_of(X.shape[0], y)
         points = drawn_points(n_importance_samples, model.n_components, model.seed)
         parts = (
-            model.bound(X, importance_bound, some) + math.log(len(some) / len(points))
+            model.bound(X, importance_bound, some, classes)
+            + math.log(len(some) / len(points))
             for some in _held_at_a_time(model, points)
         )
         return reduce(np.logaddexp, parts)
@@ -364,22 +383,3 @@ class VariationalAutoencoder(BaseAutoencoder):
 def _held_at_a_time(model: Model, points: Tensor) -> tuple[Tensor, ...]:
     """Split points so that a row at all of them is no larger than a slice of rows."""
     return points.split(slice_size(model.module.width))
-
-
-def _divergences(model: Model, X: Array) -> np.ndarray:
-    """Answer the mean divergence of each component over the rows, in nats."""
-    means, squares, variances, logs = np.zeros((4, model.n_components))
-    for rows in row_slices(X.shape[0], max(X.shape[1], model.n_components)):
-        mean, deviation = (part.astype("f8") for part in model.posteriors(X[rows]))
-        means += mean.sum(axis=0)
-        squares += np.square(mean).sum(axis=0)
-        variances += np.square(deviation).sum(axis=0)
-        logs += np.log(deviation).sum(axis=0)
-    n_rows = X.shape[0]
-    means, squares, variances, logs = (
-        total / n_rows for total in (means, squares, variances, logs)
-    )
-    if isinstance(model.module.prior, NormalDensity):
-        return np.maximum(0.5 * (squares + variances - 1) - logs, 0.0)
-    spread = np.maximum(squares - np.square(means), 0.0) + variances
-    return np.maximum(0.5 * np.log(spread) - logs, 0.0)

@@ -14,9 +14,10 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 40
 
 # A folder counts as one file. A module that is missing here fails the tests.
 FLOORS = {
-    "__init__": 10,
-    "displays": 10,
-    "metrics": 10,
+    "__init__": 11,
+    "displays": 11,
+    "metrics": 11,
+    "_conditional": 10,
     "_adversarial": 9,
     "_autoencoder": 9,
     "_contractive": 9,
@@ -31,6 +32,7 @@ FLOORS = {
     "_base": 8,
     "_pretraining": 7,
     "_inspection": 7,
+    "_sampling": 7,
     "_persistence": 7,
     "_fitting": 6,
     "_building": 5,
@@ -39,6 +41,7 @@ FLOORS = {
     "_model": 5,
     "_training": 5,
     "_bounds": 5,
+    "_conditional_modules": 5,
     "_modules": 4,
     "_dense_gradient": 4,
     "_parameters": 4,
@@ -64,6 +67,7 @@ FLOORS = {
     "_documentation": 0,
     "_files": 0,
     "_functional": 0,
+    "_labels": 0,
     "_sharing": 0,
     "_torch": 0,
     "_units": 0,

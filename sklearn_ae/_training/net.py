@@ -156,7 +156,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
-        return self.module_.decode(self.module_.encode_standardized(x))
+        return self.module_.reconstruct_standardized(x)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Answer the negative objective, for `EpochScoring(None)`."""

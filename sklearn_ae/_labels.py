@@ -1,0 +1,91 @@
+"""Labels of rows as the numbers of their classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def check_labels(X: Any, y: Any) -> np.ndarray:
+    """Answer labels as a vector, one for each row of X.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many as rows, or no labels.
+    """
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    return y
+
+
+def encode_labels(
+    y: np.ndarray, earlier: dict[str, np.ndarray], classes: Any = None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Answer the numbers of labels, and the fitted attributes that tell of them.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    earlier : dict of str to ndarray
+        Those attributes of the fit that this one goes on from; empty if there is none.
+    classes : array-like of shape (n_classes,), default=None
+        All labels that may come, where there was no earlier fit; those of `y` if None.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_samples,), of int64
+    attributes : dict of str to ndarray
+        `classes_` in order, and `class_count_`.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes, or `classes` are others than before.
+    """
+    if earlier:
+        known = earlier["classes_"]
+        if classes is not None and {*column_or_1d(classes)} != {*known}:
+            raise ValueError(
+                f"classes={classes!r} are others than in the first call: "
+                f"{_listed(known)}."
+            )
+    else:
+        labels = y if classes is None else column_or_1d(classes)
+        known = LabelEncoder().fit(labels).classes_
+    numbers = class_numbers(y, known)
+    counts = np.bincount(numbers, minlength=len(known))
+    counts = counts + earlier.get("class_count_", 0)
+    return numbers, {"classes_": known, "class_count_": counts}
+
+
+def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Answer the places of labels among `classes`, as int64.
+
+    Raises
+    ------
+    ValueError
+        If some are not among them; the message names them.
+    """
+    # Not by `LabelEncoder`, which casts to the type of `classes` first: of "abc" it
+    # would make "a" where all known labels have one letter, and 0 of 0.5.
+    places = {label: place for place, label in enumerate(classes.tolist())}
+    labels = y.tolist()
+    unseen = list(dict.fromkeys(label for label in labels if label not in places))
+    if unseen:
+        named = ", ".join(map(repr, unseen[:5])) + (", ..." if unseen[5:] else "")
+        raise ValueError(
+            f"y has labels that fit has not seen: {named}. The classes are "
+            f"{_listed(classes)}."
+        )
+    return np.array([places[label] for label in labels], np.int64)
+
+
+def _listed(classes: np.ndarray) -> str:
+    first = ", ".join(map(repr, classes[:10].tolist()))
+    return first + (f", ... ({len(classes)} in all)" if len(classes) > 10 else "")
