@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ae._base import learns_by_batch
 from sklearn_ae._conditional_modules import ConditionalModule
 from sklearn_ae._input import Array
-from sklearn_ae._labels import check_labels, class_numbers, encode_labels
+from sklearn_ae._labels import check_labels, encode_labels, numbers_of
 from sklearn_ae._latent_densities import ClassNormals, LatentDensity
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -137,11 +137,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         return encode_labels(y, earlier, classes)
 
     def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
-        if y is None:
-            return None
-        if np.ndim(y) == 0:
-            return np.repeat(class_numbers(np.asarray([y]), self.classes_), n_rows)
-        return class_numbers(check_labels(np.empty(n_rows), y), self.classes_)
+        return None if y is None else numbers_of(y, n_rows, self.classes_)
 
     def _classes_to_draw(self, n_samples: int, y: Any, seed: int) -> np.ndarray:
         if y is not None:

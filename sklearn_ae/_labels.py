@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 
@@ -20,8 +20,24 @@ def check_labels(X: Any, y: Any) -> np.ndarray:
     """
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
+    assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
+
+
+def numbers_of(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
+    """Answer the places among `classes` of one label, or of one for each row.
+
+    Raises
+    ------
+    ValueError
+        If there are others, or more or fewer than rows.
+    """
+    if np.ndim(y) == 0:
+        return np.repeat(class_numbers(np.asarray([y]), classes), n_rows)
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(np.empty(n_rows), y)
+    return class_numbers(y, classes)
 
 
 def encode_labels(

@@ -19,6 +19,7 @@ import sklearn_ae
 from sklearn_ae import (
     AdversarialAutoencoder,
     Autoencoder,
+    ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     RobustAutoencoder,
@@ -331,6 +332,52 @@ def variational(net):
     )
 
 
+TREND = np.linspace(-1.5, 1.5, N_FEATURES)
+
+
+class Mislabelled(ConditionalVariationalAutoencoder):
+    """Is told labels that have nothing to do with the rows."""
+
+    def fit(self, X, y=None):
+        return super().fit(X, np.random.RandomState(0).permutation(y))
+
+
+def conditional(net):
+    """Drawn waves drift the way that their label says.
+
+    And the bound, given labels, is above the likelihood of a linear model of waves that
+    do not drift.
+    """
+    net = net | {"kl_warmup_epochs": 5, "max_epochs": 80}
+
+    def figures(model, seed):
+        (X, X_test), labels = split(seed), np.array(["down", "none", "up"])
+        y, y_test = np.arange(len(X)) % 3, np.arange(len(X_test)) % 3
+        linear = PCA(3).fit(X).score(X_test)
+        drifts = TREND * np.array([[-1.0], [0.0], [1.0]])
+        model.fit(X + drifts[y], labels[y])
+        drawn = model.sample(600, seed, y=np.repeat(labels, 200)).reshape(3, 200, -1)
+        slopes = drawn.mean(axis=1) @ TREND / (TREND @ TREND)
+        return {
+            "nats above PCA": model.score(X_test + drifts[y_test], labels[y_test])
+            - linear,
+            "error of slopes": np.abs(slopes - [-1, 0, 1]).max(),
+        }
+
+    return Check(
+        ConditionalVariationalAutoencoder(3, **net),
+        figures,
+        [
+            Claim("nats above PCA", at_least=0.5),
+            Claim("error of slopes", at_most=0.3),
+        ],
+        [
+            Mislabelled(3, **net),
+            ConditionalVariationalAutoencoder(3, noise_variance=1.0, **net),
+        ],
+    )
+
+
 def adversarial(net):
     """Codes are distributed like the prior, at little cost."""
     # A game takes smaller steps, and more of them.
@@ -377,6 +424,7 @@ CHECKS = {
         denoising,
         robust,
         variational,
+        conditional,
         adversarial,
     )
 }
@@ -405,7 +453,8 @@ def test_objective_keeps_its_promise(request, objective, architecture):
 
 def test_no_objective_is_left_out():
     """Each estimator with a term, a noise or a loss of its own has a check."""
-    hooks = {"_build_penalties", "_build_corruption", "_build_net", "_loss"}
+    hooks = {"_build_penalties", "_build_corruption", "_build_prior", "_build_net"}
+    hooks |= {"_loss"}
     public = (getattr(sklearn_ae, name) for name in sklearn_ae.__all__)
     expected = {
         kind

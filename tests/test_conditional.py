@@ -1,0 +1,270 @@
+"""What the conditional variational autoencoder promises besides its theory."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklearn_ae
+from sklearn_ae import ConditionalVariationalAutoencoder, VariationalAutoencoder
+from sklearn_ae._torch import draw_seed
+
+WORDS = np.array(
+    "zero one two three four five six seven eight nine".split()  # noqa: SIM905
+)
+
+
+PARTS = StratifiedKFold(3)
+
+
+def small(**params):
+    defaults = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+    return ConditionalVariationalAutoencoder(**{"n_components": 3} | defaults | params)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:300] / 16, y[:300]
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return small().fit(*digits)
+
+
+def plain_labels(y):
+    return y
+
+
+def words(y):
+    return WORDS[y]
+
+
+def a_series(y):
+    return pd.Series(WORDS[y], dtype="string")
+
+
+def a_category(y):
+    return pd.Series(WORDS[y], dtype="category")
+
+
+def truths(y):
+    return y % 2 == 0
+
+
+def whole_floats(y):
+    return y.astype(float)
+
+
+@pytest.mark.parametrize(
+    "kind", [plain_labels, words, a_series, a_category, truths, whole_floats]
+)
+def test_labels_of_any_kind(digits, kind):
+    """Names do not matter but for the order; what is asked for are such labels."""
+    X, y = digits
+    given = kind(y)
+    model = small().fit(X, given)
+    assert_array_equal(model.classes_, np.unique(np.asarray(given)))
+    assert model.class_count_.sum() == len(X)
+    label = model.classes_[-1]
+    assert model.sample(4, 0, y=label).shape == (4, 64)
+    assert_array_equal(model.sample(4, 0, y=[label] * 4), model.sample(4, 0, y=label))
+    in_order = np.searchsorted(model.classes_, np.asarray(given))
+    again = small().fit(X, in_order)
+    assert_array_equal(again.transform(X), model.transform(X))
+    assert_array_equal(again.score_samples(X, in_order), model.score_samples(X, given))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda m, X: m.sample(2, y="eleven"),
+        lambda m, X: m.sample(2, y=["one", "eleven"]),
+        lambda m, X: m.inverse_transform(m.transform(X), "eleven"),
+        lambda m, X: m.reconstruct(X, "eleven"),
+        lambda m, X: m.reconstruction_error(X, "eleven"),
+        lambda m, X: m.score_samples(X, "eleven"),
+        lambda m, X: m.score(X, ["eleven"] * len(X)),
+        lambda m, X: m.log_likelihood(X, 5, "eleven"),
+        lambda m, X: m.partial_fit(X, ["eleven"] * len(X)),
+    ],
+)
+def test_an_unseen_label_is_named(digits, ask):
+    X, y = digits
+    model = small().fit(X, WORDS[y])
+    with pytest.raises(ValueError, match=r"not seen: 'eleven'\. The classes are 'eigh"):
+        ask(model, X[:10])
+
+
+def test_labels_are_not_cut_to_those_that_are_known():
+    """Of "abc" numpy would make "a" where all known labels have one letter."""
+    X = np.random.RandomState(0).normal(size=(40, 4))
+    model = small().fit(X, np.array(["a", "b"] * 20))
+    with pytest.raises(ValueError, match="'abc'"):
+        model.sample(y="abc")
+    numbers = small().fit(X, np.array([0, 1] * 20))
+    with pytest.raises(ValueError, match=r"0\.5"):
+        numbers.score(X[:1], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        (np.linspace(0, 1, 300), "Unknown label type"),
+        (np.zeros(299), "inconsistent numbers of samples"),
+        (np.eye(3)[np.arange(300) % 3], "1d array"),
+        (np.array([np.nan, 1.0] * 150), "NaN"),
+        (np.array([1, "a"] * 150, dtype=object), "Unknown label type"),
+    ],
+)
+def test_what_are_no_labels_is_refused(digits, y, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(digits[0], y)
+
+
+def test_as_many_labels_as_rows(model, digits):
+    with pytest.raises(ValueError, match=r"\[3, 2\]"):
+        model.sample(3, y=[1, 2])
+    with pytest.raises(ValueError, match=r"\[10, 9\]"):
+        model.score_samples(digits[0][:10], np.zeros(9, int))
+
+
+def test_labels_are_drawn_as_often_as_they_were_seen(digits):
+    """And with `y=None`, rows are those of labels that were drawn."""
+    X, y = digits
+    rare = np.where(y == 3, 3, 0)
+    model = small(max_epochs=20).fit(X, rare)
+    share = (y == 3).mean()
+    drawn = model._classes_to_draw(20000, None, 0)
+    assert_allclose(drawn.mean(), share, atol=0.01)
+    labels = model.classes_[model._classes_to_draw(50, None, draw_seed(7))]
+    rows = model.sample(50, 7, observation_noise=False)
+    assert_array_equal(rows, model.sample(50, 7, y=labels, observation_noise=False))
+    assert not np.array_equal(rows, model.sample(50, 7, y=0, observation_noise=False))
+
+
+def test_a_code_in_the_style_of_each_label(digits):
+    """The same codes with another label: other rows, and the same without one."""
+    X, y = digits
+    model = small(max_epochs=40).fit(X, y)
+    Z = model.transform(X[:20])
+    zeros, ones = model.inverse_transform(Z, 0), model.inverse_transform(Z, 1)
+    assert np.abs(zeros - ones).max() > 0.1
+    frequencies = model.class_count_ / len(X)
+    mean = sum(p * model.inverse_transform(Z, c) for c, p in enumerate(frequencies))
+    assert_allclose(model.inverse_transform(Z), mean, atol=1e-6)
+    assert_allclose(
+        model.reconstruct(X[:20], y[:20]), model.inverse_transform(Z, y[:20]), atol=1e-6
+    )
+    error = np.square(X[:20] - model.reconstruct(X[:20], y[:20])).mean(axis=1)
+    assert_allclose(model.reconstruction_error(X[:20], y[:20]), error, rtol=1e-6)
+
+
+def test_scores_know_labels_where_they_are_given(digits):
+    """Right labels score above wrong ones; searches and Pipelines pass them."""
+    X, y = digits
+    model = small(max_epochs=30).fit(X, y)
+    wrong = model.score(X, (y + 1) % 10)
+    assert model.score(X, y) > model.score(X) > wrong
+    assert model.score(X, y) == model.score_samples(X, y).mean()
+    search = GridSearchCV(small(), {"n_components": [1, 2]}, cv=PARTS, n_jobs=2)
+    search.fit(X, y)
+    (train, test), *_ = PARTS.split(X, y)
+    by_hand = small(n_components=1).fit(X[train], y[train]).score(X[test], y[test])
+    assert search.cv_results_["split0_test_score"][0] == by_hand
+    pipeline = make_pipeline(StandardScaler(), small()).fit(X, y)
+    Xt = pipeline[0].transform(X)
+    assert pipeline.score(X, y) == pipeline[-1].score(Xt, y)
+    assert np.isfinite(cross_val_score(pipeline, X, y, cv=3)).all()
+    assert pipeline.inverse_transform(pipeline.transform(X)).shape == X.shape
+
+
+def test_a_stream_that_begins_with_few_labels(digits):
+    """What may come is said in the first call; frequencies are those of all calls."""
+    X, y = digits
+    few = y < 3
+    model = small().partial_fit(X[few], y[few], classes=range(10))
+    assert model.class_count_[3:].sum() == 0
+    # Nothing of a label that has not come yet is drawn, or part of an average.
+    assert model._classes_to_draw(1000, None, 0).max() < 3
+    assert np.isfinite(model.score(X))
+    assert np.isfinite(model.sample(20)).all()
+    model.partial_fit(X, y).partial_fit(X, y, classes=np.arange(10)[::-1])
+    assert_array_equal(
+        model.class_count_, 2 * np.bincount(y) + np.bincount(y[few], minlength=10)
+    )
+    assert model.sample(5, y=9).shape == (5, 64)
+    with pytest.raises(ValueError, match="others than in the first call"):
+        model.partial_fit(X, y, classes=[1, 2])
+    with pytest.raises(ValueError, match="not seen: 3"):
+        small().partial_fit(X[few], y[few]).partial_fit(X, y)
+    with pytest.raises(ValueError, match="early_stopping"):
+        small(early_stopping=True).partial_fit(X, y)
+    assert not hasattr(small(optimizer="lbfgs"), "partial_fit")
+
+
+def test_warm_start_keeps_the_labels_of_the_first_fit(digits):
+    X, y = digits
+    model = small(warm_start=True).fit(X, y)
+    model.fit(X[y < 5], y[y < 5])
+    assert len(model.classes_) == 10
+    assert model.n_iter_ == 10
+    model.set_params(warm_start=False).fit(X[y < 5], y[y < 5])
+    assert len(model.classes_) == 5
+
+
+def test_one_label_is_no_label(digits):
+    """Of rows of one class it is a variational autoencoder with one more bias."""
+    X, _ = digits
+    model = small().fit(X, np.zeros(len(X), int))
+    assert_allclose(model.score_samples(X), model.score_samples(X, 0), rtol=1e-6)
+    assert_array_equal(model.reconstruct(X), model.reconstruct(X, 0))
+
+
+def test_codes_of_one_draw_serve_each_label(model):
+    """Asked for another label, the same seed answers the same style."""
+    Z = model._draw_codes(5, 3, np.zeros(5, int))
+    assert_array_equal(Z, model._draw_codes(5, 3, np.full(5, 4)))
+
+
+def test_a_prior_by_class_is_no_other_prior(digits):
+    with pytest.raises(ValueError, match=r"conditional_prior=True.*prior='vamp'"):
+        small(conditional_prior=True, prior="vamp").fit(*digits)
+
+
+@pytest.mark.parametrize("conditional_prior", [False, True])
+def test_files_keep_the_labels(digits, tmp_path, conditional_prior):
+    X, y = digits
+    model = small(conditional_prior=conditional_prior).fit(X, WORDS[y])
+    model.save(tmp_path / "model")
+    loaded = sklearn_ae.load(tmp_path / "model")
+    assert_array_equal(loaded.classes_, model.classes_)
+    assert_array_equal(loaded.sample(9, 1), model.sample(9, 1))
+    assert_array_equal(loaded.sample(3, 1, y="six"), model.sample(3, 1, y="six"))
+    assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+
+
+def test_the_encoder_is_that_of_a_model_without_labels(digits):
+    """Before training: labels are the decoder's, and other layers start the same."""
+    X, y = digits
+    params = {"learning_rate": 1e-30, "max_epochs": 1}
+    plain = VariationalAutoencoder(
+        3, hidden_layer_sizes=(16,), random_state=0, **params
+    ).fit(X)
+    assert_array_equal(small(**params).fit(X, y).transform(X), plain.transform(X))
+
+
+def test_torch_module_takes_classes(model, digits):
+    X, y = digits
+    module, x = model.to_module(), torch.from_numpy(X[:8]).float()
+    classes = torch.from_numpy(y[:8])
+    with torch.no_grad():
+        assert_allclose(module(x, classes), model.reconstruct(X[:8], y[:8]), atol=1e-4)
+        assert_allclose(module(x), model.reconstruct(X[:8]), atol=1e-4)
