@@ -29,13 +29,18 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
               - \beta \, KL(q(z|x) \| p(z))
 
     The decoder gets the label y beside the code, so that the code need not tell it:
-    it is about what else there is to a row, such as the style of a digit. The encoder
-    gets the row alone, so `transform` needs no labels, nor does any other method after
-    `fit`. Those that decode take them as `y`, one label for all rows or one for each;
-    without them
+    it is about what else there is to a row, such as the style of a digit. With many
+    components it may tell the label all the same, and drawn rows are not always of the
+    label that was asked for: take fewer, or set `conditional_prior`.
 
-    - scores are of the mixture :math:`p(x) = \sum_y p(y) \, p(x|y)`, with the
-      frequencies of the labels in training for p(y),
+    The encoder gets the row alone, so `transform` needs no labels, nor does any other
+    method after `fit`. Those that decode take them as `y`, one label for all rows or
+    one for each; without them
+
+    - `score_samples` and `log_likelihood` are of the mixture
+      :math:`p(x) = \sum_y p(y) \, p(x|y)`, with the frequencies of the labels in
+      training for p(y), and so is `score` always: rows of a search's held-out part may
+      have labels that the other parts lack,
     - `reconstruct` takes each row for one of its most probable label,
     - `inverse_transform` answers the average over labels,
     - `sample` draws the labels, too.
@@ -82,7 +87,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     >>> conditional.fit(X, y).sample(5, y=7).shape
     (5, 64)
     >>> in_the_style_of_all = conditional.inverse_transform(conditional.transform(X), 3)
-    >>> bool(conditional.score(X, y) > conditional.score(X))
+    >>> bool(conditional.score_samples(X, y).mean() > conditional.score(X))
     True
     """
 
@@ -256,21 +261,6 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
             With `likelihood="bernoulli"` if X is not in [0, 1].
         """
         return self._evidence(X, y)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Average of `score_samples(X, y)`: higher is better.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-        y : label or array-like of shape (n_samples,), default=None
-            Labels, as searches and cross-validation pass them.
-
-        Returns
-        -------
-        float
-        """
-        return float(np.mean(self.score_samples(X, y)))
 
     def log_likelihood(
         self, X: Any, n_importance_samples: int = 500, y: Any = None

@@ -34,6 +34,7 @@ import sklearn_ae
 from sklearn_ae import (
     AdversarialAutoencoder,
     Autoencoder,
+    ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
@@ -58,6 +59,7 @@ LEAVES = {
     "denoising": DenoisingAutoencoder,
     "robust": RobustAutoencoder,
     "variational": VariationalAutoencoder,
+    "conditional": ConditionalVariationalAutoencoder,
     "adversarial": AdversarialAutoencoder,
 }
 QUICK = [
@@ -258,6 +260,8 @@ def test_every_estimator_is_a_leaf():
 
 
 @pytest.mark.slow
+# Labels tell all of rows that differ by the means of their classes only.
+@pytest.mark.filterwarnings("ignore:No component is active")
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_leaf_passes_scikit_learn(leaf):
     """A12: scikit-learn's own checks, at the defaults."""
@@ -270,15 +274,15 @@ def test_leaf_passes_scikit_learn(leaf):
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_leaf_is_at_home_in_scikit_learn(leaf):
     """A12: pipeline, grid search, clone and pickle; outputs equal to 1e-6."""
-    X = digits()[:200]
+    X, y = digits()[:200], np.arange(200) % 3
     pipeline = make_pipeline(StandardScaler(), LEAVES[leaf](max_epochs=10))
     name = pipeline.steps[-1][0]
     pipeline.set_params(**{f"{name}__random_state": 0})
-    search = GridSearchCV(pipeline, {f"{name}__n_components": [1, 6]}, cv=2).fit(X)
+    search = GridSearchCV(pipeline, {f"{name}__n_components": [1, 6]}, cv=2).fit(X, y)
     assert search.best_params_ == {f"{name}__n_components": 6}
     best = search.best_estimator_
     Z, X_hat = best.transform(X), best.inverse_transform(best.transform(X))
     assert Z.shape == (200, 6)
-    for twin in (pickle.loads(pickle.dumps(best)), clone(best).fit(X)):
+    for twin in (pickle.loads(pickle.dumps(best)), clone(best).fit(X, y)):
         assert_allclose(twin.transform(X), Z, atol=1e-6)
         assert_allclose(twin.inverse_transform(Z), X_hat, atol=1e-6)
