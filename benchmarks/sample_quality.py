@@ -6,11 +6,11 @@ neither, and copied training rows have both, with a copy rate of 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import pdist
-from sklearn.metrics.pairwise import euclidean_distances
+from scipy.spatial.distance import cdist, pdist
 from sklearn.neighbors import NearestNeighbors
 
 # In units of the median distance of real rows.
@@ -35,15 +35,12 @@ class Judge:
         Most real rows have a training row that is nearer.
     radii : ndarray of shape (n_rows,)
         From each held-out row to the fifth of the others.
-    unit : float
-        Median distance of held-out rows.
     """
 
     X_test: np.ndarray
     training: NearestNeighbors
     near: float
     radii: np.ndarray
-    unit: float
 
     @classmethod
     def of(cls, X_train: np.ndarray, X_test: np.ndarray) -> Judge:
@@ -53,21 +50,18 @@ class Judge:
         held_out = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(X_test)
         # Without rows to ask for, no row is a neighbour of itself.
         radii = held_out.kneighbors()[0][:, -1]
-        return cls(X_test, training, near, radii, float(np.median(pdist(X_test))))
+        return cls(X_test, training, near, radii)
 
     def mmd(self, drawn: np.ndarray) -> float:
         """Return the squared maximum mean discrepancy, unbiased (Gretton 2012).
 
         Below 0 it is no different from 0.
         """
-        within = self._similarity(self.X_test, self.X_test)
-        between = self._similarity(self.X_test, drawn)
-        among = self._similarity(drawn, drawn)
-        return _off_diagonal(within) + _off_diagonal(among) - 2 * float(between.mean())
+        return mmd(drawn, self.X_test)
 
     def fidelity(self, drawn: np.ndarray) -> float:
         """Return the share of drawn rows that are as near to training rows as real."""
-        return float((self._to_training(drawn) <= self.near).mean())
+        return float((self.to_training(drawn) <= self.near).mean())
 
     def coverage(self, drawn: np.ndarray) -> float:
         """Return the share of held-out rows with a drawn one nearby (Naeem 2020)."""
@@ -77,17 +71,28 @@ class Judge:
     def copies(self, drawn: np.ndarray) -> float:
         """Return the share of drawn rows that are training rows."""
         least = COPY * np.sqrt(drawn.shape[1])
-        return float((self._to_training(drawn) < least).mean())
+        return float((self.to_training(drawn) < least).mean())
 
-    def _to_training(self, drawn: np.ndarray) -> np.ndarray:
+    def to_training(self, drawn: np.ndarray) -> np.ndarray:
+        """Return the distance of each row to the nearest training row."""
         return self.training.kneighbors(drawn)[0].ravel()
 
-    def _similarity(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        squares = euclidean_distances(one, other, squared=True) / self.unit**2
-        return sum(np.exp(-squares / (2 * width**2)) for width in KERNEL_WIDTHS)
 
+def mmd(
+    drawn: np.ndarray, real: np.ndarray, widths: Sequence[float] | None = None
+) -> float:
+    """Return the unbiased squared MMD of drawn rows (Gretton et al. 2012).
 
-def _off_diagonal(similarity: np.ndarray) -> float:
-    """Return the mean over pairs of different rows."""
-    n = len(similarity)
-    return float((similarity.sum() - np.trace(similarity)) / (n * (n - 1)))
+    It is a sum over Gaussian kernels, and below 0 by chance where both are draws of one
+    distribution. Widths are half, one and two median distances of the real rows if not
+    given, so that rivals are measured by the same kernels.
+    """
+    if widths is None:
+        unit = float(np.median(pdist(real)))
+        widths = [width * unit for width in KERNEL_WIDTHS]
+
+    def similarity(squares: np.ndarray) -> float:
+        return sum(np.exp(-0.5 * squares / width**2).mean() for width in widths)
+
+    within = sum(similarity(pdist(rows, "sqeuclidean")) for rows in (drawn, real))
+    return float(within - 2 * similarity(cdist(drawn, real, "sqeuclidean")))

@@ -2,14 +2,9 @@
 
 import numpy as np
 import pytest
-from sample_quality import (
-    copy_rate,
-    coverage,
-    fidelity,
-    fidelity_radius,
-    maximum_mean_discrepancy,
-)
 from theory import check_identity
+
+from benchmarks.sample_quality import Judge, mmd
 
 
 @pytest.mark.parametrize("width", [0.5, 1.0])
@@ -18,7 +13,7 @@ def test_discrepancy_of_two_normals(width):
     random, shift = np.random.RandomState(0), 2.0
     measured = np.mean(
         [
-            maximum_mean_discrepancy(*draws, widths=(width,))
+            mmd(*draws, widths=[width])
             for draws in random.normal([[[0]], [[shift]]], 1, (5, 2, 1500, 1))
         ]
     )
@@ -36,12 +31,13 @@ def test_shares():
     """Of a line of training rows, and held-out ones between them."""
     train = np.arange(10.0)[:, None]
     test = train + 0.3
-    assert fidelity_radius(train, test) == pytest.approx(0.3)
+    judge = Judge.of(train, test)
+    assert judge.near == pytest.approx(0.3)
     # Copies; rows at the radius; rows far off.
-    assert fidelity(train, train, test) == copy_rate(train, train) == 1
-    assert fidelity(train + 0.29, train, test) == 1
-    assert copy_rate(train + 0.29, train) == 0
-    assert fidelity(train + 100, train, test) == 0
+    assert judge.fidelity(train) == judge.copies(train) == 1
+    assert judge.fidelity(train + 0.29) == 1
+    assert judge.copies(train + 0.29) == 0
+    assert judge.fidelity(train + 100) == 0
     # The fifth nearest of the tenth row is 5 off, and 3 off of one in the middle.
-    assert coverage(test[-1:] - 3.5, test) == 0.7
-    assert coverage(train + 100, test) == 0
+    assert judge.coverage(test[-1:] - 3.5) == 0.7
+    assert judge.coverage(train + 100) == 0

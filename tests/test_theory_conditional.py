@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sample_quality import copy_rate
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits
@@ -13,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from theory import Claim, Stub, check_claims, check_identity
 
+from benchmarks.sample_quality import Judge
 from sklearn_ae import ConditionalVariationalAutoencoder
 
 K, D = 2, 6
@@ -204,7 +204,7 @@ class Copies(Stub):
 
 def labelled_figures(model, seed, observation_noise):
     X, y = load_digits(return_X_y=True)
-    X, _, y, _ = train_test_split(
+    X, X_test, y, _ = train_test_split(
         X / 16, y, test_size=450, random_state=seed, stratify=y
     )
     judge = SVC(C=10).fit(X, y)
@@ -221,7 +221,7 @@ def labelled_figures(model, seed, observation_noise):
         "as asked": answered.mean(),
         "as asked, the worst label": answered.min(),
         "variance within labels, of the real one": np.mean(spread),
-        "copies": copy_rate(drawn, X),
+        "copies": Judge.of(X, X_test).copies(drawn),
     }
 
 

@@ -2,18 +2,12 @@
 
 import numpy as np
 import pytest
-from sample_quality import (
+from sample_stubs import (
     DiagonalGaussian,
     FullGaussian,
     MeanImage,
     Memoriser,
     PlainAutoencoder,
-    copy_rate,
-    coverage,
-    fidelity,
-    fidelity_radius,
-    maximum_mean_discrepancy,
-    nearest_distances,
 )
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
@@ -21,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from theory import Claim, Identity, MeanPredictor, check_claims, digits_split
 
+from benchmarks.sample_quality import Judge, mmd
 from sklearn_ae import Autoencoder, VariationalAutoencoder
 
 # At the defaults (fidelity .74, coverage .76, MMD 2.1 of the diagonal Gaussian's) more
@@ -41,6 +36,11 @@ def fitted(model, seed, scale=GRAY):
     if key not in _fitted:
         _fitted[key] = model.fit(digits_split(seed, scale)[0])
     return _fitted[key]
+
+
+def judge_of(seed):
+    """Answer what compares rows with the digits of a seed, in [0, 1]."""
+    return Judge.of(*digits_split(seed)[:2])
 
 
 class Noiseless(VariationalAutoencoder):
@@ -69,22 +69,21 @@ class Nearest(Memoriser):
 
 def of_means(generated, seed):
     """Answer the figures of decoded means, as many as there are held-out rows."""
-    X_train, X_test, *_ = digits_split(seed)
+    judge = judge_of(seed)
     return {
-        "fidelity": fidelity(generated, X_train, X_test),
-        "coverage": coverage(generated, X_test),
-        "copy rate": copy_rate(generated, X_train),
+        "fidelity": judge.fidelity(generated),
+        "coverage": judge.coverage(generated),
+        "copy rate": judge.copies(generated),
     }
 
 
 def discrepancy_ratios(rows, seed):
     """Answer the MMD of rows to the held-out ones, beside those of Gaussians."""
-    X_train, X_test, *_ = digits_split(seed)
-    own = maximum_mean_discrepancy(rows, X_test)
+    X_train, judge = digits_split(seed)[0], judge_of(seed)
     rivals = {"diagonal": DiagonalGaussian(), "full": FullGaussian()}
     draws = {k: r.fit(X_train).sample(N_DRAWS, seed) for k, r in rivals.items()}
     return {
-        f"MMD, of the {name} Gaussian's": own / maximum_mean_discrepancy(draw, X_test)
+        f"MMD, of the {name} Gaussian's": judge.mmd(rows) / judge.mmd(draw)
         for name, draw in draws.items()
     }
 
@@ -149,7 +148,7 @@ def test_codes_are_like_the_prior(request):
     """
 
     def figures(model, seed):
-        X_train, X_test, *_ = digits_split(seed)
+        X_test = digits_split(seed)[1]
         random = np.random.RandomState(seed)
         normal = random.normal(size=(N_DRAWS, 16))
 
@@ -159,12 +158,12 @@ def test_codes_are_like_the_prior(request):
                 codes = random.normal(mean, deviation)
             else:
                 codes = model.transform(X_test)
-            return maximum_mean_discrepancy(codes, normal)
+            return mmd(codes, normal)
 
         pair = fitted(model, seed), fitted(PlainAutoencoder(16, seed), seed)
         own, plain = (irregularity(m) for m in pair)
         passing, of_plain = (
-            fidelity(m.inverse_transform(normal), X_train, X_test) for m in pair
+            judge_of(seed).fidelity(m.inverse_transform(normal)) for m in pair
         )
         return {"MMD, of plain codes'": own / plain, "more digits": passing - of_plain}
 
@@ -264,8 +263,6 @@ def test_paths_between_digits(request):
     """I23: halfway codes decode to digits, halfway pixels do not, and no path jumps."""
 
     def figures(model, seed):
-        X_train, X_test, *_ = digits_split(seed)
-        radius = fidelity_radius(X_train, X_test)
         one, other = pairs_of_classes(seed)
         model = fitted(model, seed)
         ends = [model.transform(X) for X in (one, other)]
@@ -277,8 +274,7 @@ def test_paths_between_digits(request):
         # Of a model that stays where it is, there is no step.
         mean_step = np.maximum(steps.mean(axis=0), 1e-9)
         passing, of_pixels = (
-            np.mean(nearest_distances(X, X_train) <= radius)
-            for X in (path[5], (one + other) / 2)
+            judge_of(seed).fidelity(rows) for rows in (path[5], (one + other) / 2)
         )
         return {
             "halfway digits": passing,

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from sample_quality import maximum_mean_discrepancy
 from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.base import clone
 from theory import Claim, check_claims, check_identity, digits_split, sse
 
+from benchmarks.sample_quality import mmd
 from sklearn_ae import (
     Autoencoder,
     FlowPrior,
@@ -242,7 +242,7 @@ def effect(model, X, seed):
         mean, deviation = model.encode_distribution(X)
     random = np.random.RandomState(seed)
     codes = mean + deviation * random.normal(size=mean.shape)
-    return maximum_mean_discrepancy(codes, random.normal(size=mean.shape))
+    return mmd(codes, random.normal(size=mean.shape))
 
 
 TRAINING = {
