@@ -216,23 +216,21 @@ def test_objective_is_that_of_info_vae(alpha, lambda_):
 
 
 def test_discrepancy_of_two_normal_distributions():
-    """The closed form for one kernel, summed over the three kernels."""
-    random, D = np.random.RandomState(0), 0.5
-    n = 4000
-    one, other = (
-        torch.from_numpy(random.normal(size=(n, 1)) + shift) for shift in (0.0, D)
-    )
+    """The closed form for one kernel, of the mean of the three kernels."""
+    random, D = np.random.RandomState(0), 1.0
+    draws = torch.from_numpy(random.normal([[[0.0]], [[D]]], 1.0, (10, 2, 2000, 1)))
+    measured = np.mean([float(discrepancy(*pair)) for pair in draws])
+
+    def check(factor):
+        squares = factor * np.square([0.5, 1.0, 2.0])
+        heights = 2 * np.sqrt(squares / (squares + 2))
+        exact = np.mean(heights * (1 - np.exp(-(D**2) / (2 * (squares + 2)))))
+        # Pairs of a row with itself, which the mean has in it, add (1 - E k) / n each.
+        assert measured == pytest.approx(exact, rel=0.03)
+
     # Widths are in units of the square root of twice the number of components.
-    squares = [2 * w**2 for w in (0.5, 1.0, 2.0)]
-    exact = np.mean(
-        [
-            2 * np.sqrt(g / (g + 2)) * (1 - np.exp(-(D**2) / (2 * (g + 2))))
-            for g in squares
-        ]
-    )
-    # Pairs of a row with itself, which the mean has in it, add (1 - E k) / n each.
-    assert_allclose(discrepancy(one, other), exact, atol=0.006)
-    assert discrepancy(one[:1], other[:1]) >= 0
+    check_identity(check, 2.0, 1.0, 4.0)
+    assert discrepancy(*draws[0, :, :1]) >= 0
 
 
 def effect(model, X, seed):
