@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import norm
 from test_theory_variational import exact_log_density, linear, rows
-from theory import check_identity
+from theory import Claim, check_claims, check_identity
 
+from benchmarks.binary_images import binarize
 from sklearn_ae import VariationalAutoencoder
 from sklearn_ae._posteriors import spread_points
 
@@ -144,3 +145,23 @@ def test_bound_of_a_curved_model(activation):
     assert abs(found.mean() - bound.mean()) < 0.01
     assert (found <= exact + 0.02).mean() > 0.97
     assert -0.1 < (model.log_likelihood(X, 2000) - exact).mean() < 0.01
+
+
+@pytest.mark.slow
+def test_likelihood_of_binary_images(request, load_real):
+    """I11: MNIST binarised by one draw; a mixture of 500 Bernoullis has 137.64 nats."""
+    grey = load_real("mnist")["X_train"][:12000]
+
+    def figures(model, seed):
+        X = binarize(grey, 255, np.random.default_rng(seed))
+        found = model.fit(X[:10000]).log_likelihood(X[10000:], 500)
+        return {"nats": -found.mean()}
+
+    net = {"likelihood": "bernoulli", "max_epochs": 30, "batch_size": 128}
+    check_claims(
+        request,
+        figures,
+        VariationalAutoencoder(50, hidden_layer_sizes=(200, 200), **net),
+        [Claim("nats", at_most=120)],
+        [VariationalAutoencoder(50, hidden_layer_sizes=(), **net | {"beta": 4.0})],
+    )

@@ -114,6 +114,7 @@ class LatentManifoldDisplay:
         *,
         grid_size: int = 20,
         components: int | Sequence[int] | None = None,
+        label: Any = None,
         image_shape: Sequence[int] | None = None,
         **plot_kw: Any,
     ) -> Self:
@@ -138,6 +139,9 @@ class LatentManifoldDisplay:
         components : int or sequence of one or two int, default=None
             Components of the code to show, counted from 0; None is the first two, or
             the only one.
+        label : object, default=None
+            Label of the decoded rows, of an estimator of labelled rows such as
+            :class:`~sklearn_ae.ConditionalVariationalAutoencoder`.
         image_shape : tuple of int, default=None
             As in the class; None takes it from the decoded rows or from a square
             number of features.
@@ -169,7 +173,8 @@ class LatentManifoldDisplay:
         Z = np.tile(medians, (*np.atleast_2d(grids[0]).shape, 1))
         for column, grid in zip(columns, grids, strict=True):
             Z[..., column] = grid
-        decoded = estimator.inverse_transform(Z.reshape(-1, len(medians)))
+        given = {} if label is None else {"y": label}
+        decoded = estimator.inverse_transform(Z.reshape(-1, len(medians)), **given)
         rows, image_shape = flat_rows(decoded, image_shape)
         names = names_of_components(estimator)
         if names is None:

@@ -16,7 +16,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from sklearn_ae import Autoencoder  # noqa: E402
+from sklearn_ae import (  # noqa: E402
+    Autoencoder,
+    ConditionalVariationalAutoencoder,
+)
 from sklearn_ae.displays import LatentManifoldDisplay  # noqa: E402
 
 
@@ -273,3 +276,15 @@ def test_estimators_without_a_prior_or_a_decoder_are_refused(digits, digits_pca)
     with pytest.raises(NotFittedError, match="NormalAutoencoder instance is not"):
         draw(NormalAutoencoder())
     assert plt.get_fignums() == []
+
+
+def test_a_label_of_choice(digits):
+    """Of labelled rows: those of one label, or the average over labels."""
+    X, y = digits[0], np.array(["odd", "even"])[np.arange(len(digits[0])) % 2]
+    model = ConditionalVariationalAutoencoder(max_epochs=2, random_state=0).fit(X, y)
+    display = draw(model, grid_size=3, label="odd")
+    Z = np.stack(np.meshgrid(display.x_codes, display.y_codes), axis=-1).reshape(-1, 2)
+    expected = model.inverse_transform(Z, "odd").reshape(3, 3, -1)
+    np.testing.assert_allclose(display.rows, expected)
+    expected = model.inverse_transform(Z).reshape(3, 3, -1)
+    np.testing.assert_allclose(draw(model, grid_size=3).rows, expected)
