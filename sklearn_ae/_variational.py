@@ -114,6 +114,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     See Also
     --------
     Autoencoder : Codes without a distribution; sample with a `latent_density`.
+    ConditionalVariationalAutoencoder : Of labelled rows.
 
     References
     ----------

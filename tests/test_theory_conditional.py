@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
+from test_theory_variational import LINEAR
 from theory import Claim, Stub, check_claims, check_identity
 
 from benchmarks.sample_quality import Judge
@@ -19,13 +20,6 @@ K, D = 2, 6
 SHARES = np.array([0.5, 0.3, 0.2])
 MEANS = np.array([[2.0, 0.0], [-2.0, 1.0], [0.0, -2.0]])
 NOISE = 0.6
-LINEAR = {
-    "hidden_layer_sizes": (),
-    "learning_rate": 0.03,
-    "learning_rate_schedule": "cosine",
-    "batch_size": 100,
-    "max_epochs": 150,
-}
 LABELS = np.array(["left", "right", "top"])
 
 
