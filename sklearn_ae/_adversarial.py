@@ -17,7 +17,7 @@ from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._code_sources import CodeSource, code_source, sample_codes
 from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
-from sklearn_ae._labels import check_labels, encode_labels
+from sklearn_ae._labels import encode_labels
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._priors import normal_quantiles
@@ -232,7 +232,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         earlier = {}
         if not reset and hasattr(self, "classes_"):
             earlier = {"classes_": self.classes_, "class_count_": self.class_count_}
-        numbers, labels = encode_labels(check_labels(X, y), earlier, classes)
+        numbers, labels = encode_labels(X, y, earlier, classes)
         return numbers, seen | labels
 
     def _check_pretraining(self) -> None:

@@ -252,7 +252,7 @@ class BaseAutoencoder(
     def _decode(self, X: Any, y: Any = None) -> np.ndarray:
         model = self._fitted_model()
         Z = check_codes(X, self._n_features_out)
-        rows = model.decode(Z, self._classes_of(len(Z), y))
+        rows = model.decode(Z, self._classes_of(Z.shape[0], y))
         return with_shape(rows, model.row_shape)
 
     def reconstruct(self, X: Any) -> np.ndarray:

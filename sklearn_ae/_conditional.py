@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ae._base import learns_by_batch
 from sklearn_ae._conditional_modules import ConditionalModule
 from sklearn_ae._input import Array
-from sklearn_ae._labels import check_labels, encode_labels, numbers_of
+from sklearn_ae._labels import encode_labels, numbers_of
 from sklearn_ae._latent_densities import ClassNormals, LatentDensity
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -136,10 +136,10 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
-        y, earlier = check_labels(X, y), {}
+        earlier = {}
         if not reset:
             earlier = {"classes_": self.classes_, "class_count_": self.class_count_}
-        return encode_labels(y, earlier, classes)
+        return encode_labels(X, y, earlier, classes)
 
     def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
         return None if y is None else numbers_of(y, n_rows, self.classes_)

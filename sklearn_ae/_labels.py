@@ -10,21 +10,6 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import check_classification_targets
 
 
-def check_labels(X: Any, y: Any) -> np.ndarray:
-    """Answer labels as a vector, one for each row of X.
-
-    Raises
-    ------
-    ValueError
-        If they are not as many as rows, or no labels.
-    """
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(X, y)
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    return y
-
-
 def numbers_of(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     """Answer the places among `classes` of one label, or of one for each row.
 
@@ -41,13 +26,14 @@ def numbers_of(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
 
 
 def encode_labels(
-    y: np.ndarray, earlier: dict[str, np.ndarray], classes: Any = None
+    X: Any, y: Any, earlier: dict[str, np.ndarray], classes: Any = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Answer the numbers of labels, and the fitted attributes that tell of them.
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,)
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
     earlier : dict of str to ndarray
         Those attributes of the fit that this one goes on from; empty if there is none.
     classes : array-like of shape (n_classes,), default=None
@@ -62,21 +48,24 @@ def encode_labels(
     Raises
     ------
     ValueError
-        If a label is none of the classes, or `classes` are others than before.
+        If there are not as many as rows, or they are no labels, or none of the classes,
+        or if `classes` are others than before.
     """
-    if earlier:
-        known = earlier["classes_"]
-        if classes is not None and {*column_or_1d(classes)} != {*known}:
-            raise ValueError(
-                f"classes={classes!r} are others than in the first call: "
-                f"{_listed(known)}."
-            )
-    else:
-        labels = y if classes is None else column_or_1d(classes)
-        known = LabelEncoder().fit(labels).classes_
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    assert_all_finite(y, input_name="y")
+    if not earlier:
+        if classes is None:
+            check_classification_targets(y)
+        known = LabelEncoder().fit(y if classes is None else column_or_1d(classes))
+        earlier = {"classes_": known.classes_, "class_count_": np.int64(0)}
+    known = earlier["classes_"]
+    if classes is not None and {*column_or_1d(classes)} != {*known}:
+        raise ValueError(
+            f"classes={classes!r} are others than in the first call: {_listed(known)}."
+        )
     numbers = class_numbers(y, known)
-    counts = np.bincount(numbers, minlength=len(known))
-    counts = counts + earlier.get("class_count_", 0)
+    counts = np.bincount(numbers, minlength=len(known)) + earlier["class_count_"]
     return numbers, {"classes_": known, "class_count_": counts}
 
 

@@ -210,6 +210,13 @@ def test_a_stream_that_begins_with_few_labels(digits):
     assert not hasattr(small(optimizer="lbfgs"), "partial_fit")
 
 
+def test_labels_that_are_known_may_all_differ(digits):
+    """A chunk with one row of each is no sign of a regression."""
+    X, _ = digits
+    model = small().partial_fit(X[:30], np.arange(30), classes=np.arange(30))
+    assert model.partial_fit(X[30:60], np.arange(30)).class_count_.tolist() == [2] * 30
+
+
 def test_warm_start_keeps_the_labels_of_the_first_fit(digits):
     X, y = digits
     model = small(warm_start=True).fit(X, y)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.table import CASES, structured_rows
+from contract.table import CASES, labels, structured_rows
 
 
 def pytest_collection_modifyitems(items):
@@ -22,8 +22,13 @@ def X() -> np.ndarray:
     return structured_rows()
 
 
+@pytest.fixture
+def y(X) -> np.ndarray:
+    return labels(X)
+
+
 @pytest.fixture(scope="session")
 def fitted_cases() -> list[Any]:
     """Answer every case of the table, fitted on the shared rows; not to be changed."""
     X = structured_rows()
-    return [row.make(**params).fit(X) for row, params in CASES]
+    return [row.make(**params).fit(X, labels(X)) for row, params in CASES]

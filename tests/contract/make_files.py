@@ -21,7 +21,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 import sklearn_ae
-from contract.table import CASES_BY_NAME, answers, structured_rows
+from contract.table import CASES_BY_NAME, answers, labels, structured_rows
 
 FILES = Path(__file__).with_name("files")
 
@@ -36,11 +36,12 @@ def make_files(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     X = structured_rows()
     frame = pd.DataFrame(X, columns=list("abcdef"))
+    y = labels(X)
     for name, (row, params) in CASES_BY_NAME.items():
         if not is_kept(params):
             continue
         density = KernelDensity() if params else GaussianMixture(2)
-        estimator = row.make(**params, **row.sampling(density)).fit(frame)
+        estimator = row.make(**params, **row.sampling(density)).fit(frame, y)
         estimator.save(folder / f"{name}.safetensors")
         np.savez_compressed(
             folder / f"{name}.npz", X=X[:5], **answers(estimator, frame[:5])

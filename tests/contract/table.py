@@ -19,11 +19,13 @@ import torch
 from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
 from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import _num_samples
 
 import sklearn_ae
 from sklearn_ae import (
     AdversarialAutoencoder,
     Autoencoder,
+    ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     Correntropy,
@@ -91,7 +93,9 @@ class Row:
     constant_within : float
         How nearly so; codes that are drawn move the decoder by a little.
     supervised : dict
-        Arguments with which the training looks at y.
+        Arguments with which the training looks at y; none where it always does.
+    needs_y : bool
+        Whether it is trained with labels, which have to be passed.
     plain : bool
         Whether its objective is the squared error of clean rows.
     stopping_early : dict
@@ -115,6 +119,7 @@ class Row:
     constant: dict[str, Any] = field(default_factory=dict)
     constant_within: float = 1e-6
     supervised: dict[str, Any] | None = None
+    needs_y: bool = False
     plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
@@ -521,6 +526,49 @@ ROWS = [
         constant_within=0.01,
     ),
     Row(
+        ConditionalVariationalAutoencoder,
+        fast={
+            "hidden_layer_sizes": (8,),
+            "max_epochs": 4,
+            "batch_size": 16,
+            "learning_rate": 0.01,
+        },
+        variants={
+            # With longer steps no component would stay active.
+            "bernoulli": {
+                "likelihood": "bernoulli",
+                "n_latent_samples": 3,
+                "learning_rate": 0.003,
+            },
+            "class priors": {"conditional_prior": True},
+            "vamp": {"prior": VampPrior(n_pseudo_inputs=7), "free_bits": 0.1},
+            "mixture": {"prior": GaussianMixturePrior(n_modes=3), "mmd_weight": 1.0},
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
+            "greedy": {"pretraining": "greedy", "pretraining_epochs": 2},
+        },
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 40, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=(
+            {
+                "hidden_layer_sizes": (200,),
+                "n_components": 64,
+                "batch_size": 300,
+                "max_epochs": 1,
+            },
+        ),
+        sparse=True,
+        shift_scale=True,
+        plain=False,
+        generative=True,
+        in_nats=True,
+        # The decoder has to learn first that labels tell nothing of them.
+        constant={"max_epochs": 200},
+        constant_within=0.01,
+        supervised={},
+        needs_y=True,
+    ),
+    Row(
         AdversarialAutoencoder,
         fast={
             "hidden_layer_sizes": (8,),
@@ -638,6 +686,11 @@ def structured_rows(
     plane = rng.normal(size=(n_rows, 2)) @ rng.normal(size=(2, n_features))
     X = plane + 0.1 * rng.normal(size=(n_rows, n_features))
     return (X - X.min()) / np.ptp(X)
+
+
+def labels(X: Any) -> np.ndarray:
+    """Answer labels of three classes for the rows of X, whatever X is, by position."""
+    return np.array(["b", "a", "c"])[np.arange(_num_samples(X)) % 3]
 
 
 def weights(estimator: Any) -> dict[str, np.ndarray]:

@@ -25,7 +25,9 @@ def y(X):
 
 @every_case
 def test_y_changes_nothing(row, params, X, y):
-    """4: whatever it is, in every method that takes one."""
+    """4: whatever it is, in every method that takes one, where it is not needed."""
+    if row.needs_y:
+        return
     expected = row.make(**params).fit(X)
     assert_same_model(row.make(**params).fit(X, pd.Series(y.astype(str))), expected)
     estimator = row.make(**params)
@@ -35,6 +37,34 @@ def test_y_changes_nothing(row, params, X, y):
     if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
         one = row.make(**params).partial_fit(X)
         assert_same_model(row.make(**params).partial_fit(X, y), one)
+
+
+@every_case
+def test_labels_that_are_needed(row, params, X, y):
+    """4: training asks for them; other ones change the model, other names do not."""
+    if row.supervised is None or (params and not row.needs_y):
+        return
+    params = {**params, **row.supervised}
+    named = pd.Series(y.astype(str))
+    methods = ["fit"]
+    if hasattr(row.make(**params), "partial_fit") and not params.get("early_stopping"):
+        methods.append("partial_fit")
+    for method in methods:
+        with pytest.raises(ValueError, match="requires y to be passed"):
+            getattr(row.make(**params), method)(X)
+        one, same, other = (
+            getattr(row.make(**params), method)(X, labels)
+            for labels in (y, named, y[::-1])
+        )
+        assert_same_model(same, one)
+        with pytest.raises(AssertionError):
+            assert_same_model(other, one)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        row.make(**params).fit_transform(X)
+    estimator = row.make(**params)
+    codes = estimator.fit_transform(X, y)
+    np.testing.assert_array_equal(codes, estimator.transform(X))
+    assert estimator.score(X, y) == estimator.score(X)
 
 
 @every_class
@@ -53,11 +83,11 @@ def test_pipeline_with_memory(row, X, y, tmp_path):
 
 
 @every_class
-def test_pipeline_inverse_transform(row, X):
+def test_pipeline_inverse_transform(row, X, y):
     """4: back to the rows' own units, through the scaler."""
-    pipeline = make_pipeline(StandardScaler(), row.make()).fit(X)
-    scaled = pipeline[0].transform(X)
-    expected = pipeline[0].inverse_transform(pipeline[1].reconstruct(scaled))
+    pipeline = make_pipeline(StandardScaler(), row.make()).fit(X, y)
+    codes = pipeline[1].transform(pipeline[0].transform(X))
+    expected = pipeline[0].inverse_transform(pipeline[1].inverse_transform(codes))
     back = pipeline.inverse_transform(pipeline.transform(X))
     assert back.shape == X.shape
     np.testing.assert_allclose(back, expected, rtol=1e-9)
@@ -65,23 +95,23 @@ def test_pipeline_inverse_transform(row, X):
 
 
 @every_class
-def test_column_transformer_and_feature_union(row, X):
+def test_column_transformer_and_feature_union(row, X, y):
     """4: prefixed names tell whose column is whose."""
     frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
     columns = ColumnTransformer(
         [("left", row.make(), NAMES[:3]), ("right", row.make(3), NAMES[3:])]
     ).set_output(transform="pandas")
-    codes = columns.fit_transform(frame)
+    codes = columns.fit_transform(frame, y)
     prefix = row.name.lower()
     expected = [f"left__{prefix}0", f"left__{prefix}1"]
     expected += [f"right__{prefix}{i}" for i in range(3)]
     assert list(codes.columns) == expected
     assert codes.index.equals(frame.index)
-    left = row.make().fit(frame[NAMES[:3]]).transform(frame[NAMES[:3]])
+    left = row.make().fit(frame[NAMES[:3]], y).transform(frame[NAMES[:3]])
     np.testing.assert_array_equal(codes.iloc[:, :2], left)
     union = FeatureUnion([("two", row.make()), ("three", row.make(3))])
     np.testing.assert_array_equal(
-        union.fit_transform(X)[:, :2], row.make().fit_transform(X)
+        union.fit_transform(X, y)[:, :2], row.make().fit_transform(X, y)
     )
     names = [f"two__{prefix}{i}" for i in range(2)]
     names += [f"three__{prefix}{i}" for i in range(3)]
@@ -96,11 +126,11 @@ def test_grid_search(row, X, y, n_jobs):
     search = GridSearchCV(row.make(), grid, cv=3, n_jobs=n_jobs, error_score="raise")
     search.fit(X, y)
     expected = [
-        cross_val_score(row.make(**params), X, cv=search.cv).mean()
+        cross_val_score(row.make(**params), X, y, cv=search.cv).mean()
         for params in search.cv_results_["params"]
     ]
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], expected)
-    assert_same_model(search.best_estimator_, row.make(**search.best_params_).fit(X))
+    assert_same_model(search.best_estimator_, row.make(**search.best_params_).fit(X, y))
     np.testing.assert_array_equal(
         search.transform(X), search.best_estimator_.transform(X)
     )
@@ -120,16 +150,16 @@ def test_a_search_through_a_pipeline_that_ends_in_a_classifier(row, X, y):
 
 @every_class
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_set_output(row, X, library):
+def test_set_output(row, X, y, library):
     """5: names and index; `inverse_transform` takes the frame."""
     index = [f"row {i}" for i in range(len(X))]
     if library == "pandas":
         frame = pd.DataFrame(X, columns=NAMES, index=index)
     else:
         frame = pl.DataFrame(X, schema=NAMES)
-    plain = row.make().fit(frame)
+    plain = row.make().fit(frame, y)
     estimator = row.make().set_output(transform=library)
-    codes = estimator.fit_transform(frame)
+    codes = estimator.fit_transform(frame, y)
     assert type(codes).__module__.startswith(library)
     assert list(codes.columns) == list(estimator.get_feature_names_out())
     assert list(codes.columns) == [f"{row.name.lower()}{i}" for i in range(2)]
@@ -138,8 +168,10 @@ def test_set_output(row, X, library):
         assert list(estimator.transform(frame[::-1]).index) == index[::-1]
     np.testing.assert_array_equal(codes.to_numpy(), plain.transform(frame))
     np.testing.assert_array_equal(estimator.feature_names_in_, NAMES)
-    back = estimator.inverse_transform(codes)
-    np.testing.assert_allclose(back, plain.reconstruct(frame), rtol=1e-9)
+    # Decoders that know labels answer an average where they are told none.
+    told = (y,) if row.needs_y else ()
+    back = estimator.inverse_transform(codes, *told)
+    np.testing.assert_allclose(back, plain.reconstruct(frame, *told), rtol=1e-9)
     reordered = codes[list(codes.columns)[::-1]]
     np.testing.assert_array_equal(
         estimator.inverse_transform(reordered),
@@ -148,11 +180,11 @@ def test_set_output(row, X, library):
 
 
 @every_class
-def test_global_set_output(row, X):
+def test_global_set_output(row, X, y):
     """5: the setting reaches `transform` and disturbs no other method."""
-    plain = row.make().fit(X)
+    plain = row.make().fit(X, y)
     with config_context(transform_output="pandas"):
-        estimator = row.make().fit(X)
+        estimator = row.make().fit(X, y)
         assert isinstance(estimator.transform(X), pd.DataFrame)
         found = answers(estimator, X)
     for name, expected in answers(plain, X).items():
@@ -160,9 +192,9 @@ def test_global_set_output(row, X):
 
 
 @every_class
-def test_feature_names_out(row, X):
+def test_feature_names_out(row, X, y):
     """5: as many as components, whatever the input's names."""
-    estimator = row.make(4).fit(X)
+    estimator = row.make(4).fit(X, y)
     names = [f"{row.name.lower()}{i}" for i in range(4)]
     assert list(estimator.get_feature_names_out()) == names
     assert list(estimator.get_feature_names_out(NAMES)) == names

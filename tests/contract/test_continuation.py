@@ -13,6 +13,7 @@ from contract.table import (
     every_case,
     every_class,
     fitted_numbers,
+    labels,
     structured_rows,
 )
 from sklearn_ae import DivergenceError
@@ -26,12 +27,12 @@ def public_state(estimator):
 
 
 @every_case
-def test_refitting_starts_afresh(row, params, X):
+def test_refitting_starts_afresh(row, params, X, y):
     """8: after any other fit, of another width and with other names."""
-    fresh = row.make(**params).fit(X)
+    fresh = row.make(**params).fit(X, y)
     estimator = row.make(**params, **row.sampling(GaussianMixture()))
-    estimator.fit(pd.DataFrame(OTHER_X, columns=list("wxyz")))
-    estimator.set_params(**row.sampling(None)).fit(X)
+    estimator.fit(pd.DataFrame(OTHER_X, columns=list("wxyz")), labels(OTHER_X))
+    estimator.set_params(**row.sampling(None)).fit(X, y)
     assert_same_model(estimator, fresh)
     assert public_state(estimator) == public_state(fresh)
     assert estimator.n_features_in_ == 6
@@ -55,16 +56,17 @@ REFUSALS = {
 @every_class
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("kind", [*REFUSALS, "divergence"])
-def test_a_refused_refit_leaves_the_old_model(row, kind, warm_start, X):
+def test_a_refused_refit_leaves_the_old_model(row, kind, warm_start, X, y):
     """8: its answers, names and curves; and it can be fitted again."""
     frame = pd.DataFrame(X, columns=list("abcdef"))
-    estimator = row.make(warm_start=warm_start).fit(frame)
+    estimator = row.make(warm_start=warm_start).fit(frame, y)
     expected, state = answers(estimator, frame), public_state(estimator)
     numbers, before = fitted_numbers(estimator), estimator.get_params()
     params, spoil = REFUSALS.get(kind, (row.diverges, np.copy))
     names = list("abcdef" if warm_start else "uvwxyz")
+    spoilt = pd.DataFrame(spoil(X), columns=names)
     with pytest.raises(ValueError, match=".") as refusal:
-        estimator.set_params(**params).fit(pd.DataFrame(spoil(X), columns=names))
+        estimator.set_params(**params).fit(spoilt, labels(spoilt))
     assert isinstance(refusal.value, DivergenceError) == (kind == "divergence")
     estimator.set_params(**before)
     assert list(estimator.feature_names_in_) == list("abcdef")
@@ -73,17 +75,18 @@ def test_a_refused_refit_leaves_the_old_model(row, kind, warm_start, X):
         np.testing.assert_array_equal(fitted_numbers(estimator)[name], array)
     for name, array in answers(estimator, frame).items():
         np.testing.assert_array_equal(array, expected[name])
-    assert not warm_start or estimator.fit(frame).n_iter_ > len(numbers["loss_curve_"])
+    n_epochs = len(numbers["loss_curve_"])
+    assert not warm_start or estimator.fit(frame, y).n_iter_ > n_epochs
 
 
 @every_class
-def test_a_refused_partial_fit_leaves_the_old_model(row, X):
+def test_a_refused_partial_fit_leaves_the_old_model(row, X, y):
     """8."""
-    estimator = row.make(**row.by_batch).partial_fit(X)
+    estimator = row.make(**row.by_batch).partial_fit(X, y)
     expected = answers(estimator, X)
     for spoilt in (X * np.nan, X[:, :4], X * 1e300):
         with pytest.raises(ValueError, match="NaN|features|too large"):
-            estimator.partial_fit(spoilt)
+            estimator.partial_fit(spoilt, y)
     for name, array in answers(estimator, X).items():
         np.testing.assert_array_equal(array, expected[name])
     assert len(estimator.loss_curve_) == 1
@@ -94,31 +97,33 @@ def test_a_stream_equals_one_epoch(row, X):
     """8: k chunks of whole batches are one unshuffled pass."""
     params = {**row.by_batch, "batch_size": 16}
     rows = np.concatenate([X, X])[:96]
-    whole = row.make(**params).partial_fit(rows).partial_fit(rows)
+    y = labels(rows)
+    whole = row.make(**params).partial_fit(rows, y).partial_fit(rows, y)
     for n_chunks in (2, 3, 6):
-        stream = row.make(**params).partial_fit(rows)
-        for chunk in np.split(rows, n_chunks):
-            stream.partial_fit(chunk)
+        stream = row.make(**params).partial_fit(rows, y)
+        for chunk in np.split(np.arange(96), n_chunks):
+            stream.partial_fit(rows[chunk], y[chunk])
         assert_same_model(stream, whole)
         assert stream.n_iter_ == 1 + n_chunks
         np.testing.assert_allclose(np.mean(stream.loss_curve_[1:]), whole.loss_)
-    for other in (rows[::-1], np.roll(rows, 7, axis=0)):
-        reordered = row.make(**params).partial_fit(rows).partial_fit(other)
+    for other in (np.arange(96)[::-1], np.roll(np.arange(96), 7)):
+        reordered = row.make(**params).partial_fit(rows, y)
+        reordered.partial_fit(rows[other], y[other])
         with pytest.raises(AssertionError):
             assert_same_model(reordered, whole)
 
 
 @every_class
-def test_warm_start_continues_as_if_never_stopped(row, X):
+def test_warm_start_continues_as_if_never_stopped(row, X, y):
     """8: two fits of 5 epochs are one of 10, the optimizer's state included."""
     params = {**row.by_batch, "tol": 0.0, "n_iter_no_change": 100}
     for optimizer in ("adam", "sgd", "rmsprop"):
         params |= {"optimizer": optimizer, "max_epochs": 10}
-        whole = row.make(**params).fit(X)
+        whole = row.make(**params).fit(X, y)
         halves = row.make(**params, warm_start=True).set_params(max_epochs=5)
-        halves.fit(X)
+        halves.fit(X, y)
         assert halves.n_iter_ == 5
-        halves.fit(X)
+        halves.fit(X, y)
         assert_same_model(halves, whole)
         assert halves.n_iter_ == len(halves.history_) == 10
         assert halves.loss_curve_ == whole.loss_curve_
@@ -127,11 +132,11 @@ def test_warm_start_continues_as_if_never_stopped(row, X):
 
 @every_case
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_going_on_brings_no_jump(row, params, X):
+def test_going_on_brings_no_jump(row, params, X, y):
     """8: the objective goes on where it was, in every configuration."""
-    estimator = row.make(**params, warm_start=True).fit(X)
+    estimator = row.make(**params, warm_start=True).fit(X, y)
     curve = list(estimator.loss_curve_)
-    estimator.fit(X)
+    estimator.fit(X, y)
     assert estimator.loss_curve_[: len(curve)] == curve
     assert estimator.loss_curve_[len(curve)] < curve[-1] + 0.05 * abs(curve[-1])
     assert estimator.loss_curve_[len(curve)] < curve[0]
@@ -140,39 +145,40 @@ def test_going_on_brings_no_jump(row, params, X):
 
 
 @every_class
-def test_partial_fit_goes_on_from_fit(row, X):
+def test_partial_fit_goes_on_from_fit(row, X, y):
     """8: shift, scale and the score's unit stay those of the first rows."""
-    estimator = row.make(**row.by_batch).set_params(max_epochs=30).fit(X)
+    estimator = row.make(**row.by_batch).set_params(max_epochs=30).fit(X, y)
     epochs, loss, score = estimator.n_iter_, estimator.loss_, estimator.score(X)
     for _ in range(3):
-        estimator.partial_fit(X)
+        estimator.partial_fit(X, y)
     assert estimator.n_iter_ == epochs + 3
     assert max(estimator.loss_curve_[-3:]) < loss + 0.05 * abs(loss)
     assert abs(estimator.score(X) - score) < 0.1
-    moved = row.make(**row.by_batch).partial_fit(X)
+    moved = row.make(**row.by_batch).partial_fit(X, y)
     before = moved.score_samples(X[:5])
-    moved.set_params(learning_rate=1e-12).partial_fit(X[:20] + 3.0)
+    # As many of each label as before.
+    moved.set_params(learning_rate=1e-12).partial_fit(X[:21] + 3.0, y[:21])
     np.testing.assert_allclose(moved.score_samples(X[:5]), before, rtol=1e-4)
 
 
 @every_class
-def test_warm_start_refuses_another_shape(row, X):
+def test_warm_start_refuses_another_shape(row, X, y):
     """8: and names the remedy."""
-    estimator = row.make(warm_start=True).fit(X)
+    estimator = row.make(warm_start=True).fit(X, y)
     expected = estimator.transform(X)
     with pytest.raises(ValueError, match="X has 5 features, but .* is expecting 6"):
-        estimator.fit(X[:, :5])
+        estimator.fit(X[:, :5], y)
     with pytest.raises(ValueError, match="shape of the net has changed.*warm_start"):
-        estimator.set_params(n_components=3).fit(X)
+        estimator.set_params(n_components=3).fit(X, y)
     np.testing.assert_array_equal(estimator.transform(X), expected)
-    assert estimator.set_params(warm_start=False).fit(X).transform(X).shape[1] == 3
+    assert estimator.set_params(warm_start=False).fit(X, y).transform(X).shape[1] == 3
 
 
 @every_class
-def test_partial_fit_refuses_early_stopping_and_lbfgs_has_none(row, X):
+def test_partial_fit_refuses_early_stopping_and_lbfgs_has_none(row, X, y):
     """8."""
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
-        row.make(**row.by_batch, early_stopping=True).partial_fit(X)
+        row.make(**row.by_batch, early_stopping=True).partial_fit(X, y)
     with pytest.raises(AttributeError, match="partial_fit"):
-        row.make(optimizer="lbfgs").partial_fit(X)
+        row.make(optimizer="lbfgs").partial_fit(X, y)
     assert not hasattr(row.make(optimizer="lbfgs"), "partial_fit")

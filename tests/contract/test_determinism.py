@@ -22,6 +22,7 @@ from contract.table import (
     digest,
     every_case,
     every_class,
+    labels,
     structured_rows,
     weights,
 )
@@ -37,13 +38,15 @@ DENSITIES = {
 def all_digests():
     """Answer a hash of every case of the table, fitted on the same rows."""
     X = structured_rows()
-    return [digest(row.make(**params).fit(X), X) for row, params in CASES]
+    y = labels(X)
+    return [digest(row.make(**params).fit(X, y), X) for row, params in CASES]
 
 
 def wide_digests():
     """Answer a hash of every class as a wide net, codes and scores included."""
     X = structured_rows(600, 300)
-    return [digest(row.make(**wide).fit(X), X) for row in ROWS for wide in row.wide]
+    y = labels(X)
+    return [digest(row.make(**wide).fit(X, y), X) for row in ROWS for wide in row.wide]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def test_in_four_threads_at_once(expected_digests):
 
     def fit(case):
         row, params = case
-        return digest(row.make(**params).fit(X), X)
+        return digest(row.make(**params).fit(X, labels(X)), X)
 
     n_threads = torch.get_num_threads()
     with ThreadPoolExecutor(4) as pool:
@@ -114,42 +117,42 @@ def test_autograd_with_other_numbers_of_threads(monkeypatch):
 
 
 @every_case
-def test_seeds(row, params, X):
+def test_seeds(row, params, X, y):
     """19: other seeds differ, None varies, a RandomState is an int of its own."""
-    fitted = [row.make(**params, random_state=s).fit(X) for s in (0, 1, None, None)]
+    fitted = [row.make(**params, random_state=s).fit(X, y) for s in (0, 1, None, None)]
     for i, one in enumerate(fitted):
         for other in fitted[:i]:
             for name, array in weights(one).items():
                 if array.ndim == 2:
                     assert not np.array_equal(array, weights(other)[name]), name
     states = [np.random.RandomState(3), np.random.RandomState(3)]
-    one, other = (row.make(**params, random_state=s).fit(X) for s in states)
+    one, other = (row.make(**params, random_state=s).fit(X, y) for s in states)
     assert_same_model(one, other)
-    again = row.make(**params, random_state=states[0]).fit(X)
+    again = row.make(**params, random_state=states[0]).fit(X, y)
     assert not np.array_equal(again.transform(X), one.transform(X))
 
 
 @every_class
-def test_streams_do_not_disturb_each_other(row, X):
+def test_streams_do_not_disturb_each_other(row, X, y):
     """19: an outer layer's first weights do not depend on the layers inside."""
     if "hidden_layer_sizes" not in row.cls().get_params():
         return
     params = {"max_epochs": 1, "learning_rate": 1e-12, "optimizer": "sgd"}
-    shallow = weights(row.make(**params, hidden_layer_sizes=(8,)).fit(X))
-    deep = weights(row.make(**params, hidden_layer_sizes=(8, 5)).fit(X))
+    shallow = weights(row.make(**params, hidden_layer_sizes=(8,)).fit(X, y))
+    deep = weights(row.make(**params, hidden_layer_sizes=(8, 5)).fit(X, y))
     first = next(iter(shallow))
     np.testing.assert_allclose(shallow[first], deep[first], rtol=1e-6)
-    other = row.make(**params, hidden_layer_sizes=(8,), n_components=4).fit(X)
+    other = row.make(**params, hidden_layer_sizes=(8,), n_components=4).fit(X, y)
     np.testing.assert_allclose(shallow[first], weights(other)[first], rtol=1e-6)
 
 
 @every_class
 @pytest.mark.parametrize("density", DENSITIES)
-def test_samples_are_repeatable(row, density, X):
+def test_samples_are_repeatable(row, density, X, y):
     """21: whatever happened before, in any order, from a copy too."""
     params = row.sampling(DENSITIES[density])
-    estimator = row.make(**params).fit(X)
-    other = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
+    other = row.make(**params).fit(X, y)
     first = {s: estimator.sample(20, random_state=s) for s in (0, 1)}
     assert first[0].shape == (20, X.shape[1])
     assert len(np.unique(first[0], axis=0)) == 20
@@ -180,7 +183,7 @@ def test_samples_follow_the_rows(row):
     """21: they are draws of the training distribution, not of the density's corner."""
     X = structured_rows(400)
     params = {**row.learns, "n_components": 2, "random_state": 0}
-    estimator = row.cls(**params, **row.sampling(GaussianMixture(4))).fit(X)
+    estimator = row.cls(**params, **row.sampling(GaussianMixture(4))).fit(X, labels(X))
     S = estimator.sample(2000, random_state=0)
     deviation = X.std(axis=0)
     assert (np.abs(S.mean(axis=0) - X.mean(axis=0)) < 0.25 * deviation).all()
@@ -202,13 +205,13 @@ def test_densities_have_double_precision():
 
 
 @every_class
-def test_sample_needs_a_density(row, X):
+def test_sample_needs_a_density(row, X, y):
     """21: the method is not there without one; a bad number of rows is refused."""
-    assert hasattr(row.make().fit(X), "sample") is row.generative
+    assert hasattr(row.make().fit(X, y), "sample") is row.generative
     params = row.sampling(GaussianMixture())
     with pytest.raises(NotFittedError):
         row.make(**params).sample()
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     for n_samples in (0, -1):
         with pytest.raises(ValueError, match="n_samples == "):
             estimator.sample(n_samples)

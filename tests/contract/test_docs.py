@@ -113,14 +113,15 @@ def test_every_public_fitted_attribute_stands_once(row, X):
 
 
 @every_class
-def test_shapes_of_public_attributes(row, X):
+def test_shapes_of_public_attributes(row, X, y):
     """3: they are as the docstring says, in numbers of this fit."""
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     section = split_sections(row.cls.__doc__)["Attributes"]
     known = {
         "n_features": 6,
         "n_features_in_": 6,
         "n_components": 2,
+        "n_classes": 3,
         "min(n_components, n_features)": 2,
     }
     for name, entry in split_entries(section).items():

@@ -29,6 +29,7 @@ from contract.table import (
     every_case,
     every_class,
     fitted_numbers,
+    labels,
     structured_rows,
 )
 from contract.test_world import assert_same_world, world
@@ -60,9 +61,9 @@ def through_file(estimator, path):
 
 
 @every_case
-def test_files_answer_the_same(row, params, X, path):
+def test_files_answer_the_same(row, params, X, y, path):
     """23: bit-equal in both precisions; what cannot be written is named."""
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     foreign = [name for name, value in params.items() if callable(value)]
     if foreign:
         with pytest.raises(ValueError, match=f"^{foreign[0]}=.*cannot be written"):
@@ -83,18 +84,18 @@ def test_files_answer_the_same(row, params, X, path):
     assert loaded.loss_terms_ == estimator.loss_terms_
     for name, value in fitted_numbers(estimator).items():
         assert fitted_numbers(loaded)[name].dtype == value.dtype
-    assert_same_model(clone(loaded).fit(X), estimator)
+    assert_same_model(clone(loaded).fit(X, y), estimator)
 
 
 @every_class
-def test_training_goes_on(row, X, path):
+def test_training_goes_on(row, X, y, path):
     """23, 8: as from a pickle, which has no optimizer's state either."""
     for method in ("fit", "partial_fit"):
-        estimator = row.make(**row.by_batch, warm_start=True).fit(X)
+        estimator = row.make(**row.by_batch, warm_start=True).fit(X, y)
         copied = pickle.loads(pickle.dumps(estimator))
         loaded = through_file(estimator, path)
-        getattr(copied, method)(X)
-        getattr(loaded, method)(X)
+        getattr(copied, method)(X, y)
+        getattr(loaded, method)(X, y)
         assert digest(loaded, X) == digest(copied, X)
         assert loaded.n_iter_ > estimator.n_iter_
 
@@ -148,11 +149,11 @@ def test_parameters_come_back_as_they_were(row, path):
     ],
     ids=str,
 )
-def test_densities_sample_the_same(row, density, X, path):
+def test_densities_sample_the_same(row, density, X, y, path):
     """23: by their arrays, and a tree by its data."""
     if not row.takes_density:
         return
-    estimator = row.make(latent_density=density).fit(X)
+    estimator = row.make(latent_density=density).fit(X, y)
     loaded = through_file(estimator, path)
     np.testing.assert_array_equal(loaded.sample(9, 0), estimator.sample(9, 0))
     Z = estimator.transform(X)
@@ -172,19 +173,19 @@ def test_a_fitted_density_as_parameter(X, path):
 
 
 @every_class
-def test_the_world_stays_as_it_was(row, X, path):
+def test_the_world_stays_as_it_was(row, X, y, path):
     """23, 20: the net is built again without a draw from a global generator."""
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     before = world()
     through_file(estimator, path)
     assert_same_world(before)
 
 
 @every_class
-def test_names_and_containers_come_back(row, X, path):
+def test_names_and_containers_come_back(row, X, y, path):
     """23, 5: what pandas columns were called, and what `transform` answers with."""
     frame = pd.DataFrame(X, columns=list("abcdef"))
-    estimator = row.make().set_output(transform="pandas").fit(frame)
+    estimator = row.make().set_output(transform="pandas").fit(frame, y)
     loaded = through_file(estimator, path)
     pd.testing.assert_frame_equal(loaded.transform(frame), estimator.transform(frame))
     assert loaded.feature_names_in_.dtype == object
@@ -277,9 +278,9 @@ def test_the_registry_holds_the_public_estimators():
 
 @every_class
 @without_cuda
-def test_a_file_of_another_machine(row, X, path):
+def test_a_file_of_another_machine(row, X, y, path):
     """22, 23: one warning, answers from the CPU, and a `fit` that refuses."""
-    here = row.make().fit(X)
+    here = row.make().fit(X, y)
     estimator = copy.deepcopy(here).set_params(device="cuda:3")
     estimator._model.device = torch.device("cuda:3")
     estimator.save(path)
@@ -289,15 +290,15 @@ def test_a_file_of_another_machine(row, X, path):
     assert log[0].filename == __file__
     assert digest(loaded, X) == digest(here, X)
     with pytest.raises(ValueError, match="device='cuda:3' is not available here"):
-        loaded.fit(X)
+        loaded.fit(X, y)
     assert_same_model(through_file(loaded, path), here)
 
 
 @pytest.mark.cuda
 @every_class
-def test_a_file_of_a_model_on_cuda(row, X, path):
+def test_a_file_of_a_model_on_cuda(row, X, y, path):
     """22, 23: it is where it was."""
-    estimator = row.make(device="cuda").fit(X)
+    estimator = row.make(device="cuda").fit(X, y)
     loaded = through_file(estimator, path)
     assert loaded._model.device == estimator._model.device
     np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
@@ -307,7 +308,7 @@ def test_a_file_of_a_model_on_cuda(row, X, path):
 def test_files_are_plain_and_small(row, path):
     """23: any reader of the format finds the weights; equal models, equal bytes."""
     X = structured_rows(80, 300)
-    estimator = row.make(n_components=60).fit(X)
+    estimator = row.make(n_components=60).fit(X, labels(X))
     estimator.save(path)
     tensors = safetensors.numpy.load_file(path)
     for name, parameter in estimator.to_module().named_parameters():
@@ -325,7 +326,7 @@ def released():
 @pytest.mark.parametrize(
     "file", released(), ids=lambda file: f"{file.parent.name}-{file.stem}"
 )
-def test_files_of_every_release(file, X):
+def test_files_of_every_release(file, X, y):
     """23: are read, answer what they answered, and can be trained on."""
     loaded = sklearn_ae.load(file)
     with np.load(file.with_suffix(".npz")) as stored:
@@ -335,7 +336,7 @@ def test_files_of_every_release(file, X):
     if hasattr(loaded, "sample"):
         assert loaded.sample(3, random_state=0).shape == (3, 6)
     frame = pd.DataFrame(X, columns=list("abcdef"))
-    loaded.set_params(warm_start=True).fit(frame)
+    loaded.set_params(warm_start=True).fit(frame, y)
     assert len(loaded.loss_curve_) == loaded.n_iter_
 
 

@@ -76,9 +76,9 @@ def assert_no_harm(path):
 
 
 @every_class
-def test_damaged_files(row, X, path):
+def test_damaged_files(row, X, y, path):
     """23: cut off anywhere, with a changed byte anywhere, or with more at the end."""
-    row.make().fit(X).save(path)
+    row.make().fit(X, y).save(path)
     whole = path.read_bytes()
     for size in range(0, len(whole), max(10, len(whole) // 150)):
         path.write_bytes(whole[:size])

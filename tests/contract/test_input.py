@@ -23,6 +23,7 @@ from contract.table import (
     every_case,
     every_class,
     examples,
+    labels,
 )
 
 NAMES = list("abcdef")
@@ -103,11 +104,13 @@ def whole():
 def references(number):
     """Answer what a row's estimator learns of the plain array: by fit, and in parts."""
     row, X = ROWS[number], whole_numbers()
+    y = labels(X)
     streamed = row.make(**row.by_batch)
     if hasattr(streamed, "partial_fit"):
-        streamed.partial_fit(X).partial_fit(X)
-    single = X.astype("f4") / 3
-    return row.make().fit(X), streamed, row.make().fit(single), row.make(6).fit(X)
+        streamed.partial_fit(X, y).partial_fit(X, y)
+    plain, single, wide = row.make(), row.make(), row.make(6)
+    single.fit(X.astype("f4") / 3, y)
+    return plain.fit(X, y), streamed, single, wide.fit(X, y)
 
 
 def assert_same_answers(estimator, form, expected, X):
@@ -122,12 +125,12 @@ def assert_same_answers(estimator, form, expected, X):
 def test_forms_of_float64(row, form, whole, tmp_path):
     """10: bit-equal, with no warning (warnings are errors here)."""
     expected, streamed, *_ = references(ROWS.index(row))
-    form = FORMS[form](whole, tmp_path)
-    estimator = row.make().fit(form)
+    form, y = FORMS[form](whole, tmp_path), labels(whole)
+    estimator = row.make().fit(form, y)
     assert_same_model(estimator, expected)
     assert_same_answers(estimator, form, expected, whole)
     if hasattr(streamed, "partial_fit"):
-        one = row.make(**row.by_batch).partial_fit(form).partial_fit(form)
+        one = row.make(**row.by_batch).partial_fit(form, y).partial_fit(form, y)
         assert_same_model(one, streamed)
 
 
@@ -137,7 +140,8 @@ def test_forms_of_float32(row, form, whole, tmp_path):
     """10: float32 in, float32 out."""
     single = whole.astype("f4") / 3
     form = SINGLE_FORMS[form](single, tmp_path)
-    estimator, expected = row.make().fit(form), references(ROWS.index(row))[2]
+    estimator = row.make().fit(form, labels(whole))
+    expected = references(ROWS.index(row))[2]
     assert_same_model(estimator, expected)
     assert_same_answers(estimator, form, expected, single)
     assert estimator.transform(form).dtype == np.float32
@@ -148,10 +152,10 @@ def test_forms_of_float32(row, form, whole, tmp_path):
 @every_class
 def test_bool(row, whole):
     """10."""
-    flags = whole > 4
+    flags, y = whole > 4, labels(whole)
     for form in (flags, pd.DataFrame(flags), torch.from_numpy(flags), flags.tolist()):
-        expected = row.make().fit(flags.astype(float))
-        estimator = row.make().fit(form)
+        expected = row.make().fit(flags.astype(float), y)
+        estimator = row.make().fit(form, y)
         assert_same_model(estimator, expected)
         assert_same_answers(estimator, form, expected, flags.astype(float))
 
@@ -159,7 +163,7 @@ def test_bool(row, whole):
 @pytest.fixture(scope="module", params=ROWS, ids=lambda row: row.name)
 def row_and_reference(request):
     X = np.random.default_rng(0).integers(0, 10, size=(40, 6)).astype(float)
-    return request.param, request.param.make().fit(X), X
+    return request.param, request.param.make().fit(X, labels(X)), X
 
 
 @given(st.data())
@@ -201,13 +205,13 @@ def test_forms_of_codes(row, form, whole, tmp_path):
 @pytest.mark.parametrize(
     "make", [np.copy, lambda X: X.astype("f4"), scipy.sparse.csr_array]
 )
-def test_rows_are_never_modified(row, params, make, X):
+def test_rows_are_never_modified(row, params, make, X, y):
     """10: not in training, not in any answer."""
     if make is scipy.sparse.csr_array and not row.sparse:
         pytest.skip("takes no sparse rows")
     form, expected = make(X), make(X)
-    estimator = row.make(**params).fit(form)
-    codes = estimator.fit_transform(form)
+    estimator = row.make(**params).fit(form, y)
+    codes = estimator.fit_transform(form, y)
     kept = codes.copy()
     answers(estimator, form)
     estimator.inverse_transform(codes)
@@ -224,16 +228,16 @@ def test_rows_are_never_modified(row, params, make, X):
 @pytest.mark.parametrize(
     "make", [np.copy, scipy.sparse.csr_array, lambda X: pd.DataFrame(X.copy())]
 )
-def test_rows_are_never_kept(row, params, make, X):
+def test_rows_are_never_kept(row, params, make, X, y):
     """10: nothing holds X or its memory once the caller has let go."""
     if make is scipy.sparse.csr_array and not row.sparse:
         pytest.skip("takes no sparse rows")
     params = {**params, "warm_start": True}
     form = make(X)
     estimator = row.make(**params)
-    estimator.fit(form).fit(form)
+    estimator.fit(form, y).fit(form, y)
     if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
-        estimator.partial_fit(form)
+        estimator.partial_fit(form, y)
     answers(estimator, form)
     reference = weakref.ref(form)
     memory = weakref.ref(form.data) if scipy.sparse.issparse(form) else None
@@ -246,9 +250,9 @@ def test_rows_are_never_kept(row, params, make, X):
 
 
 @every_class
-def test_answers_are_the_callers_own(row, X):
+def test_answers_are_the_callers_own(row, X, y):
     """10: writing into an answer changes no later one."""
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     expected = answers(estimator, X)
     for name, found in answers(estimator, X).items():
         assert found.flags.writeable

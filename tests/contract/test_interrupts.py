@@ -24,6 +24,7 @@ from contract.table import (
     every_case,
     every_class,
     fitted_numbers,
+    labels,
     weights,
 )
 from contract.watchers import interrupting, watching
@@ -46,7 +47,7 @@ def assert_consistent(estimator, X):
 
 @every_case
 @pytest.mark.parametrize("event", EVENTS)
-def test_an_interrupt_leaves_a_fitted_model(row, params, event, X):
+def test_an_interrupt_leaves_a_fitted_model(row, params, event, X, y):
     """17: after the epochs that have ended, and the batches of the one that has not."""
     to_the_end = {**params, "max_epochs": 8, "tol": 0.0, "n_iter_no_change": 100}
     n = 2
@@ -56,45 +57,45 @@ def test_an_interrupt_leaves_a_fitted_model(row, params, event, X):
     log = []
     estimator = row.make(**to_the_end, callbacks=[interrupting(event, n, log)])
     with pytest.raises(KeyboardInterrupt):
-        estimator.fit(X)
+        estimator.fit(X, y)
     assert len(log) == n
     assert_consistent(estimator, X)
     assert estimator.n_iter_ == (n if event == "on_epoch_end" else 1)
     # It can go on from there.
     original = {**row.make(**params).get_params(), "warm_start": True}
-    assert_consistent(estimator.set_params(**original).fit(X), X)
+    assert_consistent(estimator.set_params(**original).fit(X, y), X)
 
 
 @every_class
-def test_an_interrupted_fit_is_the_shorter_fit(row, X):
+def test_an_interrupted_fit_is_the_shorter_fit(row, X, y):
     """17: bit-equal to the one that was asked for no more epochs."""
     params = {**row.by_batch, "tol": 0.0, "n_iter_no_change": 100}
-    shorter = row.make(**params).set_params(max_epochs=3).fit(X)
+    shorter = row.make(**params).set_params(max_epochs=3).fit(X, y)
     estimator = row.make(**params, callbacks=[interrupting("on_epoch_end", 3)])
     with pytest.raises(KeyboardInterrupt):
-        estimator.set_params(max_epochs=9).fit(X)
+        estimator.set_params(max_epochs=9).fit(X, y)
     assert_same_model(estimator, shorter)
     assert estimator.loss_curve_ == shorter.loss_curve_
     assert estimator.loss_ == shorter.loss_
 
 
 @every_class
-def test_the_best_weights_so_far_are_kept(row, X):
+def test_the_best_weights_so_far_are_kept(row, X, y):
     """17: with early stopping those that held-out rows liked best, not the last."""
     params = {**row.by_batch, "early_stopping": True, "learning_rate": 0.2, "tol": 1e-4}
-    whole = row.make(**params).set_params(max_epochs=100).fit(X)
+    whole = row.make(**params).set_params(max_epochs=100).fit(X, y)
     best = int(np.argmax(whole.validation_scores_))
     assert best + 2 < whole.n_iter_
     estimator = row.make(**params, callbacks=[interrupting("on_epoch_end", best + 3)])
     with pytest.raises(KeyboardInterrupt):
-        estimator.set_params(max_epochs=100).fit(X)
+        estimator.set_params(max_epochs=100).fit(X, y)
     assert estimator.n_iter_ == best + 3
     assert_same_model(estimator, whole)
     assert estimator.loss_ == whole.loss_
 
 
 @every_class
-def test_before_the_first_step_nothing_changes(row, X):
+def test_before_the_first_step_nothing_changes(row, X, y):
     """17: no untrained model takes the place of an older one, or of none."""
     params = dict(row.by_batch)
     if "pretraining" in row.cls().get_params():
@@ -102,20 +103,20 @@ def test_before_the_first_step_nothing_changes(row, X):
         params["pretraining"] = None
     estimator = row.make(**params, callbacks=[interrupting("on_train_begin", 1)])
     with pytest.raises(KeyboardInterrupt):
-        estimator.fit(X)
+        estimator.fit(X, y)
     with pytest.raises(NotFittedError):
         estimator.transform(X)
-    older = row.make(**params).fit(X)
-    expected = clone(older).fit(X)
+    older = row.make(**params).fit(X, y)
+    expected = clone(older).fit(X, y)
     older.set_params(callbacks=[interrupting("on_epoch_begin", 1)])
     with pytest.raises(KeyboardInterrupt):
-        older.fit(X[:, :4])
+        older.fit(X[:, :4], y)
     assert_same_model(older, expected)
     assert older.n_features_in_ == 6
 
 
 @every_class
-def test_a_search_is_interrupted(row, X):
+def test_a_search_is_interrupted(row, X, y):
     """17: it does not go on to the next candidate."""
     log = []
     estimator = row.make(
@@ -124,7 +125,7 @@ def test_a_search_is_interrupted(row, X):
     grid = {f"{row.name.lower()}__n_components": [1, 2, 3]}
     search = GridSearchCV(make_pipeline(estimator), grid, cv=2)
     with pytest.raises(KeyboardInterrupt):
-        search.fit(X)
+        search.fit(X, y)
     assert len(log) == 2
     assert not hasattr(search, "best_estimator_")
 
@@ -143,12 +144,12 @@ def settings_restored():
 
 @pytest.mark.slow
 @every_class
-def test_an_interrupt_at_any_line(row, X):
+def test_an_interrupt_at_any_line(row, X, y):
     """17: the estimator is fitted and consistent, or as it was before."""
     params = {**row.by_batch, "max_epochs": 3}
     # The first fit of a process runs lines that later ones do not: imports, caches.
     n_lines = min(
-        count_lines(lambda: row.make(**params).fit(X), None) for _ in range(3)
+        count_lines(lambda: row.make(**params).fit(X, y), None) for _ in range(3)
     )
     assert n_lines > 300
     fitted = not_reached = 0
@@ -156,7 +157,7 @@ def test_an_interrupt_at_any_line(row, X):
         estimator = row.make(**params)
         # With other settings the next fit would run other lines.
         with settings_restored():
-            not_reached += not is_interrupted(estimator, X, at)
+            not_reached += not is_interrupted(estimator, X, y, at)
         if estimator.__sklearn_is_fitted__():
             assert_consistent(estimator, X)
             fitted += 1
@@ -165,10 +166,10 @@ def test_an_interrupt_at_any_line(row, X):
     assert not_reached <= 1
 
 
-def is_interrupted(estimator, X, at):
+def is_interrupted(estimator, X, y, at):
     """Fit until a line of the package; answer whether the fit came to it."""
     try:
-        count_lines(lambda: estimator.fit(X), at)
+        count_lines(lambda: estimator.fit(X, y), at)
     except KeyboardInterrupt:
         return True
     return False
@@ -204,7 +205,7 @@ def _train_endlessly(estimator, X, pipe):
     # A run in the background ignores it, and hands that down.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        estimator.fit(X)
+        estimator.fit(X, labels(X))
     except KeyboardInterrupt:
         consistent = estimator.n_iter_ >= 2
         for array in (*answers(estimator, X).values(), *weights(estimator).values()):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from contract.table import ROWS, answers, every_case, examples, structured_rows
+from contract.table import ROWS, answers, every_case, examples, labels, structured_rows
 
 DATA = {
     "digits": load_digits,
@@ -25,9 +25,9 @@ SHIFTS = {
 
 
 @every_case
-def test_answers_are_repeatable(row, params, X):
+def test_answers_are_repeatable(row, params, X, y):
     """6: bit-equal, in either precision, and from sparse rows."""
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     forms = [X, X.astype("f4")]
     if row.sparse:
         forms.append(scipy.sparse.csr_array(X))
@@ -36,7 +36,7 @@ def test_answers_are_repeatable(row, params, X):
     for form, expected in reversed(list(zip(forms, first, strict=True))):
         for name, found in answers(estimator, form).items():
             np.testing.assert_array_equal(found, expected[name], err_msg=name)
-    codes = row.make(**params).fit_transform(X)
+    codes = row.make(**params).fit_transform(X, y)
     np.testing.assert_array_equal(codes, estimator.transform(X))
 
 
@@ -105,7 +105,7 @@ def test_shift_and_scale(row, data):
     params = {**row.learns, "n_components": n_components, "random_state": 0}
 
     def score(X):
-        return row.cls(**params).fit(X).score(X)
+        return row.cls(**params).fit(X, labels(X)).score(X)
 
     expected = score(data)
     assert expected > (log_density_of_the_mean(data) if row.in_nats else 0.3)
@@ -122,9 +122,9 @@ def test_shift_and_scale(row, data):
 @pytest.mark.parametrize(
     "row", [r for r in ROWS if r.shift_scale], ids=lambda r: r.name
 )
-def test_units_of_what_is_learned(row, X):
+def test_units_of_what_is_learned(row, X, y):
     """7: errors and losses are in the units of X, reconstructions too."""
-    plain, scaled = row.make().fit(X), row.make().fit(1000 * X + 5)
+    plain, scaled = row.make().fit(X, y), row.make().fit(1000 * X + 5, y)
     np.testing.assert_allclose(
         scaled.reconstruct(1000 * X + 5), 1000 * plain.reconstruct(X) + 5, rtol=1e-3
     )

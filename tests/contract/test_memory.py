@@ -14,7 +14,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from contract.subprocesses import run_python
-from contract.table import answers, every_case, every_class, structured_rows, weights
+from contract.table import (
+    answers,
+    every_case,
+    every_class,
+    labels,
+    structured_rows,
+    weights,
+)
 from contract.test_sparse import ResidentGrowth, resident_memory
 from contract.watchers import watching
 from sklearn_ae import ContractiveAutoencoder
@@ -44,15 +51,16 @@ def n_bytes(estimator):
 def test_nothing_of_the_rows_or_gradients_stays(row, params, method):
     """18: no array of as many rows, no gradient, no graph, no optimizer."""
     X = structured_rows(n_rows=97, n_features=6)
+    y = labels(X)
     estimator = row.make(**params)
     if method == "partial_fit":
         if not hasattr(estimator, "partial_fit") or estimator.early_stopping:
             return
-        estimator.partial_fit(X)
+        estimator.partial_fit(X, y)
     else:
-        estimator.fit(X)
+        estimator.fit(X, y)
     if method == "fit twice":
-        estimator.fit(X)
+        estimator.fit(X, y)
     answers(estimator, X)
     parts = parts_of(estimator)
     arrays = [part for part in parts if isinstance(part, (np.ndarray, torch.Tensor))]
@@ -81,24 +89,24 @@ def test_nothing_of_the_rows_or_gradients_stays(row, params, method):
 
 
 @every_class
-def test_the_optimizer_stays_only_where_it_is_needed(row, X):
+def test_the_optimizer_stays_only_where_it_is_needed(row, X, y):
     """18: after `partial_fit` and with `warm_start`, until a fresh fit."""
 
     def size(estimator):
         tensors = [p for p in parts_of(estimator) if isinstance(p, torch.Tensor)]
         return sum(tensor.nbytes for tensor in tensors)
 
-    plain = size(row.make(**row.by_batch).fit(X))
-    estimator = row.make(**row.by_batch, warm_start=True).fit(X)
+    plain = size(row.make(**row.by_batch).fit(X, y))
+    estimator = row.make(**row.by_batch, warm_start=True).fit(X, y)
     assert size(estimator) > plain + n_bytes(estimator)
-    assert size(estimator.set_params(warm_start=False).fit(X)) == plain
-    assert size(row.make(**row.by_batch).partial_fit(X)) > plain + n_bytes(estimator)
-    for keeps in (row.make(**row.by_batch, warm_start=True).fit(X), estimator):
+    assert size(estimator.set_params(warm_start=False).fit(X, y)) == plain
+    assert size(row.make(**row.by_batch).partial_fit(X, y)) > plain + n_bytes(estimator)
+    for keeps in (row.make(**row.by_batch, warm_start=True).fit(X, y), estimator):
         assert size(pickle.loads(pickle.dumps(keeps))) <= plain
 
 
 @every_case
-def test_what_stays_does_not_grow_with_epochs(row, params, X):
+def test_what_stays_does_not_grow_with_epochs(row, params, X, y):
     """18: curves and one short record per epoch apart; nothing of its batches."""
     batches = []
     callback = watching(on_batch_end=lambda net, batch, **_: batches.append(len(batch)))
@@ -109,7 +117,7 @@ def test_what_stays_does_not_grow_with_epochs(row, params, X):
         "early_stopping": False,
     }
     long, short = (
-        row.make(**{**to_the_end, "max_epochs": n}, callbacks=[callback]).fit(X)
+        row.make(**{**to_the_end, "max_epochs": n}, callbacks=[callback]).fit(X, y)
         for n in (12, 2)
     )
     sizes = [len(pickle.dumps(e.set_params(callbacks=None))) for e in (long, short)]
@@ -121,7 +129,7 @@ def test_what_stays_does_not_grow_with_epochs(row, params, X):
 
 @pytest.mark.slow
 @every_class
-def test_training_does_not_grow_with_epochs(row, X):
+def test_training_does_not_grow_with_epochs(row, X, y):
     """18: as many tensors are alive after many epochs as after a few."""
     n_tensors = []
 
@@ -132,7 +140,7 @@ def test_training_does_not_grow_with_epochs(row, X):
             n_tensors.append(sum(issubclass(kind, torch.Tensor) for kind in kinds))
 
     params = {**row.by_batch, "tol": 0.0, "n_iter_no_change": 100, "max_epochs": 40}
-    row.make(**params, callbacks=[watching(on_epoch_end=count)]).fit(X)
+    row.make(**params, callbacks=[watching(on_epoch_end=count)]).fit(X, y)
     assert len(n_tensors) == 2
     assert n_tensors[0] >= n_tensors[1] > 0
 
@@ -144,8 +152,8 @@ def test_pickles_are_as_large_as_the_weights(row):
     params = {**row.by_batch, "n_components": 60, "max_epochs": 2}
     if "hidden_layer_sizes" in row.cls().get_params():
         params["hidden_layer_sizes"] = (100,)
-    estimator = row.make(**params).fit(X)
-    estimator.partial_fit(X)
+    estimator = row.make(**params).fit(X, labels(X))
+    estimator.partial_fit(X, labels(X))
     answers(estimator, X)
     answers(estimator, X.astype("f4"))
     own = n_bytes(estimator)
@@ -172,10 +180,11 @@ def test_wide_codes_of_narrow_rows(row):
     held_out = {"early_stopping": True, "validation_fraction": 0.9}
     estimator = row.make(**params, **held_out)
     # Once before, so that caches and thread pools are there.
-    estimator.fit(X[:300]).score(X[:300])
+    y = labels(X)
+    estimator.fit(X[:300], y[:300]).score(X[:300])
     # More threads would hold more slices.
     with threadpool_limits(1), ResidentGrowth() as growth:
-        estimator.fit(X).score(X)
+        estimator.fit(X, y).score(X)
     assert growth.n_bytes < 4 * 512 * len(X) / 2
 
 
@@ -204,7 +213,7 @@ LARGE = """
 import sys
 from pathlib import Path
 import numpy as np
-from contract.table import LSTM, ROWS
+from contract.table import LSTM, ROWS, labels
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -237,9 +246,11 @@ if row.sequences:
     params["architecture"] = LSTM(4)
 estimator = row.make(**params)
 growths, outputs = [], []
+y = labels(X)
 for method in ("fit", "transform", "score_samples"):
+    arguments = (X, y) if method == "fit" else (X,)
     with Peak() as peak:
-        output = getattr(estimator, method)(X)
+        output = getattr(estimator, method)(*arguments)
     size = getattr(output, "nbytes", 0)
     assert getattr(output, "shape", (10**6,))[0] == 10**6
     print(method, peak.growth - size)

@@ -25,6 +25,7 @@ from contract.table import (
     every_case,
     every_class,
     fitted_numbers,
+    labels,
     structured_rows,
     weights,
 )
@@ -52,20 +53,20 @@ COPIES = {
 
 
 @every_case
-def test_pickles_answer_the_same(row, params, X):
+def test_pickles_answer_the_same(row, params, X, y):
     """22: bit-equal, with the public attributes, along every path of training."""
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     copied = pickle.loads(pickle.dumps(estimator))
     assert digest(copied, X) == digest(estimator, X)
     assert fitted_numbers(copied).keys() == fitted_numbers(estimator).keys()
-    assert_same_model(clone(copied).fit(X), estimator)
+    assert_same_model(clone(copied).fit(X, y), estimator)
 
 
 @every_class
 @pytest.mark.parametrize("method", COPIES)
-def test_copies_answer_the_same(row, method, X):
+def test_copies_answer_the_same(row, method, X, y):
     """22: in either precision; and they can be trained on."""
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     answers(estimator, X.astype("f4"))
     copied = COPIES[method](estimator)
     assert digest(copied, X) == digest(estimator, X)
@@ -77,7 +78,7 @@ def test_copies_answer_the_same(row, method, X):
     single = X.astype("f4")
     np.testing.assert_array_equal(copied.transform(single), estimator.transform(single))
     before = answers(estimator, X)
-    copied.set_params(warm_start=True).fit(X)
+    copied.set_params(warm_start=True).fit(X, y)
     assert copied.n_iter_ > estimator.n_iter_
     for name, array in answers(estimator, X).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
@@ -95,17 +96,17 @@ def test_copies_of_what_is_not_fitted(row, method):
 
 @every_class
 @pytest.mark.parametrize("density", [GaussianMixture(2), KernelDensity()])
-def test_copies_sample_the_same(row, density, X):
+def test_copies_sample_the_same(row, density, X, y):
     """22: the density and the residuals go along."""
-    estimator = row.make(**row.sampling(density)).fit(X)
+    estimator = row.make(**row.sampling(density)).fit(X, y)
     copied = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(copied.sample(9, 0), estimator.sample(9, 0))
 
 
 @every_class
-def test_copies_share_nothing(row, X):
+def test_copies_share_nothing(row, X, y):
     """22, 3: with a deep copy, a pickle, `to_module` or a clone."""
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     expected = answers(estimator, X)
     module = estimator.to_module()
     with torch.no_grad():
@@ -113,18 +114,18 @@ def test_copies_share_nothing(row, X):
             parameter.zero_()
         for buffer in module.buffers():
             buffer.zero_()
-    copy.deepcopy(estimator).set_params(n_components=1).fit(X[:, :3])
-    pickle.loads(pickle.dumps(estimator)).fit(X[::-1])
-    clone(estimator).fit(X[:20])
+    copy.deepcopy(estimator).set_params(n_components=1).fit(X[:, :3], y)
+    pickle.loads(pickle.dumps(estimator)).fit(X[::-1], y)
+    clone(estimator).fit(X[:20], y[:20])
     for name, array in answers(estimator, X).items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @every_class
-def test_to_module(row, X):
+def test_to_module(row, X, y):
     """22: the model for people who go on in torch, with shift and scale inside."""
     X = 100 + 10 * X
-    estimator = row.make().fit(X)
+    estimator = row.make().fit(X, y)
     module = estimator.to_module()
     assert isinstance(module, torch.nn.Module)
     x = torch.from_numpy(X.astype("f4"))
@@ -132,8 +133,9 @@ def test_to_module(row, X):
     z = module.encode(x)
     assert all(p.requires_grad and p.is_leaf for p in module.parameters())
     np.testing.assert_allclose(z.detach(), estimator.transform(single), rtol=1e-5)
+    decoded = estimator.inverse_transform(z.detach())
+    np.testing.assert_allclose(module.decode(z).detach(), decoded, rtol=1e-6)
     expected = estimator.reconstruct(single)
-    np.testing.assert_allclose(module.decode(z).detach(), expected, rtol=1e-6)
     np.testing.assert_allclose(module(x).detach(), expected, rtol=1e-6)
     module(x).square().sum().backward()
     for part in (module.encoder, module.decoder):
@@ -145,30 +147,30 @@ def test_to_module(row, X):
 @every_class
 @without_cuda
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "tpu", "cpu:0", "meta", ""])
-def test_absent_devices(row, device, X):
+def test_absent_devices(row, device, X, y):
     """24: the message says which there are; nothing falls back."""
     for method in ("fit", "partial_fit"):
         estimator = row.make(**row.by_batch, device=device)
         message = rf"device='{device}' is not available here; the devices are 'cpu'"
         with pytest.raises(ValueError, match=message):
-            getattr(estimator, method)(X)
+            getattr(estimator, method)(X, y)
         assert not estimator.__sklearn_is_fitted__()
 
 
 @every_class
 @without_cuda
-def test_auto_is_the_cpu_here(row, X):
+def test_auto_is_the_cpu_here(row, X, y):
     """24."""
-    assert_same_model(row.make(device="auto").fit(X), row.make().fit(X))
+    assert_same_model(row.make(device="auto").fit(X, y), row.make().fit(X, y))
 
 
 @every_class
 @without_cuda
 @pytest.mark.parametrize("device", ["cuda", "cuda:3"])
-def test_a_model_of_another_machine(row, device, X):
+def test_a_model_of_another_machine(row, device, X, y):
     """22: one warning, answers from the CPU, and a `fit` that refuses."""
     estimator = row.make(device=device)
-    here = row.make().fit(X)
+    here = row.make().fit(X, y)
     # What a fit on that device would have left behind.
     vars(estimator).update({k: v for k, v in vars(here).items() if k.endswith("_")})
     estimator._model = copy.deepcopy(here._model)
@@ -184,22 +186,22 @@ def test_a_model_of_another_machine(row, device, X):
     for name, array in answers(here, X).items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     with pytest.raises(ValueError, match=f"device='{device}' is not available here"):
-        loaded.fit(X)
+        loaded.fit(X, y)
     again = pickle.loads(pickle.dumps(loaded))
     assert_same_model(again, here)
-    assert_same_model(again.set_params(device="cpu").fit(X), here)
+    assert_same_model(again.set_params(device="cpu").fit(X, y), here)
 
 
 @pytest.mark.cuda
 @every_case
-def test_cuda_and_cpu_agree(row, params, X):
+def test_cuda_and_cpu_agree(row, params, X, y):
     """24: one model's answers to 1e-4, with the flags as they were."""
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
         flag.allow_tf32 = True
     try:
-        estimator = row.make(**params, device="cuda").fit(X)
+        estimator = row.make(**params, device="cuda").fit(X, y)
         found = answers(estimator, X.astype("f4"))
         assert all(flag.allow_tf32 for flag in flags)
     finally:
@@ -215,7 +217,7 @@ def test_cuda_and_cpu_agree(row, params, X):
     copied = pickle.loads(pickle.dumps(estimator))
     for name, array in answers(copied, X.astype("f4")).items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
-    again = row.make(**params, device="cuda").fit(X)
+    again = row.make(**params, device="cuda").fit(X, y)
     for name, array in weights(again).items():
         expected = weights(estimator)[name]
         np.testing.assert_allclose(array, expected, rtol=1e-3, atol=1e-4)
@@ -223,13 +225,13 @@ def test_cuda_and_cpu_agree(row, params, X):
 
 @pytest.mark.cuda
 @every_class
-def test_cuda_leaves_the_world_as_it_was(row, X):
+def test_cuda_leaves_the_world_as_it_was(row, X, y):
     """20: the generators of the device, too."""
     from contract.test_world import assert_same_world, world
 
-    row.make(device="cuda").fit(X)
+    row.make(device="cuda").fit(X, y)
     before = world()
-    estimator = row.make(device="cuda", **row.sampling(GaussianMixture(2))).fit(X)
+    estimator = row.make(device="cuda", **row.sampling(GaussianMixture(2))).fit(X, y)
     estimator.sample(3)
     answers(estimator, X)
     assert_same_world(before)
@@ -237,7 +239,7 @@ def test_cuda_leaves_the_world_as_it_was(row, X):
 
 def _answer(estimator, X, pipe):
     pipe.send(estimator.transform(X))
-    pipe.send(digest(estimator.fit(X), X))
+    pipe.send(digest(estimator.fit(X, labels(X)), X))
     pipe.send(pickle.dumps(estimator))
 
 
@@ -245,7 +247,7 @@ def _answer(estimator, X, pipe):
 def test_a_forked_child_does_not_hang(row):
     """22: after a fit in the parent that has started threads."""
     X = structured_rows(600, 300)
-    estimator = row.make(**row.wide[-1]).fit(X)
+    estimator = row.make(**row.wide[-1]).fit(X, labels(X))
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork")
     child = context.Process(target=_answer, args=(estimator, X, theirs))

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from contract.table import ROWS, answers, every_class, examples, structured_rows
+from contract.table import ROWS, answers, every_class, examples, labels, structured_rows
 
 LEARNING = ("fit", "partial_fit", "fit_transform")
 LOOKING = ("transform", "reconstruct", "reconstruction_error", "score_samples", "score")
@@ -104,18 +104,18 @@ def fitted_row(request):
 @pytest.fixture(scope="module")
 def fitted(fitted_row):
     X = structured_rows()
-    return fitted_row.make().fit(X), X
+    return fitted_row.make().fit(X, labels(X)), X
 
 
 @every_class
 @pytest.mark.parametrize("kind", REFUSED)
 @pytest.mark.parametrize("method", LEARNING)
-def test_refused_in_training(row, kind, method, X):
+def test_refused_in_training(row, kind, method, X, y):
     """9: and no fitted model comes of it."""
     spoil, message = refusal(row, kind)
     estimator = row.make(**row.by_batch)
     with pytest.raises((ValueError, TypeError), match=message):
-        getattr(estimator, method)(spoil(X))
+        getattr(estimator, method)(spoil(X), y)
     with pytest.raises(NotFittedError):
         estimator.transform(X)
     assert not hasattr(estimator, "n_features_in_")
@@ -143,14 +143,15 @@ def test_wrong_width(fitted, method, width):
 
 @every_class
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_renamed_columns(row, frame, X):
+def test_renamed_columns(row, frame, X, y):
     """9: renamed, reordered or missing names are refused."""
     named = pd.DataFrame(X, columns=list("abcdef"))
-    estimator = row.make(**row.by_batch).fit(frame(named.to_dict("list")))
+    estimator = row.make(**row.by_batch).fit(frame(named.to_dict("list")), y)
     for wrong in (named.rename(columns={"a": "z"}), named[list("fedcba")]):
         for method in (*LOOKING, "partial_fit"):
+            arguments = (y,) if method == "partial_fit" else ()
             with pytest.raises(ValueError, match="The feature names should match"):
-                getattr(estimator, method)(frame(wrong.to_dict("list")))
+                getattr(estimator, method)(frame(wrong.to_dict("list")), *arguments)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_codes_that_are_none(fitted, codes, message):
 
 @every_class
 @pytest.mark.parametrize("value", [1e39, -1e39, 1e300, np.finfo("f8").max])
-def test_what_overflows_float32_is_refused_in_training(row, value, X):
+def test_what_overflows_float32_is_refused_in_training(row, value, X, y):
     """9: never turned into infinity on the way."""
     spoilt_rows = [put(X, value)]
     if row.sparse:
@@ -182,7 +183,7 @@ def test_what_overflows_float32_is_refused_in_training(row, value, X):
     for spoilt in spoilt_rows:
         for method in LEARNING:
             with pytest.raises(ValueError, match=r"too large for dtype\('float32'\)"):
-                getattr(row.make(**row.by_batch), method)(spoilt)
+                getattr(row.make(**row.by_batch), method)(spoilt, y)
 
 
 def check_finite_or_refused(method, X):
@@ -228,7 +229,7 @@ def test_overflow_is_refused_and_large_values_are_not(fitted_row, fitted):
     ("low", "high", "said"), [(-0.5, 1, "-0.5 to 1"), (0, 255, "0 to 255")]
 )
 def test_cross_entropy_refuses_what_is_outside_the_unit_interval(
-    row, low, high, said, X
+    row, low, high, said, X, y
 ):
     """9: naming the range seen and the remedy."""
     message = rf"needs X in \[0, 1\], but X ranges from {said}; .*MinMaxScaler"
@@ -237,8 +238,8 @@ def test_cross_entropy_refuses_what_is_outside_the_unit_interval(
     estimator = row.make(loss="binary_cross_entropy")
     for method in LEARNING:
         with pytest.raises(ValueError, match=message):
-            getattr(estimator, method)(spoilt)
-    estimator.fit(X)
+            getattr(estimator, method)(spoilt, y)
+    estimator.fit(X, y)
     for method in ("score_samples", "score", "partial_fit"):
         forms = [spoilt, spoilt.astype("f4")]
         if row.sparse:
@@ -270,16 +271,16 @@ def test_nan_is_refused_where_the_tag_says_so(row):
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if row.missing], ids=lambda row: row.name
 )
-def test_missing_entries_are_accepted(row, X):
+def test_missing_entries_are_accepted(row, X, y):
     """9: single ones; a column of nothing else is refused in training only."""
     gaps = put(put(X, np.nan).astype("f4"), np.nan)
-    estimator = row.make(**row.stopping_early).fit(gaps)
+    estimator = row.make(**row.stopping_early).fit(gaps, y)
     for name, answer in answers(estimator, gaps).items():
         assert np.isfinite(answer).all(), name
     empty = X.copy()
     empty[:, 4] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN only in column 4"):
-        row.make().fit(empty)
+        row.make().fit(empty, y)
     assert np.isfinite(estimator.reconstruct(empty)).all()
     sparse = scipy.sparse.csr_array(gaps)
     np.testing.assert_array_equal(

@@ -16,6 +16,7 @@ from contract.table import (
     every_class,
     examples,
     fitted_numbers,
+    labels,
     structured_rows,
     weights,
 )
@@ -59,9 +60,9 @@ def test_small_data(row, params):
         estimator = row.make(width, **params)
         if estimator.early_stopping and len(X) < 3:
             with pytest.raises(ValueError, match="it needs at least 2"):
-                estimator.fit(X)
+                estimator.fit(X, labels(X))
             continue
-        assert_finite(estimator.fit(X), X)
+        assert_finite(estimator.fit(X, labels(X)), X)
 
 
 @every_class
@@ -70,21 +71,21 @@ def test_constant_data(row, content):
     """12: the same for rows, columns or entries that do not differ."""
     for shape in SHAPES:
         X = np.asarray(CONTENTS[content](*shape), dtype=float)
-        assert_finite(row.make().fit(X), X)
+        assert_finite(row.make().fit(X, labels(X)), X)
 
 
 @every_class
 @pytest.mark.parametrize("n_rows", [1, 2])
-def test_early_stopping_needs_rows(row, n_rows, X):
+def test_early_stopping_needs_rows(row, n_rows, X, y):
     """12: the only error about a number of rows says what is missing."""
     message = (
         rf"early_stopping=True with validation_fraction=0.1 leaves {n_rows - 1} of "
         rf"{n_rows} rows to train on; it needs at least 2"
     )
     with pytest.raises(ValueError, match=message):
-        row.make(early_stopping=True).fit(X[:n_rows])
+        row.make(early_stopping=True).fit(X[:n_rows], y[:n_rows])
     with pytest.raises(ValueError, match=r"validation_fraction=0.99 leaves 0 of 60"):
-        row.make(early_stopping=True, validation_fraction=0.99).fit(X)
+        row.make(early_stopping=True, validation_fraction=0.99).fit(X, y)
 
 
 @every_class
@@ -92,7 +93,7 @@ def test_constant_data_is_reconstructed(row):
     """12: the mean is known from the start, at any magnitude."""
     for value in (0.0, 1.0, 1e30, -3e38):
         X = np.full((5, 3), value)
-        estimator = row.make(**row.constant).fit(X)
+        estimator = row.make(**row.constant).fit(X, labels(X))
         X_hat, atol = estimator.reconstruct(X), row.constant_within
         np.testing.assert_allclose(X_hat, X, rtol=1e-5, atol=atol)
 
@@ -112,7 +113,7 @@ def test_any_finite_rows_are_trained(any_row, data):
     shape = data.draw(array_shapes(min_dims=2, max_dims=2, max_side=5))
     X = data.draw(arrays(f"f{width // 8}", shape, elements=values))
     estimator = any_row.make(**any_row.by_batch).set_params(max_epochs=2)
-    estimator.fit(X)
+    estimator.fit(X, labels(X))
     assert_finite(estimator, X.astype("f8"))
 
 
@@ -121,7 +122,8 @@ def test_one_entry_far_from_all_others_is_trained(row):
     """12: its square dwarfs what the others differ by, and they differ by little."""
     X = np.zeros((3, 4))
     X[0, :2] = 1.7464993e36, 1.953125e-3
-    assert_finite(row.make(**row.by_batch).set_params(max_epochs=2).fit(X), X)
+    estimator = row.make(**row.by_batch).set_params(max_epochs=2)
+    assert_finite(estimator.fit(X, labels(X)), X)
 
 
 def recorder(epochs, held_out):
@@ -157,7 +159,8 @@ def test_every_row_is_in_every_epoch(row, early_stopping, batch_size):
     for n_rows in (17, 30):
         X = structured_rows(n_rows)
         epochs, held_out = [], []
-        model = row.make(**params, callbacks=[recorder(epochs, held_out)]).fit(X)
+        model = row.make(**params, callbacks=[recorder(epochs, held_out)])
+        model.fit(X, labels(X))
         known = model._model.moments
         standardised = (X - known.shift) / known.scale
         expected = set(range(n_rows))
@@ -187,7 +190,8 @@ def test_rows_sorted_by_class(row, early_stopping):
         params |= {"max_epochs": 60}
     by_class = np.argsort(y, kind="stable")
     shuffled, sorted_by_class = (
-        row.explained(row.cls(**params).fit(X[rows]), X) for rows in (order, by_class)
+        row.explained(row.cls(**params).fit(X[rows], y[rows]), X)
+        for rows in (order, by_class)
     )
     assert shuffled > 0.5
     assert abs(sorted_by_class - shuffled) < 0.03

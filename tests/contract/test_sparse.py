@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from contract.table import ROWS, answers, every_case, structured_rows, weights
+from contract.table import ROWS, answers, every_case, labels, structured_rows, weights
 
 SPARSE_ROWS = [row for row in ROWS if row.sparse]
 DENSE_ROWS = [row for row in ROWS if not row.sparse]
@@ -43,12 +43,12 @@ def assert_same_weights(one, other):
 @pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_sparse_rows_equal_dense_rows(row, params, form, counts):
     """11: in every method, or a refusal with the word in it."""
-    form = form(counts)
+    form, y = form(counts), labels(counts)
     if not row.sparse:
         with pytest.raises(TypeError, match="[Ss]parse"):
-            row.make(**params).fit(form)
+            row.make(**params).fit(form, y)
         return
-    expected, estimator = (row.make(**params).fit(x) for x in (counts, form))
+    expected, estimator = (row.make(**params).fit(x, y) for x in (counts, form))
     assert_same_weights(estimator, expected)
     reference = answers(expected, counts)
     for name, found in answers(estimator, form).items():
@@ -63,8 +63,8 @@ def test_sparse_rows_equal_dense_rows(row, params, form, counts):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sparse_formats(row, kind, counts):
     """11: matrices and arrays, codes too."""
-    form = FORMATS[kind](counts)
-    expected, estimator = row.make().fit(counts), row.make().fit(form)
+    form, y = FORMATS[kind](counts), labels(counts)
+    expected, estimator = row.make().fit(counts, y), row.make().fit(form, y)
     assert_same_weights(estimator, expected)
     codes = expected.transform(counts)
     np.testing.assert_array_equal(expected.transform(form), codes)
@@ -77,19 +77,21 @@ def test_sparse_formats(row, kind, counts):
 @accepting
 def test_partial_fit_and_warm_start_take_sparse_rows(row, counts):
     """11."""
-    form = scipy.sparse.csc_array(counts)
+    form, y = scipy.sparse.csc_array(counts), labels(counts)
     one, other = row.make(**row.by_batch), row.make(**row.by_batch)
-    one.partial_fit(form).partial_fit(form[:20])
-    other.partial_fit(counts).partial_fit(counts[:20])
-    assert_same_weights(one, other)
     again, dense = row.make(warm_start=True), row.make(warm_start=True)
-    assert_same_weights(again.fit(form).fit(form), dense.fit(counts).fit(counts))
+    for estimator, X in ((one, form), (other, counts)):
+        estimator.partial_fit(X, y).partial_fit(X[:20], y[:20])
+    for estimator, X in ((again, form), (dense, counts)):
+        estimator.fit(X, y).fit(X, y)
+    assert_same_weights(one, other)
+    assert_same_weights(again, dense)
 
 
 @accepting
 def test_odd_sparse_rows(row, counts):
     """11: float32, integers, 64-bit indices, explicit zeros, unsorted, duplicates."""
-    plain = scipy.sparse.csr_array(counts)
+    plain, y = scipy.sparse.csr_array(counts), labels(counts)
     long = plain.copy()
     long.indices, long.indptr = long.indices.astype("i8"), long.indptr.astype("i8")
     zeros = plain.copy()
@@ -100,14 +102,16 @@ def test_odd_sparse_rows(row, counts):
     twice = scipy.sparse.csr_array((*entries, plain.indptr * 2), shape=plain.shape)
     for form in (long, zeros, unsorted, twice, plain.astype("f4"), plain[::-1]):
         dense = form.toarray()
-        one, other = row.make().fit(form), row.make().fit(dense)
+        one, other = row.make().fit(form, y), row.make().fit(dense, y)
         assert_same_weights(one, other)
         np.testing.assert_array_equal(one.transform(form), one.transform(dense))
         assert one.transform(form).dtype == form.dtype
     whole = scipy.sparse.csr_array((counts * 10).astype("i4"))
-    assert_same_weights(row.make().fit(whole), row.make().fit(whole.toarray()))
+    one, other = row.make().fit(whole, y), row.make().fit(whole.toarray(), y)
+    assert_same_weights(one, other)
     empty = scipy.sparse.csr_array((4, 3))
-    assert np.isfinite(row.make().fit(empty).transform(empty)).all()
+    codes = row.make().fit(empty, labels(empty)).transform(empty)
+    assert np.isfinite(codes).all()
 
 
 @accepting
@@ -130,7 +134,7 @@ def test_one_batch_is_densified_at_a_time(row, monkeypatch):
         monkeypatch.setattr(cls, "toarray", spy)
         monkeypatch.setattr(cls, "todense", spy)
     for params in ({"max_epochs": 1}, {**row.by_batch, "max_epochs": 1}):
-        row.make(**params).fit(X).reconstruct(X)
+        row.make(**params).fit(X, labels(X)).reconstruct(X)
     assert 0 < max(densified) <= 120 * X.shape[1]
 
 
@@ -171,9 +175,10 @@ def test_memory_of_wide_sparse_rows(row):
     if "hidden_layer_sizes" in row.cls().get_params():
         params |= {"hidden_layer_sizes": (), "code_activation": "logistic"}
     # Once before, so that caches and thread pools are there.
-    row.make(**params).fit(X[:20]).score(X[:20])
+    y = labels(X)
+    row.make(**params).fit(X[:20], y[:20]).score(X[:20])
     with ResidentGrowth() as growth:
-        row.make(**params).fit(X).score(X)
+        row.make(**params).fit(X, y).score(X)
     assert growth.n_bytes < 4 * n_rows * n_features * 0.9
 
 
@@ -184,7 +189,8 @@ def test_memory_of_sparse_codes(row):
     """11: of codes, too, a slice is dense at a time."""
     n_rows, n_components = 40_000, 512
     estimator = row.make(**{**row.by_batch, "n_components": n_components})
-    estimator.fit(structured_rows(300, 4))
+    X = structured_rows(300, 4)
+    estimator.fit(X, labels(X))
     codes = scipy.sparse.random_array(
         (n_rows, n_components), density=0.01, rng=np.random.default_rng(0)
     )

@@ -26,20 +26,20 @@ from sklearn_ae import DivergenceError
 
 
 @every_case
-def test_nothing_is_written(row, params, X, capfd):
+def test_nothing_is_written(row, params, X, y, capfd):
     """14: verbose=0 is the default."""
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     estimator.score(X)
     if hasattr(estimator, "partial_fit") and not estimator.early_stopping:
-        estimator.partial_fit(X)
+        estimator.partial_fit(X, y)
     assert capfd.readouterr() == ("", "")
 
 
 @every_case
-def test_one_progress_bar(row, params, X, capfd):
+def test_one_progress_bar(row, params, X, y, capfd):
     """14: with the objective, the time left and a last line; none stays open."""
     verbose = 2 if params else 1
-    estimator = row.make(**params, verbose=verbose).fit(X)
+    estimator = row.make(**params, verbose=verbose).fit(X, y)
     out, err = capfd.readouterr()
     assert out == ""
     assert err.count("\n") == 1
@@ -49,14 +49,14 @@ def test_one_progress_bar(row, params, X, capfd):
     assert f"{estimator.n_iter_}/{estimator.max_epochs} " in last
     assert re.search(r"\[\d\d:\d\d<\d\d:\d\d", last)
     assert f"loss={estimator.loss_curve_[-1]:.4g}" in last
-    assert_same_model(estimator, row.make(**params).fit(X))
+    assert_same_model(estimator, row.make(**params).fit(X, y))
 
 
 @every_class
-def test_the_bar_of_a_failed_fit_is_closed(row, X, capfd):
+def test_the_bar_of_a_failed_fit_is_closed(row, X, y, capfd):
     """14."""
     with pytest.raises(DivergenceError):
-        row.make(**row.diverges, verbose=1).fit(X)
+        row.make(**row.diverges, verbose=1).fit(X, y)
     # The line has ended, or been wiped where a layer's pretraining has failed.
     err = capfd.readouterr().err
     assert err.endswith(("\n", "\r"))
@@ -64,14 +64,14 @@ def test_the_bar_of_a_failed_fit_is_closed(row, X, capfd):
 
 
 @every_class
-def test_sklearn_callbacks(row, X, capfd):
+def test_sklearn_callbacks(row, X, y, capfd):
     """14: a bar over the epochs, and a score of each, on the estimator itself."""
     callback = pytest.importorskip("sklearn.callback")
     pytest.importorskip("rich")
     monitor = callback.ScoringMonitor(scoring=negative_error)
     params = {**row.by_batch, **TO_THE_END, "max_epochs": 3}
     estimator = row.make(**params)
-    estimator.set_callbacks(callback.ProgressBar(), monitor).fit(X, np.zeros(len(X)))
+    estimator.set_callbacks(callback.ProgressBar(), monitor).fit(X, y)
     shown = capfd.readouterr().out
     assert f"{row.name} - fit" in shown
     assert "100%" in shown
@@ -80,12 +80,12 @@ def test_sklearn_callbacks(row, X, capfd):
     assert len(epochs) == estimator.n_iter_ == 3
     assert len(set(epochs)) == 3
     np.testing.assert_allclose(epochs[-1], negative_error(estimator, X)["score"])
-    assert_same_model(estimator, row.make(**params).fit(X))
+    assert_same_model(estimator, row.make(**params).fit(X, y))
 
 
 @every_class
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_sklearn_callbacks_through_a_search(row, n_jobs, X, capfd):
+def test_sklearn_callbacks_through_a_search(row, n_jobs, X, y, capfd):
     """14: with a pipeline between, and from workers."""
     callback = pytest.importorskip("sklearn.callback")
     pytest.importorskip("rich")
@@ -95,7 +95,7 @@ def test_sklearn_callbacks_through_a_search(row, n_jobs, X, capfd):
     pipeline = Pipeline([("scale", StandardScaler()), ("reduce", estimator)])
     grid = {"reduce__n_components": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs, error_score="raise")
-    search.set_callbacks(callback.ProgressBar()).fit(X, np.zeros(len(X)))
+    search.set_callbacks(callback.ProgressBar()).fit(X, y)
     assert "GridSearchCV - fit" in capfd.readouterr().out
     log = monitor.get_logs().data
     # Four fits of the search and one of the refit, each of two epochs.
@@ -111,7 +111,7 @@ def negative_error(estimator, X, y=None):
 
 
 @every_class
-def test_skorch_scoring_checkpoint_and_stopping(row, X, tmp_path):
+def test_skorch_scoring_checkpoint_and_stopping(row, X, y, tmp_path):
     """14: through `callbacks=`, each used as a copy."""
     scores = EpochScoring(lambda net, X, y: net.score(X), name="own", on_train=True)
     objective = EpochScoring(None, name="objective", on_train=True)
@@ -129,7 +129,7 @@ def test_skorch_scoring_checkpoint_and_stopping(row, X, tmp_path):
     )
     callbacks = [scores, objective, ("saver", checkpoint), counter, stopping]
     estimator = row.make(**row.by_batch, callbacks=callbacks).set_params(max_epochs=9)
-    estimator.fit(X)
+    estimator.fit(X, y)
     assert estimator.n_iter_ == 3
     own = [record["own"] for record in estimator.history_]
     assert own == [record["objective"] for record in estimator.history_]
@@ -143,11 +143,11 @@ def test_skorch_scoring_checkpoint_and_stopping(row, X, tmp_path):
     assert epochs == [1, 2, 3]
     assert stopping.dynamic_threshold_ is None
     again = row.make(**row.by_batch, callbacks=callbacks).set_params(max_epochs=9)
-    assert_same_model(again.fit(X), estimator)
+    assert_same_model(again.fit(X, y), estimator)
 
 
 @every_class
-def test_skorch_schedules(row, X):
+def test_skorch_schedules(row, X, y):
     """14: a step size that falls to nothing freezes the weights."""
     rates, vectors = [], []
 
@@ -158,11 +158,11 @@ def test_skorch_schedules(row, X):
     schedule = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=1e-9)
     params = {**row.by_batch, **TO_THE_END, "max_epochs": 6}
     watcher = watching(on_epoch_end=record)
-    frozen = row.make(**params, callbacks=[schedule, watcher]).fit(X)
+    frozen = row.make(**params, callbacks=[schedule, watcher]).fit(X, y)
     assert rates[0] == frozen.learning_rate
     assert rates[-1] < 1e-11
     own = partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=1e-9)
-    same = row.make(**params, learning_rate_schedule=own, callbacks=[watcher]).fit(X)
+    same = row.make(**params, learning_rate_schedule=own, callbacks=[watcher]).fit(X, y)
     for seen in (vectors[:6], vectors[6:]):
         moved = [float((b - a).norm()) for a, b in itertools.pairwise(seen)]
         assert moved[-1] < 1e-3 * moved[0]
@@ -170,7 +170,7 @@ def test_skorch_schedules(row, X):
 
 
 @every_class
-def test_early_stopping_keeps_the_best_weights(row, X):
+def test_early_stopping_keeps_the_best_weights(row, X, y):
     """15: not the last ones; the public loss is that epoch's."""
     seen = []
 
@@ -181,7 +181,7 @@ def test_early_stopping_keeps_the_best_weights(row, X):
     params = {**row.by_batch, "early_stopping": True, "optimizer": "adam"}
     # A step size at which the objective goes up and down.
     params |= {"learning_rate": 0.2, "max_epochs": 100, "tol": 1e-4}
-    estimator = row.make(**params, callbacks=[watching(on_epoch_end=record)]).fit(X)
+    estimator = row.make(**params, callbacks=[watching(on_epoch_end=record)]).fit(X, y)
     scores = estimator.validation_scores_
     best = int(np.argmax(scores))
     assert best < estimator.n_iter_ - 1 < 99
@@ -194,7 +194,7 @@ def test_early_stopping_keeps_the_best_weights(row, X):
 
 
 @every_class
-def test_validation_scores_are_of_held_out_rows(row, X):
+def test_validation_scores_are_of_held_out_rows(row, X, y):
     """15: the negative objective there, of the weights that are kept."""
     held_out = []
 
@@ -203,7 +203,7 @@ def test_validation_scores_are_of_held_out_rows(row, X):
 
     params = {**row.stopping_early, "validation_fraction": 0.3}
     params["callbacks"] = [watching(on_epoch_begin=record)]
-    estimator = row.make(**params).fit(X)
+    estimator = row.make(**params).fit(X, y)
     assert len(held_out[0]) == 18
     for rows in held_out[1:]:
         np.testing.assert_array_equal(rows, held_out[0])
@@ -212,29 +212,29 @@ def test_validation_scores_are_of_held_out_rows(row, X):
         best = -max(estimator.validation_scores_)
         np.testing.assert_allclose(best, error, rtol=1e-4)
     other = row.make(**params, random_state=1)
-    other.fit(X)
+    other.fit(X, y)
     assert not np.array_equal(held_out[-1], held_out[0])
 
 
 @every_class
-def test_reaching_the_epoch_limit_warns(row, X):
+def test_reaching_the_epoch_limit_warns(row, X, y):
     """15: with early stopping only."""
     params = {**row.by_batch, **TO_THE_END, "max_epochs": 2}
     with pytest.warns(ConvergenceWarning, match="within max_epochs=2; the best") as log:
-        row.make(**params, early_stopping=True).fit(X)
+        row.make(**params, early_stopping=True).fit(X, y)
     assert len(log) == 1
-    assert row.make(**params).fit(X).n_iter_ == 2
-    assert row.make(**row.stopping_early).fit(X).n_iter_ < 50
+    assert row.make(**params).fit(X, y).n_iter_ == 2
+    assert row.make(**row.stopping_early).fit(X, y).n_iter_ < 50
 
 
 @every_class
-def test_divergence(row, X):
+def test_divergence(row, X, y):
     """16: named, with epoch, learning rate and remedy; nothing is fitted."""
     estimator = row.make(**row.diverges)
     rate = re.escape(f"{row.diverges['learning_rate']:g}")
     message = rf"diverged in epoch \d+ .*learning_rate={rate}.*Lower learning_rate"
     with pytest.raises(DivergenceError, match=message):
-        estimator.fit(X)
+        estimator.fit(X, y)
     assert issubclass(DivergenceError, ValueError)
     with pytest.raises(NotFittedError):
         estimator.transform(X)
@@ -243,7 +243,7 @@ def test_divergence(row, X):
 
     def stream():
         for _ in range(20):
-            streaming.partial_fit(X)
+            streaming.partial_fit(X, y)
 
     with pytest.raises(DivergenceError, match="diverged"):
         stream()
@@ -253,13 +253,13 @@ def test_divergence(row, X):
 
 @every_class
 @pytest.mark.parametrize("error_score", [np.nan, -99.0])
-def test_divergence_in_a_search(row, error_score, X):
+def test_divergence_in_a_search(row, error_score, X, y):
     """16: that candidate scores `error_score`, the others finish."""
     grid = {"learning_rate": [1e-3, row.diverges["learning_rate"]]}
     estimator = row.make(**{**row.diverges, "learning_rate": 1e-3})
     search = GridSearchCV(estimator, grid, cv=2, error_score=error_score)
     with pytest.warns() as log:
-        search.fit(X)
+        search.fit(X, y)
     kinds = {warning.category for warning in log}
     assert FitFailedWarning in kinds
     assert kinds <= {FitFailedWarning, UserWarning}

@@ -18,7 +18,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_info
 
-from contract.table import answers, every_case, every_class
+from contract.table import answers, every_case, every_class, labels
 from contract.watchers import interrupting, watching
 from sklearn_ae import DivergenceError
 from sklearn_ae._threads import split
@@ -97,35 +97,35 @@ def test_a_change_is_seen():
 
 
 @every_case
-def test_fitting_and_looking(row, params, X):
+def test_fitting_and_looking(row, params, X, y):
     """20: with every kind of seed."""
     for seed in (0, None, np.random.RandomState(0)):
         before = world()
-        estimator = row.make(**params, random_state=seed).fit(X)
+        estimator = row.make(**params, random_state=seed).fit(X, y)
         answers(estimator, X)
-        estimator.inverse_transform(estimator.fit_transform(X))
+        estimator.inverse_transform(estimator.fit_transform(X, y))
         estimator.to_module()
         assert_same_world(before)
 
 
 @every_class
 @pytest.mark.parametrize("density", [GaussianMixture(2), KernelDensity()])
-def test_sampling(row, density, X):
+def test_sampling(row, density, X, y):
     """20: with densities that draw from numpy's global state, too."""
     before = world()
-    estimator = row.make(**row.sampling(density)).fit(X)
+    estimator = row.make(**row.sampling(density)).fit(X, y)
     for seed in (None, 0, np.random.RandomState(0)):
         estimator.sample(5, seed)
     assert_same_world(before)
 
 
 @every_class
-def test_streams_and_going_on(row, X):
+def test_streams_and_going_on(row, X, y):
     """20."""
     before = world()
-    row.make(**row.by_batch).partial_fit(X).partial_fit(X)
-    row.make(warm_start=True).fit(X).fit(X)
-    row.make(verbose=1).fit(X)
+    row.make(**row.by_batch).partial_fit(X, y).partial_fit(X, y)
+    row.make(warm_start=True).fit(X, y).fit(X, y)
+    row.make(verbose=1).fit(X, y)
     assert_same_world(before)
 
 
@@ -134,12 +134,12 @@ def test_wide_nets(row):
     """20: nets that several threads train."""
     X = np.random.default_rng(0).random((600, 300))
     before = world()
-    row.make(**row.wide[-1]).fit(X).transform(X)
+    row.make(**row.wide[-1]).fit(X, labels(X)).transform(X)
     assert_same_world(before)
 
 
 @every_class
-def test_threads_of_a_fit(row, X):
+def test_threads_of_a_fit(row, X, y):
     """A small net is trained by one thread, a wide one by several."""
     counts = []
 
@@ -147,31 +147,31 @@ def test_threads_of_a_fit(row, X):
         counts.append(split(torch.get_num_threads)())
 
     callbacks = [watching(on_epoch_end=look)]
-    row.make(**row.by_batch, callbacks=callbacks).fit(X)
+    row.make(**row.by_batch, callbacks=callbacks).fit(X, y)
     wide = np.random.default_rng(0).random((600, 300))
-    row.make(**row.wide[-1], callbacks=callbacks).fit(wide)
+    row.make(**row.wide[-1], callbacks=callbacks).fit(wide, labels(wide))
     assert set(counts[:4]) == {1}
     assert min(counts[4:]) >= min(2, torch.get_num_threads())
 
 
 @every_class
-def test_a_fit_that_fails(row, X):
+def test_a_fit_that_fails(row, X, y):
     """20: for its data, by divergence, in a callback, by Ctrl-C."""
     before = world()
     with pytest.raises(ValueError, match="NaN"):
-        row.make().fit(X * np.nan)
+        row.make().fit(X * np.nan, y)
     with pytest.raises(DivergenceError):
-        row.make(**row.diverges).fit(X)
+        row.make(**row.diverges).fit(X, y)
     for event in ("on_epoch_end", "on_batch_end"):
         with pytest.raises(KeyboardInterrupt):
-            row.make(**row.by_batch, callbacks=[interrupting(event, 2)]).fit(X)
+            row.make(**row.by_batch, callbacks=[interrupting(event, 2)]).fit(X, y)
     with pytest.raises(ValueError, match="too large"):
-        row.make().fit(X).score_samples(np.full(X.shape, np.finfo("f8").max))
+        row.make().fit(X, y).score_samples(np.full(X.shape, np.finfo("f8").max))
     assert_same_world(before)
 
 
 @every_class
-def test_other_threads(row, X):
+def test_other_threads(row, X, y):
     """20: the settings of threads that are born during and after a fit."""
     counts = []
 
@@ -181,9 +181,9 @@ def test_other_threads(row, X):
         thread.join()
 
     look()
-    row.make(**row.by_batch, callbacks=[interrupting("on_epoch_end", 10**9)]).fit(X)
+    row.make(**row.by_batch, callbacks=[interrupting("on_epoch_end", 10**9)]).fit(X, y)
     look()
-    threads = [threading.Thread(target=row.make().fit, args=(X,)) for _ in range(4)]
+    threads = [threading.Thread(target=row.make().fit, args=(X, y)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -195,18 +195,18 @@ def test_other_threads(row, X):
 @every_class
 @pytest.mark.parametrize("grad", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_unusual_settings_do_no_harm(row, grad, dtype, X):
+def test_unusual_settings_do_no_harm(row, grad, dtype, X, y):
     """20: the caller's grad mode and default dtype do not reach the model."""
-    expected = row.make().fit(X)
+    expected = row.make().fit(X, y)
     params = {**row.by_batch, "optimizer": torch.optim.Adagrad}
-    by_autograd = row.make(**params).fit(X)
+    by_autograd = row.make(**params).fit(X, y)
     with torch.set_grad_enabled(grad):
         torch.set_default_dtype(dtype)
         try:
             before = world()
-            estimator = row.make().fit(X)
+            estimator = row.make().fit(X, y)
             found = answers(estimator, X)
-            again = row.make(**params).fit(X)
+            again = row.make(**params).fit(X, y)
             assert_same_world(before)
         finally:
             torch.set_default_dtype(torch.float32)
