@@ -52,9 +52,9 @@ def waves(seed, n=500):
     return size * np.sin(2 * np.pi * frequency * t + phase)
 
 
-def split(seed):
+def split(seed, n=500):
     """Draw waves to train on, and others."""
-    return waves(seed), waves(100 + seed)
+    return waves(seed, n), waves(100 + seed)
 
 
 def unexplained(model, X):
@@ -311,7 +311,7 @@ def variational(net):
     net = net | {"kl_warmup_epochs": 15}
 
     def figures(model, seed):
-        X, X_test = split(seed)
+        X, X_test = split(seed, 1500)
         linear = PCA(4).fit(X).score(X_test)
         return {
             "nats above PCA": model.fit(X).score(X_test) - linear,
@@ -352,7 +352,7 @@ def conditional(net):
 
     def figures(model, seed):
         # Of fewer waves codes tell the drift as well, and labels are not looked at.
-        X, X_test = waves(seed, 1500), waves(100 + seed)
+        X, X_test = split(seed, 1500)
         labels = np.array(["down", "none", "up"])
         y, y_test = np.arange(len(X)) % 3, np.arange(len(X_test)) % 3
         linear = PCA(3).fit(X).score(X_test)

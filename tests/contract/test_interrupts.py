@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -204,6 +205,8 @@ def _train_endlessly(estimator, X, pipe):
     gc.callbacks.clear()
     # A run in the background ignores it, and hands that down.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Where it hangs, if it does, stands in the report of the test.
+    faulthandler.dump_traceback_later(50, file=2)
     try:
         estimator.fit(X, labels(X))
     except KeyboardInterrupt:
