@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ae._base import learns_by_batch
 from sklearn_ae._conditional_modules import ConditionalModule
 from sklearn_ae._input import Array
-from sklearn_ae._labels import encode_labels, numbers_of
+from sklearn_ae._labels import encode_labels, numbers_of_rows
 from sklearn_ae._latent_densities import ClassNormals, LatentDensity
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -34,23 +34,27 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     label that was asked for: take fewer, or set `conditional_prior`.
 
     The encoder gets the row alone, so `transform` needs no labels, nor does any other
-    method after `fit`. Those that decode take them as `y`, one label for all rows or
-    one for each; without them
+    method but those that train. Those that decode take them as `y`, one label for all
+    rows or one for each; without them
 
     - `score_samples` and `log_likelihood` are of the mixture
       :math:`p(x) = \sum_y p(y) \, p(x|y)`, with the frequencies of the labels in
       training for p(y), and so is `score` always: rows of a search's held-out part may
       have labels that the other parts lack,
-    - `reconstruct` takes each row for one of its most probable label,
+    - `reconstruct` decodes each row with its most probable label,
     - `inverse_transform` answers the average over labels,
     - `sample` draws the labels, too.
+
+    A decoder of one's own (`architecture=(Encoder, Decoder)`) is called with the code
+    and, behind it, one number for each label.
 
     Parameters
     ----------
     conditional_prior : bool, default=False
         Whether the codes of each class have a normal distribution of their own, p(z|y),
         whose mean and variances are learned. Then the code may tell the label. It takes
-        the place of `prior`, which has to be "normal".
+        the place of `prior`, which has to be "normal"; `mmd_weight` and
+        `kl_per_component_` are about the mixture of all classes.
     prior : str, spec or object, default="normal"
         Distribution p(z) of the codes, which is the same for all labels: "normal",
         "vamp" (see :class:`VampPrior`), "flow" (:class:`FlowPrior`), "gaussian_mixture"
@@ -86,7 +90,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     >>> conditional = ConditionalVariationalAutoencoder(8, random_state=0)
     >>> conditional.fit(X, y).sample(5, y=7).shape
     (5, 64)
-    >>> in_the_style_of_all = conditional.inverse_transform(conditional.transform(X), 3)
+    >>> threes = conditional.inverse_transform(conditional.transform(X), 3)
     >>> bool(conditional.score_samples(X, y).mean() > conditional.score(X))
     True
     """
@@ -111,7 +115,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         self, n_features: int, moments: Moments, seed: int
     ) -> AutoencoderModule:
         module = super()._build_module(n_features, moments, seed)
-        module.set_classes(torch.from_numpy(moments.class_count))
+        module.set_classes(moments.class_count)
         return module
 
     def _build_prior(
@@ -142,7 +146,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         return encode_labels(X, y, earlier, classes)
 
     def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
-        return None if y is None else numbers_of(y, n_rows, self.classes_)
+        return None if y is None else numbers_of_rows(y, n_rows, self.classes_)
 
     def _classes_to_draw(self, n_samples: int, y: Any, seed: int) -> np.ndarray:
         if y is not None:
@@ -169,7 +173,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         y : array-like of shape (n_samples,)
             Their labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that may come, in the first call; None where it has them all.
+            All labels that may come; needed in the first call only, and only if its y
+            lacks some of them.
 
         Returns
         -------
@@ -211,8 +216,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : label or array-like of shape (n_samples,), default=None
-            Their labels; None takes each for one of the label that is most probable,
-            given the row and its code.
+            Their labels; None uses for each row the label that is most probable, given
+            the row and its code.
 
         Returns
         -------
@@ -244,6 +249,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         .. math:: E_{q(z|x)} \log p(x|z, y) - KL(q(z|x) \| p(z|y))
                   \quad \text{or} \quad
                   E_{q(z|x)} \log \sum_y p(y|z) \, p(x|z, y) - KL(q(z|x) \| p(z))
+
+        where p(z|y) is p(z), and p(y|z) the frequency of y, unless `conditional_prior`.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -23,17 +24,16 @@ class ConditionalModule(AutoencoderModule):
     class makes of them. The cost of a reconstruction is minus a log-likelihood.
     """
 
-    # Of the classes in training; they add up to 1.
-    class_frequencies: Tensor
+    # Of the classes in training. No tensor: it is known without one from a file.
+    class_frequencies: tuple[float, ...]
 
-    def set_classes(self, class_count: Tensor) -> None:
+    def set_classes(self, class_count: np.ndarray) -> None:
         """Set how often each class is there in training."""
-        counts = class_count.to(torch.float64)
-        self.register_buffer("class_frequencies", counts / counts.sum())
+        self.class_frequencies = tuple((class_count / class_count.sum()).tolist())
 
     def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """Answer codes (..., n_rows, k), each beside a one for its class."""
-        flags = one_hot(classes, len(self.class_frequencies)).to(z.dtype)
+        flags = one_hot(classes.long(), len(self.class_frequencies)).to(z.dtype)
         return torch.cat([z, flags.expand(*z.shape[:-1], -1)], -1)
 
     def cost(
@@ -90,9 +90,9 @@ class ConditionalModule(AutoencoderModule):
 
     def _each_class(self, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Answer each class, as often as there are rows, and log p(y|z) of codes."""
-        frequencies = self.class_frequencies
+        frequencies = z.new_tensor(self.class_frequencies, dtype=torch.float64)
         log_p = self.prior.log_class_probabilities(z, frequencies.log())
-        for number, frequency in enumerate(frequencies.tolist()):
+        for number, frequency in enumerate(self.class_frequencies):
             if frequency:
                 classes = torch.full(z.shape[-2:-1], number, device=z.device)
                 yield classes, log_p[..., number].to(z.dtype)

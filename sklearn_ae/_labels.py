@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-
-
-def numbers_of(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
-    """Answer the places among `classes` of one label, or of one for each row.
-
-    Raises
-    ------
-    ValueError
-        If there are others, or more or fewer than rows.
-    """
-    if np.ndim(y) == 0:
-        return np.repeat(class_numbers(np.asarray([y]), classes), n_rows)
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(np.empty(n_rows), y)
-    return class_numbers(y, classes)
 
 
 def encode_labels(
@@ -51,22 +36,39 @@ def encode_labels(
         If there are not as many as rows, or they are no labels, or none of the classes,
         or if `classes` are others than before.
     """
-    y = column_or_1d(y, warn=True)
+    y = _vector(y, "y")
     check_consistent_length(X, y)
-    assert_all_finite(y, input_name="y")
+    if classes is not None:
+        classes = _vector(classes, "classes")
     if not earlier:
-        if classes is None:
-            check_classification_targets(y)
-        known = LabelEncoder().fit(y if classes is None else column_or_1d(classes))
-        earlier = {"classes_": known.classes_, "class_count_": np.int64(0)}
-    known = earlier["classes_"]
-    if classes is not None and {*column_or_1d(classes)} != {*known}:
+        labels = y if classes is None else classes
+        # Classes several times: they all differ, as regression targets do.
+        check_classification_targets(y if classes is None else np.repeat(classes, 3))
+        earlier = {"classes_": np.unique(labels), "class_count_": np.int64(0)}
+    elif classes is not None and {*classes.tolist()} != {*earlier["classes_"].tolist()}:
         raise ValueError(
-            f"classes={classes!r} are others than in the first call: {_listed(known)}."
+            f"classes={classes.tolist()!r} are others than in the first call: "
+            f"{_listed(earlier['classes_'])}."
         )
+    known = earlier["classes_"]
     numbers = class_numbers(y, known)
     counts = np.bincount(numbers, minlength=len(known)) + earlier["class_count_"]
     return numbers, {"classes_": known, "class_count_": counts}
+
+
+def numbers_of_rows(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
+    """Answer the places among `classes` of one label, or of one for each row.
+
+    Raises
+    ------
+    ValueError
+        If there are others, or more or fewer than rows.
+    """
+    if np.ndim(y) == 0:
+        return np.repeat(class_numbers(_vector([y], "y"), classes), n_rows)
+    y = _vector(y, "y")
+    check_consistent_length(np.empty(n_rows), y)
+    return class_numbers(y, classes)
 
 
 def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -89,6 +91,20 @@ def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
             f"{_listed(classes)}."
         )
     return np.array([places[label] for label in labels], np.int64)
+
+
+def _vector(labels: Any, name: str) -> np.ndarray:
+    """Answer labels as a vector, if that is what they are."""
+    labels = column_or_1d(labels, warn=True)
+    if not len(labels):
+        raise ValueError(f"{name} has no labels.")
+    if labels.dtype == object:
+        # None, and what other libraries have in its place.
+        for label in labels:
+            if not isinstance(label, (str, bytes, Number, np.generic)):
+                raise ValueError(f"{name} has {label!r} among its labels.")
+    assert_all_finite(labels, input_name=name)
+    return labels
 
 
 def _listed(classes: np.ndarray) -> str:

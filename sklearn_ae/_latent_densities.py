@@ -138,13 +138,10 @@ class ClassNormals(Mixture):
     class_count : ndarray of shape (n_classes,)
     """
 
-    frequencies: Tensor
-
     def __init__(self, n_components: int, class_count: np.ndarray) -> None:
         super().__init__()
         self.width = len(class_count)
-        frequencies = torch.from_numpy(class_count / class_count.sum())
-        self.register_buffer("frequencies", frequencies)
+        self.frequencies = tuple((class_count / class_count.sum()).tolist())
         # All alike: what the rows of the classes are makes them differ.
         shape = len(class_count), n_components
         self.means = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
@@ -154,7 +151,7 @@ class ClassNormals(Mixture):
         return Normal(self.means, within_bounds(self.log_variances))
 
     def log_weights(self, parts: Normal) -> Tensor:
-        return self.frequencies.log()
+        return parts.mean.new_tensor(self.frequencies, dtype=torch.float64).log()
 
     def given(self, classes: Tensor | None) -> LatentDensity:
         if classes is None:

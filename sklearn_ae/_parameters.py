@@ -313,7 +313,9 @@ def _inherit_fields(cls: type[Parameters]) -> None:
     """
     inherited = {}
     for base in reversed(cls.__mro__[1:]):
-        inherited |= base.__dict__.get("__dataclass_fields__", {})
+        if "__dataclass_fields__" in base.__dict__:
+            # Not class variables, which are among those as well.
+            inherited |= {f.name: f for f in dataclasses.fields(base)}
     own = cls.__dict__.get("__annotations__", {})
     for name in inherited.keys() - own.keys():
         owner = next(b for b in cls.__mro__ if name in _declared_by(b))

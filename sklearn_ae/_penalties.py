@@ -167,7 +167,9 @@ class L1Sparsity(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
-        norms = first_directions(net.decoder).norm(dim=-1)
+        # A decoder may get more than the code, behind it.
+        directions = first_directions(net.decoder)[: rows.z.shape[-1]]
+        norms = directions.norm(dim=-1)
         return self.strength * (rows.z.abs().mean(-2) * norms).sum(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:

@@ -120,7 +120,19 @@ def _is_vector(value: Any) -> bool:
 
 def _are_counts(value: Any) -> bool:
     is_vector = isinstance(value, np.ndarray) and value.ndim == 1 and value.size > 0
-    return is_vector and value.dtype == np.int64 and value.min() >= 0 and value.any()
+    if not is_vector or value.dtype != np.int64 or value.min() < 0:
+        return False
+    # What floats can count.
+    return 0 < value.sum(dtype=float) < 2**53
+
+
+def _are_classes(value: Any) -> bool:
+    """Whether they are labels, each once, in order."""
+    if not isinstance(value, np.ndarray) or value.ndim != 1:
+        return False
+    if value.dtype == object and not all(isinstance(label, str) for label in value):
+        return False
+    return value.dtype.kind in "biufUO" and bool((value[:-1] < value[1:]).all())
 
 
 def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
@@ -145,12 +157,7 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         or not (residuals >= 0).all()
     ):
         raise ValueError("the variance of the residuals is wrong")
-    counts = model.moments.class_count
-    if counts is not None and not (
-        np.array_equal(counts, fitted.get("class_count_"))
-        and np.shape(fitted.get("classes_")) == counts.shape
-    ):
-        raise ValueError("classes_ and class_count_ are not those of its rows")
+    _check_labels(model.moments.class_count, fitted)
     if not _is_shape(model.row_shape, n_features):
         raise ValueError("the shape of its rows is wrong")
     density = fitted.get("latent_density_")
@@ -164,6 +171,15 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         raise ValueError("its numbers of components, epochs or features disagree")
     if model.n_epochs < 0:
         raise ValueError("its number of epochs is negative")
+
+
+def _check_labels(counts: np.ndarray | None, fitted: dict[str, Any]) -> None:
+    if counts is None:
+        return
+    classes, known = fitted.get("classes_"), fitted.get("class_count_")
+    fits = _are_classes(classes) and classes.shape == counts.shape
+    if not fits or not np.array_equal(counts, known):
+        raise ValueError("classes_ and class_count_ are not those of its rows")
 
 
 def _is_shape(value: Any, n_features: int) -> bool:

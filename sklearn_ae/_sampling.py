@@ -28,9 +28,7 @@ class SampleMixin:
         """Whether there are codes to draw, so that it has `sample`."""
         return self.latent_density is not None
 
-    def _classes_to_draw(
-        self, n_samples: int, y: Any, seed: int
-    ) -> np.ndarray | None:
+    def _classes_to_draw(self, n_samples: int, y: Any, seed: int) -> np.ndarray | None:
         """Answer the numbers of the classes that rows are to be of, if there are any.
 
         Labels `y` are what was asked for.

@@ -1,17 +1,26 @@
 """What the conditional variational autoencoder promises besides its theory."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_ae
-from sklearn_ae import ConditionalVariationalAutoencoder, VariationalAutoencoder
+from sklearn_ae import (
+    ConditionalVariationalAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
+from sklearn_ae._rebuilding import check_start
 from sklearn_ae._torch import draw_seed
 
 WORDS = np.array(
@@ -275,3 +284,107 @@ def test_torch_module_takes_classes(model, digits):
     with torch.no_grad():
         assert_allclose(module(x, classes), model.reconstruct(X[:8], y[:8]), atol=1e-4)
         assert_allclose(module(x), model.reconstruct(X[:8]), atol=1e-4)
+
+
+class SparseConditional(ConditionalVariationalAutoencoder, SparseAutoencoder):
+    """Sparse codes of labelled rows."""
+
+
+class ConditionalSparse(SparseAutoencoder, ConditionalVariationalAutoencoder):
+    """The same in the other order."""
+
+
+@pytest.mark.parametrize("cls", [SparseConditional, ConditionalSparse])
+@pytest.mark.parametrize("k", [1, 3])
+def test_sparse_codes_are_weighed_by_their_own_directions(digits, cls, k):
+    """Not by those of the labels, which the decoder's first layer has as well."""
+    X, y = digits
+    model = cls(k, penalty="l1", alpha=0.1, hidden_layer_sizes=(16,), max_epochs=2)
+    model.set_params(code_activation="identity", random_state=0).fit(X, y)
+    module, x = model.to_module(), torch.from_numpy(X[:50]).float()
+    drawn = {"posterior": torch.zeros(1, 50, k), "target": torch.from_numpy(y[:50])}
+    with torch.no_grad():
+        terms = module.objective(module.standardize(x), None, drawn)
+        z = module.encode(x)
+    first = next(p for p in module.decoder.parameters() if p.ndim == 2)
+    norms = first.detach()[:, :k].norm(dim=0)
+    expected = module.penalties["sparsity"].strength * (z.abs() * norms).sum(1).mean()
+    assert_allclose(terms["sparsity"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("conditional_prior", [False, True])
+def test_padded_sequences_with_labels(conditional_prior):
+    """The likelihood of a row is the sum over its labels, whatever is missing."""
+    random = np.random.RandomState(0)
+    X, y = random.normal(size=(60, 8)), np.array(["a", "b"] * 30)
+    X[::3, 5:] = np.nan
+    params = {"architecture": "lstm", "beta": 1e-3, "learning_rate": 0.01}
+    model = small(conditional_prior=conditional_prior, **params).fit(X, y)
+    if not conditional_prior:
+        joint = [
+            model.log_likelihood(X, 50, label) + np.log(0.5) for label in ("a", "b")
+        ]
+        assert_allclose(model.log_likelihood(X, 50), logsumexp(joint, 0), rtol=1e-9)
+    for rows in (model.reconstruct(X), model.reconstruct(X, y)):
+        assert_array_equal(np.isnan(rows), np.isnan(X))
+    assert np.isfinite(model.inverse_transform(model.transform(X))).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fitted: fitted.update(classes_=["a", "b", "c"]),
+        lambda fitted: fitted.update(classes_=np.array(["a", "a", "b"])),
+        lambda fitted: fitted.update(classes_=np.array(["b", "a", "c"])),
+        lambda fitted: fitted.update(classes_=np.array([np.nan] * 3)),
+        lambda fitted: fitted.update(classes_=np.array(["a", "b"])),
+        lambda fitted: fitted.update(class_count_=np.array([1, 2, 3])),
+        lambda fitted: fitted.pop("classes_"),
+    ],
+)
+def test_files_whose_labels_are_wrong_are_refused(tmp_path, change):
+    X, y = np.eye(6), np.array(["a", "b", "c"] * 2)
+    model = small().fit(X, y)
+    wrong = copy.deepcopy(model)
+    # `save` asks what `load` asks.
+    change(vars(wrong))
+    with pytest.raises(ValueError, match="classes_ and class_count_"):
+        wrong.save(tmp_path / "wrong")
+    model.save(tmp_path / "right")
+    assert_array_equal(sklearn_ae.load(tmp_path / "right").classes_, model.classes_)
+
+
+@pytest.mark.parametrize(
+    "count", [[-1, 2, 3], [0, 0, 0], [2**62] * 3, [1.0, 2.0, 3.0], [[1, 2, 3]]]
+)
+def test_counts_that_are_no_counts_are_refused(count):
+    X, y = np.eye(6), np.array(["a", "b", "c"] * 2)
+    model = small().fit(X, y)._model
+    moments = replace(model.moments, class_count=np.array(count))
+    with pytest.raises(ValueError, match="no counts"):
+        check_start(moments, model.seed)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0, 1, np.nan], "classes contains NaN"),
+        ([], "classes has no labels"),
+        ([0.5, 1.5], "Unknown label type"),
+        (np.array([0, "a"], dtype=object), "Unknown label type"),
+        ([0, 1], "not seen: 2"),
+    ],
+)
+def test_classes_that_are_none_are_refused(digits, classes, message):
+    X, y = digits
+    with pytest.raises(ValueError, match=message):
+        small().partial_fit(X, y % 3, classes=classes)
+
+
+@pytest.mark.parametrize("nothing", [None, pd.NA, float("nan")])
+def test_labels_that_are_missing_are_refused(digits, nothing):
+    X, y = digits
+    labels = WORDS[y].astype(object)
+    labels[3] = nothing
+    with pytest.raises(ValueError, match=r"NaN|None|<NA>"):
+        small().fit(X, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from inspect import signature
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -174,6 +175,11 @@ class LatentManifoldDisplay:
         for column, grid in zip(columns, grids, strict=True):
             Z[..., column] = grid
         given = {} if label is None else {"y": label}
+        if given and "y" not in signature(estimator.inverse_transform).parameters:
+            raise ValueError(
+                f"{type(estimator).__name__} decodes codes without labels, so label="
+                f"{label!r} cannot be drawn."
+            )
         decoded = estimator.inverse_transform(Z.reshape(-1, len(medians)), **given)
         rows, image_shape = flat_rows(decoded, image_shape)
         names = names_of_components(estimator)

@@ -288,3 +288,8 @@ def test_a_label_of_choice(digits):
     np.testing.assert_allclose(display.rows, expected)
     expected = model.inverse_transform(Z).reshape(3, 3, -1)
     np.testing.assert_allclose(draw(model, grid_size=3).rows, expected)
+
+
+def test_a_label_where_there_are_none(normal):
+    with pytest.raises(ValueError, match=r"NormalAutoencoder .* label='odd'"):
+        draw(normal, label="odd")
