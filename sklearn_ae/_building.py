@@ -50,13 +50,12 @@ class BaseBuilder(Parameters):
             initialization=self.initialization,
             seed=seed,
         )
-        encoder, decoder = build(self.n_components)
+        # What the encoder answers and the decoder gets may be more than the code.
         n_answers = posterior.n_answers(self.n_components)
         n_given = self.n_components + self._n_labels(moments)
-        if n_answers != self.n_components:
+        encoder, decoder = build(n_given)
+        if n_answers != n_given:
             encoder, _ = build(n_answers)
-        if n_given != self.n_components:
-            _, decoder = build(n_given)
         reconstruction = self._loss().build(self.output_activation, moments)
         return self._module_type(
             encoder,

@@ -184,6 +184,27 @@ def uniform_codes(n: int, random_state: np.random.RandomState) -> np.ndarray:
     return random_state.uniform(-1, 1, (n, 2))
 
 
+# Of the variational classes.
+VARIATIONAL = {
+    "by_batch": {"batch_size": 16, "max_epochs": 4},
+    "learns": {"hidden_layer_sizes": (64,), "max_epochs": 40, "n_components": 8},
+    "diverges": {"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+    "wide": (
+        {
+            "hidden_layer_sizes": (200,),
+            "n_components": 64,
+            "batch_size": 300,
+            "max_epochs": 1,
+        },
+    ),
+    "sparse": True,
+    "shift_scale": True,
+    "plain": False,
+    "generative": True,
+    "in_nats": True,
+    "constant_within": 0.01,
+}
+
 ROWS = [
     Row(
         Autoencoder,
@@ -507,23 +528,7 @@ ROWS = [
             "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
             "greedy": {"pretraining": "greedy", "pretraining_epochs": 2},
         },
-        by_batch={"batch_size": 16, "max_epochs": 4},
-        learns={"hidden_layer_sizes": (64,), "max_epochs": 40, "n_components": 8},
-        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
-        wide=(
-            {
-                "hidden_layer_sizes": (200,),
-                "n_components": 64,
-                "batch_size": 300,
-                "max_epochs": 1,
-            },
-        ),
-        sparse=True,
-        shift_scale=True,
-        plain=False,
-        generative=True,
-        in_nats=True,
-        constant_within=0.01,
+        **VARIATIONAL,
     ),
     Row(
         ConditionalVariationalAutoencoder,
@@ -546,25 +551,9 @@ ROWS = [
             "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2, "weight_decay": 1e-3},
             "greedy": {"pretraining": "greedy", "pretraining_epochs": 2},
         },
-        by_batch={"batch_size": 16, "max_epochs": 4},
-        learns={"hidden_layer_sizes": (64,), "max_epochs": 40, "n_components": 8},
-        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
-        wide=(
-            {
-                "hidden_layer_sizes": (200,),
-                "n_components": 64,
-                "batch_size": 300,
-                "max_epochs": 1,
-            },
-        ),
-        sparse=True,
-        shift_scale=True,
-        plain=False,
-        generative=True,
-        in_nats=True,
+        **VARIATIONAL,
         # The decoder has to learn first that labels tell nothing of them.
         constant={"max_epochs": 200},
-        constant_within=0.01,
         supervised={},
         needs_y=True,
     ),
