@@ -229,10 +229,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
                 f"With label_conditioned=True this {type(self).__name__} estimator "
                 "requires y to be passed, but the target y is None."
             )
-        earlier = {}
-        if not reset and hasattr(self, "classes_"):
-            earlier = {"classes_": self.classes_, "class_count_": self.class_count_}
-        numbers, labels = encode_labels(X, y, earlier, classes)
+        numbers, labels = encode_labels(X, y, None if reset else self, classes)
         return numbers, seen | labels
 
     def _check_pretraining(self) -> None:

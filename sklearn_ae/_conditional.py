@@ -140,10 +140,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
-        earlier = {}
-        if not reset:
-            earlier = {"classes_": self.classes_, "class_count_": self.class_count_}
-        return encode_labels(X, y, earlier, classes)
+        return encode_labels(X, y, None if reset else self, classes)
 
     def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
         return None if y is None else numbers_of_rows(y, n_rows, self.classes_)

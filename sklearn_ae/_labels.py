@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 
 def encode_labels(
-    X: Any, y: Any, earlier: dict[str, np.ndarray], classes: Any = None
+    X: Any, y: Any, earlier: Any = None, classes: Any = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Answer the numbers of labels, and the fitted attributes that tell of them.
 
@@ -19,8 +19,8 @@ def encode_labels(
     ----------
     X : array-like of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
-    earlier : dict of str to ndarray
-        Those attributes of the fit that this one goes on from; empty if there is none.
+    earlier : estimator or None, default=None
+        The one that this fit goes on from; it counts if it has seen labels.
     classes : array-like of shape (n_classes,), default=None
         All labels that may come, where there was no earlier fit; those of `y` if None.
 
@@ -40,19 +40,21 @@ def encode_labels(
     check_consistent_length(X, y)
     if classes is not None:
         classes = _vector(classes, "classes")
-    if not earlier:
-        labels = y if classes is None else classes
+    known, counts = getattr(earlier, "classes_", None), 0
+    if known is None:
         # Classes several times: they all differ, as regression targets do.
-        check_classification_targets(y if classes is None else np.repeat(classes, 3))
-        earlier = {"classes_": np.unique(labels), "class_count_": np.int64(0)}
-    elif classes is not None and {*classes.tolist()} != {*earlier["classes_"].tolist()}:
-        raise ValueError(
-            f"classes={classes.tolist()!r} are others than in the first call: "
-            f"{_listed(earlier['classes_'])}."
-        )
-    known = earlier["classes_"]
+        labels = y if classes is None else np.repeat(classes, 3)
+        check_classification_targets(labels)
+        known = np.unique(labels)
+    else:
+        counts = earlier.class_count_
+        if classes is not None and {*classes.tolist()} != {*known.tolist()}:
+            raise ValueError(
+                f"classes={classes.tolist()!r} are others than in the first call: "
+                f"{_listed(known)}."
+            )
     numbers = class_numbers(y, known)
-    counts = np.bincount(numbers, minlength=len(known)) + earlier["class_count_"]
+    counts = counts + np.bincount(numbers, minlength=len(known))
     return numbers, {"classes_": known, "class_count_": counts}
 
 
