@@ -18,9 +18,9 @@ from sklearn_ae._threads import entry_shares, product_shares, split
 
 _aten = torch.ops.aten
 
-affine = split(torch.addmm, lambda bias, a, b: product_shares(a, b))
+affine = split(torch.addmm, lambda n, bias, a, b: product_shares(n, a, b))
 product = split(torch.mm, product_shares)
-linear = split(F.linear, lambda h, weight, bias: product_shares(h, weight))
+linear = split(F.linear, lambda n, h, weight, bias: product_shares(n, h, weight))
 _relu = split(torch.relu, entry_shares)
 _relu_derivative = split(_aten.threshold_backward, entry_shares)
 _mse_loss = split(F.mse_loss, entry_shares)

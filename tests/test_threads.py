@@ -9,7 +9,13 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from sklearn_ae._threads import map_slices, one_thread, product_shares, split
+from sklearn_ae._threads import (
+    map_slices,
+    one_thread,
+    product_shares,
+    row_shares,
+    split,
+)
 
 threads_of_split = split(torch.get_num_threads)
 ENOUGH = 1e12
@@ -40,7 +46,7 @@ def test_outside_of_the_limit_nothing_is_limited():
 
 def test_shares_limit_split():
     for n_shares, n_threads in [(0, 1), (1, 1), (3, 3), (9, 4)]:
-        count = split(torch.get_num_threads, lambda n=n_shares: n)
+        count = split(torch.get_num_threads, lambda n, most=n_shares: min(n, most))
         with one_thread(ENOUGH):
             assert count() == n_threads
 
@@ -122,13 +128,18 @@ def test_an_interrupted_derivative_leaves_no_limit_behind():
 
 
 def test_which_products_are_shared_out():
-    def shares(*shapes, dtype=torch.float32):
-        return product_shares(*(torch.empty(shape, dtype=dtype) for shape in shapes))
+    def shares(*shapes, n_threads=8, dtype=torch.float32):
+        factors = (torch.empty(shape, dtype=dtype) for shape in shapes)
+        return product_shares(n_threads, *factors)
 
-    assert shares((256, 784), (784, 128)) == 2
-    assert shares((256, 784), (784, 512)) == 4
-    assert shares((256, 784), (784, 32)) == 0
+    assert shares((250, 784), (784, 130)) == 2
+    assert shares((260, 784), (784, 512)) == 4
+    assert shares((260, 784), (784, 512), n_threads=3) == 3
+    assert shares((256, 784), (784, 60)) == 0
     assert shares((8, 784), (784, 512)) == 0
+    # Multiples of 16 are rounded alike in smaller shares.
+    assert shares((256, 784), (784, 128)) == 8
+    assert shares((256, 784), (784, 32)) == 2
     assert shares((256, 784), (784, 512), dtype=torch.float64) == 1
 
 
@@ -179,3 +190,23 @@ def test_a_forked_child_has_one_thread():
     child.start()
     assert queue.get() == 1
     child.join()
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_threads", "expected"),
+    [
+        (128, 1, 1),
+        (128, 2, 2),
+        (128, 3, 2),
+        (128, 8, 8),
+        (128, 64, 8),
+        (100, 8, 4),
+        (96, 8, 4),
+        (31, 8, 1),
+        (33, 2, 1),
+        (0, 4, 1),
+    ],
+)
+def test_rows_are_shared_out_equally(n_rows, n_threads, expected):
+    assert row_shares(n_threads, torch.empty(n_rows, 3)) == expected
+    assert row_shares(n_threads, torch.empty(n_rows, 3, dtype=torch.float64)) == 1

@@ -16,12 +16,10 @@ from sklearn.utils._param_validation import (
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._sharing import SharedSequential
+from sklearn_ae._sharing import Geometry, convolve
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 
-_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d}
-_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d}
 # The least square number of features that is taken for an image.
 _SMALLEST_IMAGE = 16
 
@@ -134,9 +132,8 @@ class ConvolutionalLayer(_Kernels):
         before, after = (self.kernel_size - 1) // 2, self.kernel_size // 2
         if before != after:
             h, before = F.pad(h, (before, after) * n_axes), 0
-        a = _CONVOLUTIONS[n_axes](
-            h, self.weight, self.bias, stride=self.strides, padding=before
-        )
+        geometry = Geometry(self.strides, [before] * n_axes, [0] * n_axes, False)
+        a = convolve(h, self.weight, self.bias, geometry)
         return ACTIVATIONS[self.activation].function(a)
 
 
@@ -168,14 +165,13 @@ class TransposedConvolutionalLayer(_Kernels):
                 self.sizes, h.shape[-len(self.sizes) :], self.strides, strict=True
             )
         ]
-        a = _TRANSPOSED[len(self.sizes)](
-            h,
-            self.weight,
-            self.bias,
-            stride=self.strides,
-            padding=padding,
-            output_padding=[max(0, n) for n in further],
+        geometry = Geometry(
+            self.strides,
+            [padding] * len(further),
+            [max(0, n) for n in further],
+            transposed=True,
         )
+        a = convolve(h, self.weight, self.bias, geometry)
         for axis, n in enumerate(further, start=-len(further)):
             # An even kernel reaches one further on one side.
             a = a if n >= 0 else a.narrow(axis, 0, self.sizes[axis])
@@ -331,7 +327,7 @@ class Convolutional(Architecture):
         for part, layers in (("encoder", encoder), ("decoder", decoder[::-1])):
             for index, layer in enumerate(_weighted(layers, part == "decoder")):
                 initialize(layer, initialization, seed, part, index)
-        return SharedSequential(*encoder), SharedSequential(*decoder)
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
     def _down(
         self, n_inputs: int, n_outputs: int, step: Step, activation: str

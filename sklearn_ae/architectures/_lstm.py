@@ -13,14 +13,21 @@ from torch import Tensor, nn
 
 from sklearn_ae._derivatives import is_twice_differentiable
 from sklearn_ae._functional import weight_deviation
-from sklearn_ae._sharing import SharedRows
-from sklearn_ae._threads import count_products
+from sklearn_ae._sharing import recur
 from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 
 # Gates of input, forgetting, candidate and output, in torch's order.
 _N_GATES, _FORGETTING = 4, 1
+
+
+class LSTMLayer(nn.LSTM):
+    """Torch's layer, computed in as many threads as leave no trace in the result."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Answer h of every step of sequences (n_rows, n_steps, n_inputs)."""
+        return recur(x, list(self.parameters()))
 
 
 class Recurrence(nn.Module):
@@ -42,7 +49,9 @@ class Recurrence(nn.Module):
     def __init__(self, n_inputs: int, n_units: int, n_steps: int) -> None:
         super().__init__()
         # Its constructor would draw from torch's own generator.
-        lstm = nn.LSTM(n_inputs, n_units, batch_first=True, dtype=FLOAT, device="meta")
+        lstm = LSTMLayer(
+            n_inputs, n_units, batch_first=True, dtype=FLOAT, device="meta"
+        )
         self.lstm = lstm.to_empty(device="cpu")
         self.lstm.n_places = n_steps
 
@@ -75,7 +84,7 @@ class Recurrence(nn.Module):
         """Answer h of every step of sequences (n_rows, n_steps, n_inputs)."""
         # Torch's own loop over the steps has no derivative of its derivative.
         if not is_twice_differentiable():
-            return self.lstm(x)[0]
+            return self.lstm(x)
         state, answers = self.start(x), []
         for inputs in x.unbind(1):
             state = self.step(inputs, state)
@@ -108,7 +117,7 @@ class Recurrence(nn.Module):
             self.lstm.bias_ih_l0[forgetting] = 1.0
 
 
-class SequenceEncoder(SharedRows):
+class SequenceEncoder(nn.Module):
     """Recurrent layers, and a dense one from the state after the last step.
 
     Steps of NaN at the end of a sequence are no part of it.
@@ -133,9 +142,8 @@ class SequenceEncoder(SharedRows):
             for width, size in zip(widths[:-1], sizes, strict=True)
         )
         self.code = DenseLayer(widths[-1], n_components, code_activation)
-        self.n_products = count_products(self)
 
-    def answer(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Encode rows of shape (n_rows, n_features)."""
         steps = x.unflatten(-1, (self.n_steps, self.n_inputs))
         n_present = (~steps.isnan().any(-1)).sum(-1, keepdim=True)
@@ -161,7 +169,7 @@ def _take(h: Tensor, places: Tensor) -> Tensor:
     return h.gather(1, places.unsqueeze(-1).expand(-1, -1, h.shape[-1]))
 
 
-class SequenceDecoder(SharedRows):
+class SequenceDecoder(nn.Module):
     """Recurrent layers that get the code at each step, and a dense one of each state.
 
     They begin with the last step, which is nearest to what the encoder has read last
@@ -188,14 +196,13 @@ class SequenceDecoder(SharedRows):
         self.n_components = n_components
         self.output = DenseLayer(widths[-1], n_outputs, "identity")
         self.output.n_places = n_steps
-        self.n_products = count_products(self)
 
     @property
     def directions(self) -> Tensor:
         """What each component adds to pre-activations, (n_components, 4 n_units)."""
         return self.layers[0].directions[: self.n_components]
 
-    def answer(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor) -> Tensor:
         """Decode codes of shape (n_rows, n_components)."""
         if self.autoregressive:
             return self._step_by_step(z).flip(1).flatten(1)
