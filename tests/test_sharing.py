@@ -116,6 +116,42 @@ def test_recurrences_are_torchs(n_rows, n_inputs):
         assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
 
 
+def test_more_threads_would_round_differently():
+    """As many as give each 16 rows, which is enough for convolutions."""
+    x, *weights = sequences(128, 16, 200)
+    found = []
+    for n_threads in (1, 8):
+        with threadpool_limits(n_threads), one_thread(1e12):
+            found.append(derivatives(recur(x, weights), x, *weights))
+    assert all(map(torch.equal, *found))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_inputs", "n_outputs", "n_groups"),
+    [
+        (64, 16, 32, 4),
+        (100, 48, 16, 4),
+        (62, 16, 16, 1),
+        (60, 16, 16, 1),
+        (64, 16, 24, 1),
+        (64, 1, 16, 1),
+        (128, 16, 1, 1),
+    ],
+)
+def test_rows_are_made_groups(n_rows, n_inputs, n_outputs, n_groups, monkeypatch):
+    for transposed in (False, True):
+        *inputs, geometry = convolution(n_rows, n_inputs, n_outputs, 2, transposed)
+        h, weight, _ = inputs
+        a = convolve(*inputs, geometry)
+        assert _sharing._n_groups(a, h, weight) == n_groups
+        n_products = min(h[0, 0].numel(), a[0, 0].numel()) * weight.numel() * n_rows
+        with monkeypatch.context() as patch:
+            patch.setattr(_sharing, "_WORK", n_products)
+            assert _sharing._n_groups(a, h, weight) == n_groups
+            patch.setattr(_sharing, "_WORK", n_products + 1)
+            assert _sharing._n_groups(a, h, weight) == 1
+
+
 def test_operations_take_the_threads_there_are(monkeypatch):
     seen = []
 
