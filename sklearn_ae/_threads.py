@@ -127,7 +127,10 @@ def one_thread(work: float = 0.0) -> Iterator[None]:
 
 
 def split(
-    function: Callable[..., Any], shares: Callable[..., int] | None = None
+    function: Callable[..., Any],
+    shares: Callable[..., int] | None = None,
+    *,
+    with_derivative: bool = True,
 ) -> Callable[..., Any]:
     """Let threads share out a function whose rounding does not depend on it.
 
@@ -137,10 +140,11 @@ def split(
     Parameters
     ----------
     function : callable
-        Its derivative by autograd is shared out, too.
     shares : callable, default=None
         Of the number of threads there are, and the same arguments: how many of them
         share it out. Default: all.
+    with_derivative : bool, default=True
+        Whether the derivative by autograd of what it answers is shared out, too.
     """
 
     @functools.wraps(function)
@@ -155,7 +159,7 @@ def split(
             result = function(*args, **kwargs)
         finally:
             _set_threads(1)
-        if getattr(result, "grad_fn", None) is not None:
+        if with_derivative and getattr(result, "grad_fn", None) is not None:
             result.grad_fn.register_prehook(lambda _: _set_within(n_threads))
             result.grad_fn.register_hook(lambda *_: _set_within(1))
         return result

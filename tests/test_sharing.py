@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_limits
 
 from sklearn_ae import Autoencoder, _sharing, _threads
-from sklearn_ae._derivatives import twice_differentiable
 from sklearn_ae._sharing import Geometry, convolve, recur
 from sklearn_ae._threads import one_thread
 from sklearn_ae.architectures import LSTM, Convolutional, Residual
@@ -71,6 +70,10 @@ def sequences(n_rows, n_inputs, n_units):
     return [tensor.requires_grad_() for tensor in (x, *weights)]
 
 
+def torchs_recurrence(x, start, weights):
+    return torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
+
+
 # Rows; channels in and out. Of the first two, rows are made groups.
 SIZES = [
     (64, 16, 32),
@@ -110,8 +113,7 @@ def test_recurrences_are_torchs(n_rows, n_inputs):
             found.append(derivatives(recur(x, weights), x, *weights))
     for others in found[1:]:
         assert all(map(torch.equal, others, found[0]))
-    start = torch.zeros(1, n_rows, 8)
-    own = torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
+    own = torchs_recurrence(x, torch.zeros(1, n_rows, 8), weights)
     for ours, torchs in zip(found[0], derivatives(own, x, *weights), strict=True):
         assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
 
@@ -142,35 +144,46 @@ def test_rows_are_made_groups(n_rows, n_inputs, n_outputs, n_groups, monkeypatch
     for transposed in (False, True):
         *inputs, geometry = convolution(n_rows, n_inputs, n_outputs, 2, transposed)
         h, weight, _ = inputs
-        a = convolve(*inputs, geometry)
-        assert _sharing._n_groups(a, h, weight) == n_groups
-        n_products = min(h[0, 0].numel(), a[0, 0].numel()) * weight.numel() * n_rows
+        assert _sharing._n_groups(h, weight, geometry) == n_groups
+        n_products = weight.numel() * n_rows * (81 if transposed else 81 / 4)
         with monkeypatch.context() as patch:
             patch.setattr(_sharing, "_WORK", n_products)
-            assert _sharing._n_groups(a, h, weight) == n_groups
+            assert _sharing._n_groups(h, weight, geometry) == n_groups
             patch.setattr(_sharing, "_WORK", n_products + 1)
-            assert _sharing._n_groups(a, h, weight) == 1
+            assert _sharing._n_groups(h, weight, geometry) == 1
+        assert _sharing._n_groups(h.double(), weight.double(), geometry) == 1
 
 
-def test_operations_take_the_threads_there_are(monkeypatch):
-    seen = []
-
-    def noted(function):
-        def run(*args):
-            seen.append(torch.get_num_threads())
-            return function(*args)
-
-        return run
-
-    monkeypatch.setattr(torch, "convolution", noted(torch.convolution))
-    monkeypatch.setattr(torch, "lstm", noted(torch.lstm))
-    *inputs, geometry = convolution(64, 16, 16, 2, False)
+def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch):
     x, *weights = sequences(64, 2, 8)
-    for n_threads in (1, 2, 4):
-        with threadpool_limits(n_threads), one_thread(1e12):
-            convolve(*inputs, geometry)
-            recur(x, weights)
-    assert seen == [1, 1, 2, 2, 4, 4]
+    operations = {
+        "grouped": lambda *inputs: convolve(*inputs, geometry),
+        "one group": lambda *inputs: convolve(inputs[0][:62], *inputs[1:], geometry),
+        "recurrent": lambda *_: recur(x, weights),
+    }
+    *inputs, geometry = convolution(64, 16, 16, 2, False)
+    seen, counts = {}, []
+    set_threads = _threads._set_threads
+    monkeypatch.setattr(
+        _threads, "_set_threads", lambda n: (set_threads(n), counts.append(n))
+    )
+    for name, operation in operations.items():
+        for n_threads in (2, 3, 8):
+            with threadpool_limits(n_threads), one_thread(1e12):
+                operation(*inputs).sum().backward()
+            seen[name, n_threads] = [n for n in counts if n > 1]
+            counts.clear()
+    assert seen == {
+        ("grouped", 2): [2, 2],
+        ("grouped", 3): [2, 2],
+        ("grouped", 8): [4, 4],
+        ("one group", 2): [2],
+        ("one group", 3): [2],
+        ("one group", 8): [2],
+        ("recurrent", 2): [2, 2],
+        ("recurrent", 3): [2, 2],
+        ("recurrent", 8): [4, 4],
+    }
 
 
 @pytest.mark.parametrize("frozen", [0, 1, 2])
@@ -185,18 +198,27 @@ def test_what_needs_no_derivative_gets_none(frozen):
     assert [t.grad is None for t in layer] == [i == frozen for i in range(5)]
 
 
-def test_a_second_derivative_is_refused_where_nobody_has_announced_it():
+def test_second_derivatives_are_torchs():
+    def second(function, of, by):
+        (slope,) = torch.autograd.grad(function().square().sum(), of, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), by)[0]
+
     *inputs, geometry = convolution(64, 16, 16, 2, False)
+    h, weight, _ = inputs
     x, *weights = sequences(64, 2, 8)
-    for h, of in ((convolve(*inputs, geometry), inputs[0]), (recur(x, weights), x)):
-        (slope,) = torch.autograd.grad(h.square().sum(), of, create_graph=True)
-        with pytest.raises(RuntimeError, match="once_differentiable"):
-            slope.sum().backward()
-    with twice_differentiable():
-        h = convolve(*inputs, geometry)
-    (slope,) = torch.autograd.grad(h.square().sum(), inputs[0], create_graph=True)
-    slope.sum().backward()
-    assert inputs[1].grad.abs().max() > 0
+    start = torch.zeros(1, 64, 8)
+    pairs = [
+        (
+            second(lambda: convolve(*inputs, geometry), h, weight),
+            second(lambda: torchs_own(*inputs, geometry), h, weight),
+        ),
+        (
+            second(lambda: recur(x, weights), x, weights[0]),
+            second(lambda: torchs_recurrence(x, start, weights), x, weights[0]),
+        ),
+    ]
+    for ours, torchs in pairs:
+        assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
