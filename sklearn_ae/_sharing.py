@@ -20,14 +20,14 @@ from torch import Tensor
 from sklearn_ae._derivatives import is_twice_differentiable
 from sklearn_ae._threads import row_shares, split
 
-# Threads of a recurrence. Of 1,900 with two or four none was rounded differently (of
-# two inputs and more); of those with eight every tenth was.
+# Threads of a recurrence. Of 8,842 with two or four none was rounded differently, nor was
+# a derivative; with eight, derivatives were.
 _MOST_THREADS = 4
 
 # Groups of rows, where a convolution takes at least as many multiplications as given.
-# Of 6,700 with numbers of channels that these divide, and as many rows in each group,
-# none was rounded differently with two or four threads; of 5,700 others 72. In one
-# thread groups cost a tenth then.
+# Of 2,400 with numbers of channels that these divide, and as many rows in each group,
+# none was rounded differently with two or four threads, nor was a derivative; of 5,700
+# others 72 were. In one thread groups cost a tenth then.
 _GROUPS, _WORK, _CHANNELS = 4, 1e7, 16
 
 
@@ -41,7 +41,7 @@ class Geometry(NamedTuple):
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What torch's convolution and its derivative take, in their order."""
+        """What torch's convolution takes beside maps and weights, in its order."""
         spacing = [1] * len(self.stride)
         further = list(self.output_padding)
         return (self.stride, self.padding, spacing, self.transposed, further)
@@ -122,9 +122,10 @@ def _recur(steps: Tensor, start: Tensor, *weights: Tensor) -> Tensor:
     return h
 
 
-_recurrence = split(
-    _recur,
-    lambda n_threads, _, start, *__: row_shares(
-        min(n_threads, _MOST_THREADS), start[0]
-    ),
-)
+def _recurrence_shares(n_threads: int, _: Tensor, start: Tensor, *__: Any) -> int:
+    # The derivatives of a single unit depend on the threads, too.
+    most = _MOST_THREADS if start.shape[-1] > 1 else 1
+    return row_shares(min(n_threads, most), start[0])
+
+
+_recurrence = split(_recur, _recurrence_shares)

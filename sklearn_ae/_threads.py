@@ -209,11 +209,13 @@ def row_shares(n_threads: int, h: Tensor) -> int:
     """
     if h.dtype != torch.float32:
         return 1
-    n_shares = 1
-    while 2 * n_shares <= n_threads and len(h) % (2 * n_shares) == 0:
+    n_rows, n_shares = len(h), 1
+    while (
+        2 * n_shares <= n_threads
+        and n_rows % (2 * n_shares) == 0
+        and n_rows >= 2 * n_shares * _ROWS
+    ):
         n_shares *= 2
-    while n_shares > 1 and len(h) // n_shares < _ROWS:
-        n_shares //= 2
     return n_shares
 
 
@@ -267,7 +269,7 @@ def map_slices(
             raise
 
     with one_thread(work):
-        n_threads = min(_here.available or 1, len(waiting))
+        n_threads = min(_here.available, len(waiting))
         _here.available = 1
         others = [_pool().submit(compute) for _ in range(n_threads - 1)]
         try:
