@@ -20,8 +20,8 @@ from torch import Tensor
 from sklearn_ae._derivatives import is_twice_differentiable
 from sklearn_ae._threads import row_shares, split
 
-# Threads of a recurrence. Of 8,842 with two or four none was rounded differently, nor was
-# a derivative; with eight, derivatives were.
+# Threads of a recurrence. Of 8,842 with two or four none was rounded differently, nor
+# was a derivative; with eight, derivatives were.
 _MOST_THREADS = 4
 
 # Groups of rows, where a convolution takes at least as many multiplications as given.
