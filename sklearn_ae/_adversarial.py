@@ -232,6 +232,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
         numbers, labels = encode_labels(X, y, None if reset else self, classes)
         return numbers, seen | labels
 
+    def _may_stack(self) -> bool:
+        """Whether its net can train in a stack: not with an opponent of its own."""
+        return False
+
     def _check_pretraining(self) -> None:
         super()._check_pretraining()
         self._source(seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
@@ -120,13 +121,23 @@ class BaseAutoencoder(
             If the objective is no longer finite.
         """
         continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
+
+        def train(task: Any) -> Self:
+            return self._train(X, y, continues, task=task)
+
+        return self._report(train, {"X": X, "y": y}, self.max_epochs)
+
+    def _report(
+        self, train: Callable[[Any], Self], data: dict[str, Any], n_subtasks: int
+    ) -> Self:
+        """Train, and tell scikit-learn's callbacks of it, where there are any."""
         if not hasattr(self, "_init_callback_context"):
-            return self._train(X, y, continues)
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self._train(X, y, continues, task=(context, {"X": X, "y": y}))
+            return train(None)
+        context = self._init_callback_context(max_subtasks=n_subtasks)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        train((context, data))
         context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes={}
+            estimator=self, **data, reconstruction_attributes={}
         )
         return self
 
@@ -167,33 +178,54 @@ class BaseAutoencoder(
         continues: bool,
         one_pass: bool = False,
         classes: Any = None,
-        **options: Any,
+        task: Any = None,
     ) -> Self:
-        # Here, since skorch takes longer to import than everything else together.
-        from sklearn_ae._fitting import fitted_attributes, train
-        from sklearn_ae._pretraining import pretrain
-
         if one_pass and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
+        rows = self._check_training_rows(X, y, continues, classes)
+        run = self._begin_run(rows, continues, one_pass=one_pass, task=task)
+        return self._complete_run(run.train(), continues)
+
+    def _check_training_rows(
+        self, X: Any, y: Any, continues: bool = False, classes: Any = None
+    ) -> Any:
+        """Answer rows as a run takes them, and what was seen of them."""
+        # Here, since skorch takes longer to import than everything else together.
+        from sklearn_ae._fitting import TrainingRows
+
         row_shape, accepted = shape_of_rows(X), self._accepted()
         X, seen = check_training_rows(self, X, reset=not continues, accepted=accepted)
         targets, labels = self._encode_targets(X, y, not continues, classes)
-        options |= {"one_pass": one_pass, "targets": targets}
-        seen |= labels
+        return TrainingRows(X, seen | labels, row_shape, targets)
+
+    def _begin_run(
+        self, rows: Any, continues: bool = False, one_pass: bool = False, **options: Any
+    ) -> Any:
+        """Set up a training run, pretraining included."""
+        from sklearn_ae._fitting import Run
+        from sklearn_ae._pretraining import pretrain
+
         previous = self._model if continues else None
         start = None
         if self.pretraining is not None and previous is None:
-            start = pretrain(self, X, one_pass, seen.get("class_count_"))
-            seen |= {"pretraining_curves_": start.curves}
+            start = pretrain(self, rows.X, one_pass, rows.seen.get("class_count_"))
         elif not (self.max_epochs or one_pass):
             raise InvalidParameterError(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
                 "1 where fit does not pretrain. Got 0 instead."
             )
-        outcome = train(self, X, previous, seen, start=start, **options)
+        return Run(self, rows, previous, one_pass=one_pass, start=start, **options)
+
+    def _complete_run(self, run: Any, continues: bool = False) -> Self:
+        """Become the fitted estimator that a run has made."""
+        from sklearn_ae._outcomes import fitted_attributes
+
+        outcome, seen = run.outcome(), run.rows.seen
+        if run.start is not None:
+            seen = seen | {"pretraining_curves_": run.start.curves}
         if outcome.is_usable:
-            derived = self._derived_unless_interrupted(outcome, X)
-            outcome.model.row_shape = row_shape
+            derived = self._derived_unless_interrupted(outcome, run.rows.X)
+            outcome.model.row_shape = run.rows.row_shape
             fitted = fitted_attributes(outcome, self if continues else None)
             self._replace_attributes(seen | fitted | derived, continues)
         if outcome.interrupt is not None:

@@ -136,6 +136,11 @@ class BaseBuilder(Parameters):
             shallow.loss = self._loss().of_codes(stage.known)
         return shallow
 
+    def _may_stack(self) -> bool:
+        """Whether its net can train in a stack with others of its shape."""
+        spec = resolve_spec("architecture", self.architecture)
+        return spec.stackable and not self.warm_start
+
     def _check_pretraining(self) -> None:
         """Refuse what cannot be trained layer by layer."""
         architecture = resolve_spec("architecture", self.architecture)

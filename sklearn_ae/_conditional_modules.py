@@ -8,7 +8,6 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from sklearn_ae._modules import AutoencoderModule, split_missing
 
@@ -33,7 +32,9 @@ class ConditionalModule(AutoencoderModule):
 
     def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """Answer codes (..., n_rows, k), each beside a one for its class."""
-        flags = one_hot(classes.long(), len(self.class_frequencies)).to(z.dtype)
+        # Not torch's `one_hot`, which cannot be a part of a stack of nets.
+        numbers = torch.arange(len(self.class_frequencies), device=z.device)
+        flags = (classes.unsqueeze(-1) == numbers).to(z.dtype)
         return torch.cat([z, flags.expand(*z.shape[:-1], -1)], -1)
 
     def cost(

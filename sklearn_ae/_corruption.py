@@ -20,7 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from torch import Tensor, nn
 
-from sklearn_ae._functional import over_rows
+from sklearn_ae._functional import over_features, over_rows
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._torch import draw_seed, make_generator
 
@@ -71,7 +71,8 @@ class _Replacement(Corruption):
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
         """Replace entries."""
         level = self._level(x)
-        ends = torch.where(drawn < level / 2, self.low, self.high).to(x.dtype)
+        low, high = (over_features(end, x) for end in (self.low, self.high))
+        ends = torch.where(drawn < level / 2, low, high)
         return torch.where(drawn < level, ends, x)
 
 

@@ -73,6 +73,11 @@ class Discrepancy(Penalty):
     Gaussian kernels; each mean is over all pairs, so that it is 0 at least, and defined
     for one row. It is a statistic of a batch, not a sum over rows; of a large one, 2048
     codes are looked at.
+
+    Attributes
+    ----------
+    draws_by_weights : bool
+        Whether what is drawn depends on weights, those of a prior that learns.
     """
 
     weight: Tensor
@@ -80,6 +85,7 @@ class Discrepancy(Penalty):
     def __init__(self, weight: float, prior: LatentDensity, n_draws: int) -> None:
         super().__init__()
         self.n_draws = n_draws
+        self.draws_by_weights = any(True for _ in prior.parameters())
         self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
         # Out of torch's registry: it is a part of the net, and counted there.
         self.priors = (prior,)

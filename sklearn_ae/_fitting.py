@@ -15,6 +15,7 @@ from sklearn_ae._layers import Layer, write_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._moments import Moments, moments
+from sklearn_ae._outcomes import Outcome
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
@@ -50,55 +51,66 @@ class Start:
 
 
 @dataclass
-class Outcome:
-    """What a training run leaves behind.
+class TrainingRows:
+    """Checked rows, and what all fits to them that differ in weights only can share.
 
     Attributes
     ----------
-    model : Model
-    history : list of dict
-        A record per epoch.
-    loss : float or None
-        The objective of weights that no epoch has trained; None where none are worth
-        keeping, as an interrupt came before the first step.
-    interrupt : KeyboardInterrupt or None
-        What ended the run early.
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    seen : dict
+        The attributes that a fitted estimator has besides its model.
+    row_shape : tuple of int or None, default=None
+        What a row looked like.
+    targets : ndarray of shape (n_samples,), default=None
+        The numbers of the rows' classes, where training looks at them.
     """
 
-    model: Model
-    history: list[dict[str, Any]]
-    loss: float | None
-    interrupt: KeyboardInterrupt | None
+    X: Array
+    seen: dict[str, Any]
+    row_shape: tuple[int, ...] | None = None
+    targets: np.ndarray | None = None
+    _moments: dict[Any, Moments] = field(default_factory=dict)
+    _sources: dict[Any, tuple[RowSource, RowSource | None]] = field(
+        default_factory=dict
+    )
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether there are weights to keep."""
-        return bool(self.history) or self.loss is not None
+    def moments(self, **options: bool) -> Moments:
+        """Answer the moments of the rows, see `moments`."""
+        key = tuple(sorted(options.items()))
+        if key not in self._moments:
+            self._moments[key] = moments(self.X, **options)
+        return self._moments[key]
+
+    def sources(
+        self, estimator: Any, model: Model
+    ) -> tuple[RowSource, RowSource | None]:
+        """Answer the rows to train on and, with early stopping, those held out."""
+        known, dtype = model.moments, next(model.module.parameters()).dtype
+        whole = (known.shift.tobytes(), known.scale, known.has_missing, dtype)
+        if whole not in self._sources:
+            source = rows_for(self.X, known, model.device, dtype)
+            if self.targets is not None:
+                source.targets = torch.from_numpy(self.targets).to(model.device)
+            self._sources[whole] = source, None
+        if not estimator.early_stopping:
+            return self._sources[whole]
+        part = (*whole, estimator.validation_fraction, model.seed)
+        if part not in self._sources:
+            source, _ = self._sources[whole]
+            self._sources[part] = _split(source, *part[-2:])
+        return self._sources[part]
 
 
-def train(
-    estimator: Any,
-    X: Array,
-    previous: Model | None,
-    seen: dict[str, Any],
-    *,
-    one_pass: bool = False,
-    task: tuple[Any, dict[str, Any]] | None = None,
-    start: Start | None = None,
-    known: Moments | None = None,
-    title: str | None = None,
-    targets: np.ndarray | None = None,
-) -> Outcome:
-    """Train a new module, or on from a previous model, which stays as it is.
+class Run:
+    """A training run: it is set up, the net trains, and something is left of it.
 
     Parameters
     ----------
     estimator : BaseAutoencoder
         With valid parameters.
-    X : ndarray or CSR array of shape (n_samples, n_features)
-    previous : Model or None
-    seen : dict
-        The attributes that a fitted estimator has besides its model.
+    rows : TrainingRows
+    previous : Model or None, default=None
+        What training goes on from; it stays as it is.
     one_pass : bool, default=False
         Whether to go once through the rows, in their order (`partial_fit`).
     task : tuple, default=None
@@ -106,72 +118,77 @@ def train(
     start : Start, default=None
         What pretraining has left behind.
     known : Moments, default=None
-        What shift and scale are taken from instead of X.
+        What shift and scale are taken from instead of the rows.
     title : str, default=None
         What the progress bar of a part of a fit is called.
-    targets : ndarray of shape (n_samples,), default=None
-        The numbers of the rows' classes, where training looks at them.
     """
-    with one_thread(math.inf):
-        model = _start_model(estimator, X, previous, start, known, seen)
-        sources = _sources(estimator, X, model, targets)
-        if previous is None:
-            _start_prior(model, sources[0])
-        return _train(
-            estimator, sources, model, previous, seen, one_pass, task, start, title
-        )
 
+    def __init__(
+        self,
+        estimator: Any,
+        rows: TrainingRows,
+        previous: Model | None = None,
+        *,
+        one_pass: bool = False,
+        task: tuple[Any, dict[str, Any]] | None = None,
+        start: Start | None = None,
+        known: Moments | None = None,
+        title: str | None = None,
+    ) -> None:
+        self.estimator, self.rows, self.start = estimator, rows, start
+        self.keeps_state = one_pass or estimator.warm_start
+        with one_thread(math.inf):
+            model = _start_model(estimator, rows, previous, start, known)
+            self.source, validation = rows.sources(estimator, model)
+            if previous is None:
+                _start_prior(model, self.source)
+            n_rows = len(self.source)
+            net = _build_net(
+                estimator, model, rows.seen, n_rows, validation, one_pass, title
+            )
+        if previous is not None:
+            _restore_state(net, previous.training_state)
+        if task is not None:
+            context, data = task
+            snapshot = _snapshot(model, rows.seen)
+            watcher = TaskCallbacks(context, estimator, data, snapshot)
+            net.callbacks_.append(("task", watcher))
+        self.model, self.net = model, net
+        self.interrupt = start.interrupt if start else None
 
-def _train(
-    estimator: Any,
-    sources: tuple[RowSource, RowSource | None],
-    model: Model,
-    previous: Model | None,
-    seen: dict[str, Any],
-    one_pass: bool,
-    task: tuple[Any, dict[str, Any]] | None,
-    start: Start | None,
-    title: str | None,
-) -> Outcome:
-    source, validation = sources
-    net = _build_net(estimator, model, seen, len(source), validation, one_pass, title)
-    if previous is not None:
-        _restore_state(net, previous.training_state)
-    if task is not None:
-        context, data = task
-        watcher = TaskCallbacks(context, estimator, data, _snapshot(model, seen))
-        net.callbacks_.append(("task", watcher))
-    interrupt = start.interrupt if start else None
-    try:
-        if net.max_epochs and interrupt is None:
-            net.partial_fit(source)
-    except KeyboardInterrupt as caught:
-        interrupt = caught
-    history = _whole_epochs(net)
-    loss = None
-    if not torch.isfinite(net.flat_.vector).all():
-        history = []
-    elif start and start.layers and not history:
-        loss = net.objective_of(source)
-    model.n_epochs += len(history)
-    if one_pass or estimator.warm_start:
-        model.training_state = _keep_state(net)
-    net.flat_.release()
-    set_precision(model.module, torch.float32).eval()
-    return Outcome(model, history, loss, interrupt)
+    @property
+    def is_due(self) -> bool:
+        """Whether the net has epochs to train."""
+        return bool(self.net.max_epochs) and self.interrupt is None
 
+    def train(self) -> Run:
+        """Train the net; Ctrl-C is kept for the outcome."""
+        try:
+            if self.is_due:
+                self.net.partial_fit(self.source)
+        except KeyboardInterrupt as caught:
+            self.interrupt = caught
+        return self
 
-def _sources(
-    estimator: Any, X: Array, model: Model, targets: np.ndarray | None
-) -> tuple[RowSource, RowSource | None]:
-    """Answer the rows to train on and, with early stopping, those held out."""
-    dtype = next(model.module.parameters()).dtype
-    source = rows_for(X, model.moments, model.device, dtype)
-    if targets is not None:
-        source.targets = torch.from_numpy(targets).to(model.device)
-    if not estimator.early_stopping:
-        return source, None
-    return _split(source, estimator.validation_fraction, model.seed)
+    def outcome(self) -> Outcome:
+        """Answer what is left of the run, which has then nothing of it any more."""
+        with one_thread(math.inf):
+            return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        net, model, start = self.net, self.model, self.start
+        history = _whole_epochs(net)
+        loss = None
+        if not torch.isfinite(net.flat_.vector).all():
+            history = []
+        elif start and start.layers and not history:
+            loss = net.objective_of(self.source)
+        model.n_epochs += len(history)
+        if self.keeps_state:
+            model.training_state = _keep_state(net)
+        net.flat_.release()
+        set_precision(model.module, torch.float32).eval()
+        return Outcome(model, history, loss, self.interrupt)
 
 
 def rows_for(
@@ -196,23 +213,20 @@ def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
 
 def _start_model(
     estimator: Any,
-    X: Array,
+    rows: TrainingRows,
     previous: Model | None,
     start: Start | None,
     known: Moments | None,
-    seen: dict[str, Any],
 ) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
-    may_miss = estimator._accepted().missing
     is_first = previous is None
-    found = known or moments(
-        X,
-        may_miss=may_miss,
+    found = known or rows.moments(
+        may_miss=estimator._accepted().missing,
         continues=not is_first,
         with_medians=is_first and estimator._loss().uses_medians,
     )
-    estimator._check_range(X, found)
+    estimator._check_range(rows.X, found)
     if is_first:
         if known is None:
             found = estimator._loss().standardized(found)
@@ -221,8 +235,8 @@ def _start_model(
     else:
         found = replace(previous.moments, has_missing=found.has_missing)
         seed, n_epochs = previous.seed, previous.n_epochs
-    found = replace(found, class_count=seen.get("class_count_"))
-    module = estimator._build_module(X.shape[1], found, seed)
+    found = replace(found, class_count=rows.seen.get("class_count_"))
+    module = estimator._build_module(rows.X.shape[1], found, seed)
     module.rehearse(estimator.n_components)
     if previous is not None:
         _load_weights(module, previous.module)
@@ -357,44 +371,3 @@ def _snapshot(model: Model, attributes: dict[str, Any]):
         }
 
     return answer
-
-
-def fitted_attributes(outcome: Outcome, earlier: Any) -> dict[str, Any]:
-    """Answer the public attributes that tell of the training.
-
-    Parameters
-    ----------
-    outcome : Outcome
-    earlier : estimator or None
-        The estimator whose earlier epochs the run has continued.
-    """
-    rows = outcome.history
-    history = [*(earlier.history_ if earlier is not None else []), *rows]
-    validated = [row for row in history if "valid_loss" in row]
-    kept = min(
-        (row for row in rows if "valid_loss" in row),
-        key=lambda row: row["valid_loss"],
-        default=rows[-1] if rows else {"train_loss": outcome.loss},
-    )
-    return {
-        "_model": outcome.model,
-        "history_": history,
-        "n_iter_": outcome.model.n_epochs,
-        "loss_": kept["train_loss"],
-        "loss_curve_": [row["train_loss"] for row in history],
-        "loss_terms_": _by_name(history, "terms", 0.0),
-        "validation_scores_": [-row["valid_loss"] for row in validated] or None,
-        **{
-            f"{name}_": curve
-            for name, curve in _by_name(history, "figures", math.nan).items()
-        },
-    }
-
-
-def _by_name(
-    history: list[dict[str, Any]], key: str, absent: float
-) -> dict[str, list[float]]:
-    """Answer a curve for each name that an entry of the records has in any epoch."""
-    parts = [row.get(key, {}) for row in history]
-    names = {name: None for part in parts for name in part}
-    return {name: [part.get(name, absent) for part in parts] for name in names}

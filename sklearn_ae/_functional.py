@@ -77,6 +77,18 @@ def over_rows(value: Tensor, x: Tensor, n_axes: int = 2) -> Tensor:
     return value.to(x.dtype).reshape(-1, *[1] * n_axes)
 
 
+def over_features(value: Tensor, x: Tensor) -> Tensor:
+    """Make a value of each feature, or of each model's features, fit rows.
+
+    Parameters
+    ----------
+    value : Tensor of shape ([n_models,] n_features)
+    x : Tensor of shape ([n_models,] n_rows, n_features)
+        Whose dtype the values take.
+    """
+    return value.to(x.dtype).unsqueeze(-2)
+
+
 def binary(a: Tensor) -> Tensor:
     """Step from 0 to 1 at 0; gradients pass as if it were the logistic function."""
     soft = torch.sigmoid(a)

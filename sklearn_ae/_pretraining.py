@@ -17,10 +17,11 @@ from torch import Tensor
 
 from sklearn_ae._boltzmann import UNITS, BoltzmannMachine
 from sklearn_ae._fitting import (
+    Run,
     Start,
+    TrainingRows,
     count_held_out,
     rows_for,
-    train,
 )
 from sklearn_ae._input import Array, row_slices
 from sklearn_ae._layers import Layer, Stage, read_layer
@@ -135,7 +136,9 @@ def _autoencoder_layer(
     """Train a shallow autoencoder of the same kind, with tied weights."""
     shallow = estimator._shallow_copy(stage)
     shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
-    outcome = train(shallow, X, None, {}, known=known, title=_title(estimator, stage))
+    title = _title(estimator, stage)
+    run = Run(shallow, TrainingRows(X, {}), known=known, title=title).train()
+    outcome = run.outcome()
     if outcome.interrupt is not None:
         raise outcome.interrupt
     curve = [row["train_loss"] for row in outcome.history]

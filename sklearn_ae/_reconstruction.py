@@ -21,6 +21,7 @@ from sklearn_ae._functional import (
     binary_cross_entropy_derivative,
     multinomial,
     multinomial_derivative,
+    over_features,
     over_rows,
 )
 from sklearn_ae._moments import Moments
@@ -70,7 +71,7 @@ class Reconstruction(nn.Module, ABC):
 
     def to_data_units(self, x: Tensor) -> Tensor:
         """Undo the standardisation: x * scale + shift."""
-        return (x * self.scale).add_(self.shift.to(x.dtype))
+        return (x * over_rows(self.scale, x)).add_(over_features(self.shift, x))
 
     @abstractmethod
     def mean(self, a: Tensor) -> Tensor:
@@ -106,7 +107,8 @@ class RealReconstruction(Reconstruction):
     def _standardized_mean(self, a: Tensor) -> Tensor:
         if self.output_activation == "identity":
             return a
-        return (self.mean(a) - self.shift.to(a.dtype)) / self.scale
+        centred = self.mean(a) - over_features(self.shift, a)
+        return centred / over_rows(self.scale, a)
 
 
 class ResidualReconstruction(RealReconstruction):

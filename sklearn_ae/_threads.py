@@ -126,6 +126,16 @@ def one_thread(work: float = 0.0) -> Iterator[None]:
             set_mkl(mkl_before)
 
 
+@contextmanager
+def shared_among(n_workers: int) -> Iterator[None]:
+    """Leave a worker thread its part of the threads, where there are several."""
+    if n_workers == 1:
+        yield
+        return
+    with one_thread(_WORK_PER_THREAD * max(1, _available_threads() // n_workers)):
+        yield
+
+
 def split(
     function: Callable[..., Any],
     shares: Callable[..., int] | None = None,

@@ -184,14 +184,14 @@ def test_curves(estimator, X):
 def stages(monkeypatch):
     """Record the shallow autoencoders, and the rows that they are trained on."""
     seen = []
-    train = pretraining_module.train
 
-    def watched(shallow, X, *args, **kwargs):
-        outcome = train(shallow, X, *args, **kwargs)
-        seen.append((shallow, X, outcome))
-        return outcome
+    class Watched(pretraining_module.Run):
+        def outcome(self):
+            outcome = super().outcome()
+            seen.append((self.estimator, self.rows.X, outcome))
+            return outcome
 
-    monkeypatch.setattr(pretraining_module, "train", watched)
+    monkeypatch.setattr(pretraining_module, "Run", Watched)
     return seen
 
 

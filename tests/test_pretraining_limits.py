@@ -130,14 +130,15 @@ def interrupt_layer(monkeypatch):
     """Answer what presses Ctrl-C in the second epoch of a layer."""
 
     def press(index):
-        train, contrast = pretraining_module.train, BoltzmannMachine.contrast
+        contrast = BoltzmannMachine.contrast
         begun = []
 
-        def interrupted(shallow, *args, **kwargs):
-            begun.append(shallow)
-            if len(begun) == index + 1:
-                shallow.callbacks = [interrupting("on_epoch_begin", 2)]
-            return train(shallow, *args, **kwargs)
+        class Interrupted(pretraining_module.Run):
+            def __init__(self, shallow, *args, **kwargs):
+                begun.append(shallow)
+                if len(begun) == index + 1:
+                    shallow.callbacks = [interrupting("on_epoch_begin", 2)]
+                super().__init__(shallow, *args, **kwargs)
 
         def interrupted_contrast(machine, v):
             if machine not in begun:
@@ -146,7 +147,7 @@ def interrupt_layer(monkeypatch):
                 raise KeyboardInterrupt
             return contrast(machine, v)
 
-        monkeypatch.setattr(pretraining_module, "train", interrupted)
+        monkeypatch.setattr(pretraining_module, "Run", Interrupted)
         monkeypatch.setattr(BoltzmannMachine, "contrast", interrupted_contrast)
 
     return press

@@ -17,7 +17,6 @@ from torch.nn.functional import one_hot, softplus
 from sklearn_ae._code_sources import CodeSource
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._torch import make_generator
-from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import FlatParameters, make_optimizer
 from sklearn_ae._training.sums import TermSums
@@ -210,9 +209,13 @@ class AdversarialNet(AutoencoderNet):
         (gradient,) = torch.autograd.grad(odds.sum(), points, create_graph=True)
         return self.opponent.gradient_penalty * gradient.square().sum(-1).mean()
 
-    def _run_epoch(self, batches: Batches) -> None:
+    def begin_epoch(self) -> None:
+        """Begin the next epoch, with figures of its own."""
         self.figures_ = TermSums()
-        super()._run_epoch(batches)
+        super().begin_epoch()
+
+    def _check_finite(self) -> None:
+        super()._check_finite()
         if not torch.isfinite(self.opposed_.vector).all():
             raise DivergenceError(
                 f"Training diverged in epoch {len(self.history)} with "
@@ -220,8 +223,9 @@ class AdversarialNet(AutoencoderNet):
                 "finite. Lower learning_rate, or learning_rate_ratio."
             )
 
-    def _record(self, sums: TermSums) -> None:
-        super()._record(sums)
+    def record(self, averages: dict[str, float]) -> None:
+        """Write the terms, and how the discriminator did."""
+        super().record(averages)
         if self.figures_.n_rows:
             self.history.record("figures", self.figures_.averages())
 

@@ -20,6 +20,7 @@ from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop
+from sklearn_ae._training.line_search import search_epoch
 from sklearn_ae._training.optimizers import (
     PLANNED_SCHEDULES,
     FlatParameters,
@@ -28,7 +29,7 @@ from sklearn_ae._training.optimizers import (
     step_schedule,
 )
 from sklearn_ae._training.streams import Streams
-from sklearn_ae._training.sums import TermSums
+from sklearn_ae._training.sums import TermSums, in_data_units
 from sklearn_ae.exceptions import DivergenceError
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -178,11 +179,13 @@ class AutoencoderNet(NeuralNet):
         if stop:
             raise TrainingStop
 
-    def _listens(self, *events: str) -> bool:
+    @property
+    def listens_to_batches(self) -> bool:
+        """Whether a callback is to be called for each batch."""
         return any(
             getattr(type(callback), event) is not getattr(Callback, event)
             for _, callback in self.callbacks_
-            for event in events
+            for event in _BATCH_EVENTS
         )
 
     def partial_fit(
@@ -191,48 +194,83 @@ class AutoencoderNet(NeuralNet):
         """Train on, and let an interrupt through, unlike skorch."""
         if not self.initialized_:
             self.initialize()
-        self.source_ = X
-        self.streams_.restore(self.generator_states or {})
-        self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
-        self.least_: dict[str, float] = {}
-        self.exhausted_ = False
-        self.history.clear()
         # Long inner products, as in L-BFGS, depend on the number of threads.
         n_rows = 0 if self._sums_all_rows else min(len(X), self.batch_size)
         try:
             with one_thread(3.0 * n_rows * self.module_.n_products):
-                self.notify("on_train_begin", X=X, y=y)
+                self.begin_training(X, y)
                 self.fit_loop(X, y)
         finally:
-            self.notify("on_train_end", X=X, y=y)
-            if self.best_weights_ is not None:
-                self.flat_.vector.data.copy_(self.best_weights_)
-            self.source_ = self.validation = self.best_weights_ = None
+            self.end_training(X, y)
         return self
 
     def fit_loop(
         self, X: RowSource, y: Any = None, epochs: int | None = None, **fit_params: Any
     ) -> AutoencoderNet:
         """Train for `max_epochs`, or until nothing improves any more."""
-        batches = self.get_iterator(X, training=True)
-        schedule = make_schedule(
+        goes_on = True
+        while goes_on:
+            self.begin_epoch()
+            self._run_epoch(self.batches_)
+            goes_on = self.end_epoch()
+        return self
+
+    def begin_training(self, X: RowSource, y: Any = None) -> None:
+        """Get ready for the first epoch on the rows of a source.
+
+        What a stack of nets does for all of them, an epoch at a time, is what comes
+        between `begin_epoch` and `end_epoch`: everything else is each net's own.
+        """
+        self.source_ = X
+        self.streams_.restore(self.generator_states or {})
+        self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
+        self.least_: dict[str, float] = {}
+        self.exhausted_ = False
+        self.history.clear()
+        self.notify("on_train_begin", X=X, y=y)
+        self.batches_ = self.get_iterator(X, training=True)
+        self.schedule_ = make_schedule(
             self.schedule, self.optimizer_, self.max_epochs, self.n_iter_no_change
         )
-        datasets = {"dataset_train": X, "dataset_valid": self.validation}
-        for epoch in range(self.max_epochs):
-            began = time.perf_counter()
-            self.module_.begin_epoch(self.epochs_before + epoch)
-            self.notify("on_epoch_begin", **datasets)
-            self._run_epoch(batches)
-            self._validate()
-            self.history.record("dur", time.perf_counter() - began)
-            try:
-                self.notify("on_epoch_end", **datasets)
-            except TrainingStop:
-                return self
-            step_schedule(schedule, self._monitored(), self._least_gain())
-            if self._has_converged():
-                return self
+
+    def end_training(self, X: RowSource, y: Any = None) -> None:
+        """Keep the best weights, and nothing of the rows."""
+        self.notify("on_train_end", X=X, y=y)
+        if self.best_weights_ is not None:
+            self.flat_.vector.data.copy_(self.best_weights_)
+        self.source_ = self.validation = self.best_weights_ = None
+        self.batches_ = self.schedule_ = None
+
+    @property
+    def _datasets(self) -> dict[str, RowSource | None]:
+        return {"dataset_train": self.source_, "dataset_valid": self.validation}
+
+    def begin_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.began_ = time.perf_counter()
+        self.module_.begin_epoch(self.epochs_before + len(self.history))
+        self.notify("on_epoch_begin", **self._datasets)
+
+    def end_epoch(self) -> bool:
+        """Look at the epoch that has been recorded; answer whether there is another.
+
+        Raises
+        ------
+        DivergenceError
+            If the objective or the weights are not finite.
+        """
+        self._check_finite()
+        self._validate()
+        self.history.record("dur", time.perf_counter() - self.began_)
+        try:
+            self.notify("on_epoch_end", **self._datasets)
+        except TrainingStop:
+            return False
+        step_schedule(self.schedule_, self._monitored(), self._least_gain())
+        if self._has_converged():
+            return False
+        if len(self.history) < self.max_epochs:
+            return True
         if self.validation is not None:
             warnings.warn(
                 f"Early stopping did not stop within max_epochs={self.max_epochs}; "
@@ -240,29 +278,36 @@ class AutoencoderNet(NeuralNet):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return self
+        return False
 
     def _run_epoch(self, batches: Batches) -> None:
         sums = TermSums()
-        run = self._lbfgs_epoch if self._sums_all_rows else self._batched_epoch
         try:
-            run(batches, sums)
+            if self._sums_all_rows:
+                self.exhausted_ = search_epoch(self, batches, sums)
+            else:
+                self._batched_epoch(batches, sums)
         finally:
             # Also when interrupted: the rows so far are what this epoch has seen.
-            self._record(sums)
+            if sums.n_rows:
+                self.record(sums.averages())
         self.history.record("train_batch_count", len(batches))
-        if not (
-            math.isfinite(self.history[-1]["train_loss"])
-            and torch.isfinite(self.flat_.vector).all()
-        ):
-            self._raise_divergence()
+
+    def _check_finite(self) -> None:
+        loss = self.history[-1]["train_loss"]
+        if not (math.isfinite(loss) and torch.isfinite(self.flat_.vector).all()):
+            raise DivergenceError(
+                f"Training diverged in epoch {len(self.history)} with "
+                f"learning_rate={self.lr:g}: the objective is {loss}. Lower "
+                "learning_rate, or look for extreme values in X."
+            )
 
     def _batched_epoch(self, batches: Batches, sums: TermSums) -> None:
         update: Callable[[], Any] = getattr(
             self.optimizer_, "update", self.optimizer_.step
         )
         gradient, draw, add = self.gradient_, self.streams_.draw, sums.add
-        watched = self._listens(*_BATCH_EVENTS)
+        watched = self.listens_to_batches
         self.module_.train()
         for batch in batches:
             x, weights = split_missing(batch[0], batches.source.has_missing)
@@ -285,55 +330,17 @@ class AutoencoderNet(NeuralNet):
             training=True,
         )
 
-    def _lbfgs_epoch(self, batches: Batches, sums: TermSums) -> None:
-        """One step of L-BFGS: at most 20 iterations on the objective of all rows."""
-        vector, streams = self.flat_.vector, self.streams_
-        n_rows, states = len(batches.source), self.streams_.states()
-
-        def closure() -> Tensor:
-            total, loss = torch.zeros_like(vector), 0.0
-            # The same noise throughout the step: the line search compares.
-            streams.restore(states)
-            for batch, target in batches:
-                x, weights = split_missing(batch, batches.source.has_missing)
-                share = x.shape[0] / n_rows
-                terms = self.gradient_(x, weights, streams.draw(x, target))
-                loss = loss + share * sum(terms.values())
-                total.add_(vector.grad, alpha=share)
-            vector.grad.copy_(total)
-            return loss
-
-        self.module_.train()
-        before = vector.detach().clone()
-        group = self.optimizer_.param_groups[0]
-        state = self.optimizer_.state[group["params"][0]]
-        used = state.get("n_iter", 0), state.get("func_evals", 0)
-        try:
-            self.optimizer_.step(closure)
-        except KeyboardInterrupt:
-            # The line search may have been at a point that it would have left.
-            vector.data.copy_(before)
-            raise
-        # It stopped for neither of its limits, so there is nothing left to gain.
-        self.exhausted_ = (
-            state["n_iter"] - used[0] < group["max_iter"]
-            and state["func_evals"] - used[1] < group["max_eval"]
-        )
-        streams.restore(states)
-        self._sum_terms(batches, streams, sums)
-
-    def _sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
+    def sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
+        """Add up the terms of the objective over batches, without gradients."""
         with torch.no_grad():
             for batch, target in batches:
                 x, weights = split_missing(batch, batches.source.has_missing)
                 terms = self._terms(x, weights, streams.draw(x, target))
                 sums.add(terms, x.shape[0])
 
-    def _record(self, sums: TermSums) -> None:
-        """Read the epoch's sums, once, and write their means into the history."""
-        if not sums.n_rows:
-            return
-        terms = sums.means(self.module_)
+    def record(self, averages: dict[str, float]) -> None:
+        """Write the mean terms of the epoch's batches into the history."""
+        terms = in_data_units(averages, self.module_)
         self.history.record("terms", terms)
         self._record_loss("train_loss", sum(terms.values()))
 
@@ -350,8 +357,8 @@ class AutoencoderNet(NeuralNet):
         sums = TermSums()
         # The same noise each time: epochs are compared.
         streams = self._make_streams("validation")
-        self._sum_terms(self._slices(source), streams, sums)
-        return sum(sums.means(self.module_).values())
+        self.sum_terms(self._slices(source), streams, sums)
+        return sum(in_data_units(sums.averages(), self.module_).values())
 
     def _validate(self) -> None:
         if self.validation is None:
@@ -389,11 +396,3 @@ class AutoencoderNet(NeuralNet):
         else:
             self.waited_ += 1
         return self.waited_ >= self.n_iter_no_change
-
-    def _raise_divergence(self) -> None:
-        raise DivergenceError(
-            f"Training diverged in epoch {len(self.history)} with "
-            f"learning_rate={self.lr:g}: the objective is "
-            f"{self.history[-1]['train_loss']}. Lower learning_rate, or look for "
-            "extreme values in X."
-        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from sklearn.utils._param_validation import InvalidParameterError
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     ExponentialLR,
@@ -38,12 +38,19 @@ class FlatParameters:
         pieces = [p.detach().reshape(-1) for p in self._parameters]
         self.vector = nn.Parameter(torch.cat(pieces))
         self.vector.grad = torch.zeros_like(self.vector)
-        start = 0
-        for parameter in self._parameters:
-            stop = start + parameter.numel()
-            parameter.data = self.vector.data[start:stop].view_as(parameter)
-            parameter.grad = self.vector.grad[start:stop].view_as(parameter)
-            start = stop
+        self._spread(self.vector.data, "data")
+        self._spread(self.vector.grad, "grad")
+
+    def _spread(self, vector: Tensor, role: str) -> None:
+        for parameter, view in zip(
+            self._parameters, views_of(vector, self._parameters), strict=True
+        ):
+            setattr(parameter, role, view)
+
+    def move_to(self, vector: Tensor) -> None:
+        """Keep the parameters in other memory, whose values they take."""
+        self.vector.data = vector
+        self._spread(vector, "data")
 
     @split
     def zero_gradient(self) -> None:
@@ -54,7 +61,27 @@ class FlatParameters:
         """Give each parameter memory of its own again, and drop the gradients."""
         for parameter in self._parameters:
             parameter.data = parameter.data.clone()
+        self.drop_gradients()
+
+    def drop_gradients(self) -> None:
+        """Free the memory of the gradients."""
+        for parameter in (self.vector, *self._parameters):
             parameter.grad = None
+
+
+def views_of(vector: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Answer views of a vector that have the shapes of parameters, one after another.
+
+    Parameters
+    ----------
+    vector : Tensor of shape (..., n_values)
+    parameters : iterable of Tensor
+        Each has the shape that its views end with.
+    """
+    parameters = list(parameters)
+    pieces = vector.split([p.numel() for p in parameters], -1)
+    pairs = zip(pieces, parameters, strict=True)
+    return [piece.view(*vector.shape[:-1], *p.shape) for piece, p in pairs]
 
 
 class FlatAdam(torch.optim.Adam):

@@ -30,8 +30,11 @@ class TermSums:
         pairs = zip(self._sums, values, strict=True)
         return {name: value / self.n_rows for name, value in pairs}
 
-    def means(self, module: AutoencoderModule) -> dict[str, float]:
-        """Answer the means over the rows of terms of the objective, in data units."""
-        terms = {name: mean * module.unit for name, mean in self.averages().items()}
-        terms["reconstruction"] += module.floor
-        return terms
+
+def in_data_units(
+    averages: dict[str, float], module: AutoencoderModule
+) -> dict[str, float]:
+    """Answer mean terms of the objective in data units."""
+    terms = {name: mean * module.unit for name, mean in averages.items()}
+    terms["reconstruction"] += module.floor
+    return terms

@@ -1,0 +1,11 @@
+"""Searches over parameters that train many small nets at once."""
+
+from sklearn_ae.model_selection._search import (
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
+)
+
+__all__ = [
+    "BatchedGridSearchCV",
+    "BatchedRandomizedSearchCV",
+]

@@ -1,0 +1,171 @@
+"""Evaluates candidates: stacks in threads, what cannot be stacked in processes."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import product
+from typing import Any
+
+from joblib import effective_n_jobs
+from sklearn.base import clone
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import (
+    _fit_and_score,
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_ae._threads import shared_among
+from sklearn_ae.model_selection._tasks import StackJob, Task, stacks_of
+
+# Before scikit-learn 1.9 nobody is told of single evaluations.
+_TELLS = "callback_ctx" in inspect.signature(_fit_and_score).parameters
+
+
+class _Stop:
+    """A flag that workers look at: a search that is interrupted ends at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def check(self) -> None:
+        """End the work, if nobody waits for it any more."""
+        if self.event.is_set():
+            raise KeyboardInterrupt
+
+    def __reduce__(self) -> tuple[type[_Stop], tuple[()]]:
+        # In another process nothing tells; it is ended from outside.
+        return _Stop, ()
+
+
+class Evaluation:
+    """Evaluates candidates, in stacks where that is possible.
+
+    Attributes
+    ----------
+    results : dict
+        What `cv_results_` is going to be.
+    first_scores : float or dict
+        Of the first candidate on the first fold.
+    """
+
+    def __init__(
+        self, search: BaseSearchCV, scorers: Any, routed: Any, data: dict[str, Any]
+    ) -> None:
+        self.search, self.data = search, data
+        self.fit_params = routed.estimator.fit
+        self.split_params = routed.splitter.split
+        self.options = {
+            "scorer": scorers,
+            "fit_params": self.fit_params,
+            "score_params": routed.scorer.score,
+            "return_train_score": search.return_train_score,
+            "return_n_test_samples": True,
+            "return_times": True,
+            "error_score": search.error_score,
+            "verbose": search.verbose,
+        }
+
+    def __call__(
+        self, candidate_params: Iterable[dict[str, Any]], *, callback_ctx: Any = None
+    ) -> dict[str, Any]:
+        search, candidates = self.search, list(candidate_params)
+        tasks = list(self._tasks(candidates, callback_ctx))
+        if not tasks:
+            raise ValueError("There are no candidates, or no splits to fit them to.")
+        if search.verbose > 0:
+            print(
+                f"Fitting {search.n_splits_} folds for each of {len(candidates)} "
+                f"candidates, totalling {len(tasks)} fits"
+            )
+        out = self._evaluate(tasks)
+        _warn_or_raise_about_fit_failures(out, search.error_score)
+        if callable(search.scoring):
+            _insert_error_scores(out, search.error_score)
+        self.first_scores = out[0]["test_scores"]
+        self.results = search._format_results(candidates, search.n_splits_, out)
+        return self.results
+
+    def _tasks(self, candidates: list[dict[str, Any]], context: Any) -> Iterator[Task]:
+        search, X, y = self.search, self.data["X"], self.data["y"]
+        base, n_splits = clone(search.estimator), search.n_splits_
+        splits = list(search._checked_cv_orig.split(X, y, **self.split_params))
+        if len(splits) != n_splits:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. Expected "
+                f"{n_splits} splits, got {len(splits)}"
+            )
+        pairs = product(enumerate(candidates), enumerate(splits))
+        for place, ((candidate, given), (fold, (train, test))) in enumerate(pairs):
+            yield Task(
+                place,
+                given,
+                fold,
+                train,
+                test,
+                {
+                    "split_progress": (fold, n_splits),
+                    "candidate_progress": (candidate, len(candidates)),
+                },
+                clone(base).set_params(**clone(given, safe=False)),
+                context and context.subcontext("candidate-split-evaluation", place),
+            )
+
+    def _evaluate(self, tasks: list[Task]) -> list[dict[str, Any]]:
+        search, stop = self.search, _Stop()
+        score = partial(
+            _score_task, data=self.data, options=self.options, caller=search
+        )
+        # What else `fit` is given would have to be given to a stack.
+        in_stacks = [t for t in tasks if t.may_stack] if not self.fit_params else []
+        alone = [task for task in tasks if task not in in_stacks]
+        try:
+            jobs = Parallel(n_jobs=search.n_jobs, prefer="threads")(
+                delayed(_run_job)(
+                    StackJob(job, **self.data, memory=search.working_memory),
+                    score,
+                    stop,
+                    effective_n_jobs(search.n_jobs),
+                )
+                for job in stacks_of(in_stacks)
+            )
+            out = Parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)(
+                delayed(score)(task) for task in alone
+            )
+        finally:
+            stop.event.set()
+        results = dict(pair for job in jobs for pair in job)
+        results |= {t.place: result for t, result in zip(alone, out, strict=True)}
+        return [results[place] for place in range(len(tasks))]
+
+
+def _run_job(
+    job: StackJob, score: Callable[[Task], Any], stop: _Stop, n_workers: int
+) -> list[tuple[int, Any]]:
+    with shared_among(n_workers):
+        return list(job.results(score, stop.check))
+
+
+def _score_task(
+    task: Task, data: dict[str, Any], options: dict[str, Any], caller: BaseSearchCV
+) -> dict[str, Any]:
+    """Fit and score a task, by scikit-learn's own code."""
+    told = {"caller": caller, "callback_ctx": task.context} if _TELLS else {}
+    result = _fit_and_score(
+        task.estimator,
+        data["X"],
+        data["y"],
+        train=task.train,
+        test=task.test,
+        parameters=task.parameters,
+        **task.progress,
+        **options,
+        **told,
+    )
+    # What was trained before took its time.
+    result["fit_time"] += task.seconds
+    return result
