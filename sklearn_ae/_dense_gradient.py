@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._functional import ACTIVATIONS, Activation, affine, product
+from sklearn_ae._functional import (
+    ACTIVATIONS,
+    Activation,
+    affine,
+    product,
+    stacked_affine,
+    stacked_product,
+)
 from sklearn_ae._layers import SelectiveEncoder
 from sklearn_ae._penalties import DenseStep
 from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
@@ -140,8 +147,8 @@ class DenseGradient:
         self.layers = [_layer_of(layer, shared, adds) for layer in layers]
         self.n_encoding = len(encoder)
         self.stacked = self.layers[0].weight.ndim == 3
-        self.affine = torch.baddbmm if self.stacked else affine
-        self.product = torch.bmm if self.stacked else product
+        self.affine = stacked_affine if self.stacked else affine
+        self.product = stacked_product if self.stacked else product
         self.reconstruction = module.reconstruction
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]

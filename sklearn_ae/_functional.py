@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._threads import entry_shares, product_shares, split
+from sklearn_ae._threads import entry_shares, model_shares, product_shares, split
 
 _aten = torch.ops.aten
 
 affine = split(torch.addmm, lambda n, bias, a, b: product_shares(n, a, b))
 product = split(torch.mm, product_shares)
+stacked_affine = split(torch.baddbmm, model_shares)
+stacked_product = split(torch.bmm, model_shares)
 linear = split(F.linear, lambda n, h, weight, bias: product_shares(n, h, weight))
 _relu = split(torch.relu, entry_shares)
 _relu_derivative = split(_aten.threshold_backward, entry_shares)

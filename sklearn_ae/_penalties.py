@@ -176,7 +176,8 @@ class L1Sparsity(Penalty):
         """Add the derivative by the codes and by the directions; answer the term."""
         strength = self.strength[..., None]
         sizes = step.codes.abs().mean(-2)
-        norms = step.directions.norm(dim=-1)
+        # Of a stack, torch's own norm takes ten times as long.
+        norms = step.directions.square().sum(-1).sqrt()
         by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
         step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))
         by_norm = strength * sizes / norms.clamp(min=_SMALLEST_NORM)

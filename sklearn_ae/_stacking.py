@@ -15,7 +15,7 @@ from sklearn_ae._training.stack import may_stack, train_together
 _WORK_ALONE = 3e7
 
 # More nets in a stack gain nothing, and threads can share out several stacks.
-MOST_IN_STACK = 32
+MOST_IN_STACK = 64
 
 _MEBIBYTE = 2**20
 
@@ -90,9 +90,9 @@ def _n_bytes(run: Run) -> float:
     net, vector = run.net, run.net.flat_.vector
     n_rows = min(net.batch_size, len(run.source))
     n_layers = sum(p.ndim > 1 for p in net.module_.parameters())
-    # Weights, their gradients, two moments, the best so far, a net's own copy; of each
-    # layer's values about as many derivatives and results in between.
-    n_values = 6 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
+    # Weights, their gradients (twice), two moments, the best so far, a net's own copy;
+    # of each layer's values about as many derivatives and results in between.
+    n_values = 7 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
     return float(n_values * vector.itemsize)
 
 

@@ -41,6 +41,9 @@ _SHARE, _ALIGNED = 64, 16
 # shares 96 were.
 _ROWS = 16
 
+# Multiplications for each thread of products of a stack of matrices.
+_STACKED_WORK = 2**17
+
 # Entries for each thread of arithmetic entry by entry.
 _ENTRIES = 2**16
 
@@ -128,10 +131,11 @@ def one_thread(work: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def shared_among(n_workers: int) -> Iterator[None]:
-    """Leave a worker thread its part of the threads, where there are several."""
-    if n_workers == 1:
-        yield
-        return
+    """Leave one of several workers its part of the threads.
+
+    Whatever else computes in a worker has one: those of torch wait for their next work
+    without a pause, and would be in the way of others.
+    """
     with one_thread(_WORK_PER_THREAD * max(1, _available_threads() // n_workers)):
         yield
 
@@ -206,6 +210,24 @@ def product_shares(n_threads: int, a: Tensor, b: Tensor) -> int:
     sizes = (*a.shape[-2:], *b.shape[-2:])
     is_aligned = all(size % _ALIGNED == 0 for size in sizes)
     return min(n_threads, min(sizes) // (_ALIGNED if is_aligned else _SHARE))
+
+
+def model_shares(n_threads: int, *args: Tensor) -> int:
+    """Answer among how many threads products of a stack of matrices can be shared out.
+
+    Each matrix is one thread's: of 7,500 stacks at least as large as the number of
+    threads none was rounded differently.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many there are.
+    *args : Tensor of shape (n_models, n_rows, n_columns)
+        Among them, at the end, the factors.
+    """
+    a, b = args[-2:]
+    enough = a.numel() * b.shape[-1] // _STACKED_WORK
+    return min(n_threads, len(a), enough)
 
 
 def row_shares(n_threads: int, h: Tensor) -> int:

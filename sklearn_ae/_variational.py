@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import field
 from functools import reduce
 from numbers import Integral, Real
@@ -42,6 +41,7 @@ from sklearn_ae._posteriors import (
 from sklearn_ae._priors import normal_quantiles
 from sklearn_ae._torch import make_generator
 from sklearn_ae._units import Units, objective_weight
+from sklearn_ae._warnings import warn_caller
 
 # Nats of a component, on average over the rows, from which it counts as active.
 _ACTIVE = 0.02
@@ -250,13 +250,11 @@ class VariationalAutoencoder(BaseAutoencoder):
         n_active = int((divergences > _ACTIVE).sum())
         # Of rows that do not differ there is nothing to tell.
         if not n_active and model.moments.variance and X.shape[0] > 1:
-            warnings.warn(
+            warn_caller(
                 "No component is active: the code tells nothing of a row "
                 "(kl_per_component_). Lower beta or noise_variance, train for longer, "
                 "or set kl_warmup_epochs or free_bits.",
                 ConvergenceWarning,
-                # Where the public method was called.
-                stacklevel=6,
             )
         derived = {"kl_per_component_": divergences, "active_components_": n_active}
         if self.likelihood == "gaussian":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import InvalidParameterError
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from tqdm import tqdm
+
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class TrainingStop(Exception):
@@ -33,6 +35,22 @@ def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
             )
         copies.append((*name, copy.copy(callback)) if name else copy.copy(callback))
     return copies
+
+
+def listen_to_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:
+    """Whether one of a net's callbacks is to be called for each batch."""
+    return any(_listens_to_batches(callback) for _, callback in callbacks)
+
+
+def _listens_to_batches(callback: Callback) -> bool:
+    if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
+        return False
+    # `EpochScoring` keeps predictions there, unless the net says that there are none.
+    idle = (Callback, EpochScoring)
+    return any(
+        getattr(type(callback), event) not in [getattr(kind, event) for kind in idle]
+        for event in _BATCH_EVENTS
+    )
 
 
 def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:

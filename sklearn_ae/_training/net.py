@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from sklearn_ae import _dense_gradient
@@ -19,7 +19,7 @@ from sklearn_ae._input import RowSource, slice_size
 from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
-from sklearn_ae._training.callbacks import TrainingStop
+from sklearn_ae._training.callbacks import TrainingStop, listen_to_batches
 from sklearn_ae._training.line_search import search_epoch
 from sklearn_ae._training.optimizers import (
     PLANNED_SCHEDULES,
@@ -29,10 +29,8 @@ from sklearn_ae._training.optimizers import (
     step_schedule,
 )
 from sklearn_ae._training.streams import Streams
-from sklearn_ae._training.sums import TermSums, in_data_units
+from sklearn_ae._training.sums import TermSums
 from sklearn_ae.exceptions import DivergenceError
-
-_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class AutoencoderNet(NeuralNet):
@@ -95,6 +93,8 @@ class AutoencoderNet(NeuralNet):
         """Take the module as it is, its parameters moved into one vector."""
         self.module_ = self.module
         self.flat_ = FlatParameters(self.module_)
+        # Asked for after each epoch, by each net of a stack.
+        self.unit_, self.floor_ = self.module_.unit, self.module_.floor
         return self
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> AutoencoderNet:
@@ -178,15 +178,6 @@ class AutoencoderNet(NeuralNet):
                 stop = True
         if stop:
             raise TrainingStop
-
-    @property
-    def listens_to_batches(self) -> bool:
-        """Whether a callback is to be called for each batch."""
-        return any(
-            getattr(type(callback), event) is not getattr(Callback, event)
-            for _, callback in self.callbacks_
-            for event in _BATCH_EVENTS
-        )
 
     def partial_fit(
         self, X: RowSource, y: Any = None, classes: Any = None, **fit_params: Any
@@ -307,7 +298,7 @@ class AutoencoderNet(NeuralNet):
             self.optimizer_, "update", self.optimizer_.step
         )
         gradient, draw, add = self.gradient_, self.streams_.draw, sums.add
-        watched = self.listens_to_batches
+        watched = listen_to_batches(self.callbacks_)
         self.module_.train()
         for batch in batches:
             x, weights = split_missing(batch[0], batches.source.has_missing)
@@ -340,9 +331,14 @@ class AutoencoderNet(NeuralNet):
 
     def record(self, averages: dict[str, float]) -> None:
         """Write the mean terms of the epoch's batches into the history."""
-        terms = in_data_units(averages, self.module_)
+        terms = self._in_data_units(averages)
         self.history.record("terms", terms)
         self._record_loss("train_loss", sum(terms.values()))
+
+    def _in_data_units(self, averages: dict[str, float]) -> dict[str, float]:
+        terms = {name: mean * self.unit_ for name, mean in averages.items()}
+        terms["reconstruction"] += self.floor_
+        return terms
 
     def _record_loss(self, name: str, loss: float) -> None:
         is_best = loss < self.least_.get(name, math.inf)
@@ -358,7 +354,7 @@ class AutoencoderNet(NeuralNet):
         # The same noise each time: epochs are compared.
         streams = self._make_streams("validation")
         self.sum_terms(self._slices(source), streams, sums)
-        return sum(in_data_units(sums.averages(), self.module_).values())
+        return sum(self._in_data_units(sums.averages()).values())
 
     def _validate(self) -> None:
         if self.validation is None:
@@ -376,7 +372,7 @@ class AutoencoderNet(NeuralNet):
 
         Beside a kernel's density all of that may be next to nothing.
         """
-        return self.tol * abs(self._monitored(0) - self.module_.floor)
+        return self.tol * abs(self._monitored(0) - self.floor_)
 
     def _has_converged(self) -> bool:
         """Whether `n_iter_no_change` epochs brought less than what counts as a gain.

@@ -81,7 +81,7 @@ def views_of(vector: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
     parameters = list(parameters)
     pieces = vector.split([p.numel() for p in parameters], -1)
     pairs = zip(pieces, parameters, strict=True)
-    return [piece.view(*vector.shape[:-1], *p.shape) for piece, p in pairs]
+    return [piece.view((*vector.shape[:-1], *p.shape)) for piece, p in pairs]
 
 
 class FlatAdam(torch.optim.Adam):

@@ -8,6 +8,7 @@ net does between its epochs (validation, schedule, stopping, callbacks) stays it
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from sklearn_ae._input import RowSource
 from sklearn_ae._modules import split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.callbacks import listen_to_batches
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.stacked_weights import Arrangement, Member
 from sklearn_ae._training.streams import Streams
@@ -33,7 +35,7 @@ def may_stack(net: AutoencoderNet) -> bool:
     Nobody may look at single batches, which are those of all.
     """
     named = isinstance(net.optimizer, str) and net.optimizer != "lbfgs"
-    return named and not net.listens_to_batches
+    return named and not listen_to_batches(net.callbacks_)
 
 
 def train_together(
@@ -54,8 +56,7 @@ def train_together(
     """
     pairs = zip(nets, sources, strict=True)
     members = [Member(net, source) for net, source in pairs]
-    # One call serves all models, so that there is nothing left for threads to share.
-    with one_thread():
+    with one_thread(math.inf):
         try:
             for member in members:
                 member.attempt(member.begin)

@@ -16,6 +16,7 @@ from sklearn_ae._training.functional_gradient import FunctionalGradient
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import OPTIMIZERS, views_of
 
+_CONTIGUOUS = torch.contiguous_format
 # What an optimizer's group has that is no setting of it.
 _NOT_SETTINGS = ("params", "initial_lr")
 
@@ -203,35 +204,38 @@ class _Step:
         blocks: list[_Block],
     ) -> None:
         modules = [member.net.module_ for member in members]
-        self.blocks = blocks
+        self.blocks, self.gradients = blocks, gradients
         self.module = copy_module(modules[0]).train()
-        parameters = list(self.module.parameters())
-        shapes = [p.detach() for p in parameters]
-        for parameter, data, grad in zip(
-            parameters,
-            views_of(weights, shapes),
-            views_of(gradients, shapes),
-            strict=True,
-        ):
-            parameter.data, parameter.grad = data, grad
-        _stack_buffers(self.module, modules)
-        fits = _dense_gradient.supports(self.module)
-        kind = _dense_gradient.DenseGradient if fits else FunctionalGradient
+        self.parameters = list(self.module.parameters())
+        shapes = [p.detach() for p in self.parameters]
+        views = views_of(weights, shapes)
+        for parameter, data in zip(self.parameters, views, strict=True):
+            parameter.data = data
+            # Apart: products write into rows that are far from each other by copies.
+            parameter.grad = torch.zeros_like(data, memory_format=_CONTIGUOUS)
+        is_dense = _dense_gradient.supports(self.module)
+        # A single model's numbers are rounded to the rows' precision where they meet.
+        _stack_buffers(self.module, modules, weights.dtype if is_dense else None)
+        kind = _dense_gradient.DenseGradient if is_dense else FunctionalGradient
         self.gradient = kind(self.module)
 
     def __call__(
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         terms = self.gradient(x, weights, drawn)
+        pieces = [p.grad.view(len(self.gradients), -1) for p in self.parameters]
+        torch.cat(pieces, 1, out=self.gradients)
         for block in self.blocks:
             block.update()
         return terms
 
 
 def _stack_buffers(
-    stacked: AutoencoderModule, modules: Sequence[AutoencoderModule]
+    stacked: AutoencoderModule,
+    modules: Sequence[AutoencoderModule],
+    dtype: torch.dtype | None,
 ) -> None:
     for name, _ in modules[0].named_buffers():
         owner, _, own = name.rpartition(".")
-        parts = [module.get_buffer(name) for module in modules]
-        setattr(stacked.get_submodule(owner), own, torch.stack(parts))
+        parts = torch.stack([module.get_buffer(name) for module in modules])
+        setattr(stacked.get_submodule(owner), own, parts.to(dtype or parts.dtype))

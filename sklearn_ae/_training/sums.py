@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sklearn_ae._modules import AutoencoderModule
-
 
 class TermSums:
     """Sums of the objective's terms over the rows of an epoch, kept on the device."""
@@ -29,12 +27,3 @@ class TermSums:
         values = torch.stack(list(self._sums.values())).tolist()
         pairs = zip(self._sums, values, strict=True)
         return {name: value / self.n_rows for name, value in pairs}
-
-
-def in_data_units(
-    averages: dict[str, float], module: AutoencoderModule
-) -> dict[str, float]:
-    """Answer mean terms of the objective in data units."""
-    terms = {name: mean * module.unit for name, mean in averages.items()}
-    terms["reconstruction"] += module.floor
-    return terms

@@ -10,6 +10,7 @@ from sklearn_ae.displays._latent_manifold import LatentManifoldDisplay
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
 from sklearn_ae.displays._loss_curve import LossCurveDisplay
 from sklearn_ae.displays._reconstruction import ReconstructionDisplay
+from sklearn_ae.displays._regularization_path import RegularizationPathDisplay
 
 __all__ = [
     "InterpolationDisplay",
@@ -17,4 +18,5 @@ __all__ = [
     "LatentSpaceDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
+    "RegularizationPathDisplay",
 ]

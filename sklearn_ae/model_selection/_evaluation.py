@@ -123,15 +123,17 @@ class Evaluation:
         # What else `fit` is given would have to be given to a stack.
         in_stacks = [t for t in tasks if t.may_stack] if not self.fit_params else []
         alone = [task for task in tasks if task not in in_stacks]
+        work = stacks_of(in_stacks)
+        n_workers = max(1, min(effective_n_jobs(search.n_jobs), len(work)))
         try:
             jobs = Parallel(n_jobs=search.n_jobs, prefer="threads")(
                 delayed(_run_job)(
                     StackJob(job, **self.data, memory=search.working_memory),
                     score,
                     stop,
-                    effective_n_jobs(search.n_jobs),
+                    n_workers,
                 )
-                for job in stacks_of(in_stacks)
+                for job in work
             )
             out = Parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)(
                 delayed(score)(task) for task in alone

@@ -49,6 +49,10 @@ from sklearn_ae import (
     VariationalAutoencoder,
 )
 from sklearn_ae.architectures import LSTM, Architecture, Convolutional, Dense, Residual
+from sklearn_ae.model_selection import (
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
+)
 
 N_ROWS, N_FEATURES = 60, 6
 
@@ -633,6 +637,8 @@ SPECS = [
     SwissRoll,
     UniformBox,
 ]
+# They fit estimators, and have tests of their own.
+SEARCHES = [BatchedGridSearchCV, BatchedRandomizedSearchCV]
 ERRORS = [sklearn_ae.DivergenceError]
 # For specs of one's own.
 ABSTRACT = [Architecture]

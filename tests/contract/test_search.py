@@ -7,9 +7,8 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae.model_selection import BatchedGridSearchCV
-
 from contract.table import every_case, every_class
+from sklearn_ae.model_selection import BatchedGridSearchCV
 
 RATES = [1e-4, 1e-3, 4e-3]
 CLOSE = 1e-5

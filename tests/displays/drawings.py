@@ -10,6 +10,7 @@ from sklearn_ae.displays import (
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
+    RegularizationPathDisplay,
 )
 
 
@@ -35,3 +36,8 @@ def draw_paths(**keywords):
     t = steps[:, np.newaxis]
     rows = (1 - t) * starts[:, np.newaxis] + t * ends[:, np.newaxis]
     return InterpolationDisplay(starts, ends, rows, steps).plot(**keywords)
+
+
+def draw_weights(**keywords):
+    curves = {"loss": [3.0, 4.0], "sparsity": [0.1, 0.9]}
+    return RegularizationPathDisplay("alpha", [0.1, 9.0], curves).plot(**keywords)

@@ -21,6 +21,7 @@ from displays.drawings import (  # noqa: E402
     draw_losses,
     draw_paths,
     draw_reconstructions,
+    draw_weights,
 )
 from sklearn_ae.displays import (  # noqa: E402
     InterpolationDisplay,
@@ -28,9 +29,10 @@ from sklearn_ae.displays import (  # noqa: E402
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
+    RegularizationPathDisplay,
 )
 
-ON_ONE_AXES = [draw_codes, draw_grid, draw_losses, draw_paths]
+ON_ONE_AXES = [draw_codes, draw_grid, draw_losses, draw_paths, draw_weights]
 ALL = [*ON_ONE_AXES, draw_reconstructions]
 
 
@@ -92,6 +94,13 @@ def test_plotting_twice_makes_two_figures_and_returns_the_display(draw):
         (
             lambda: ReconstructionDisplay.from_estimators({}, None),
             "ReconstructionDisplay.from_estimators",
+        ),
+        (draw_weights, "RegularizationPathDisplay.plot"),
+        (
+            lambda: RegularizationPathDisplay.from_estimator(
+                None, None, param_name="alpha", param_range=[1]
+            ),
+            "RegularizationPathDisplay.from_estimator",
         ),
     ],
 )

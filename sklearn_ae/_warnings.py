@@ -1,0 +1,17 @@
+"""Warnings that point at the line which has called a public method."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+# What lies between that line and the warning.
+_INSIDE = ("sklearn_ae", "sklearn", "joblib", "contextlib")
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn where a public method was called, however deep the warning arises."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
