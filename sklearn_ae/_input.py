@@ -234,10 +234,15 @@ def check_finite(values: Tensor) -> Tensor:
     ValueError
         If some are not: finite rows went in, so one was too large to compute with.
     """
-    # Their sum tells in one pass, except where finite values add up to infinity.
-    if not math.isfinite(values.sum()) and not bool(torch.isfinite(values).all()):
+    if not is_finite(values):
         raise ValueError(TOO_LARGE.format(str(values.dtype).removeprefix("torch.")))
     return values
+
+
+def is_finite(values: Tensor) -> bool:
+    """Whether all values are finite."""
+    # Their sum tells in one pass, except where finite values add up to infinity.
+    return math.isfinite(values.sum()) or bool(torch.isfinite(values).all())
 
 
 def _is_large_map(X: Array) -> bool:

@@ -140,6 +140,7 @@ class Parameters:
         the estimator `sample`.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:1" and so on; "auto" is cuda where there is one, else cpu.
+        Of several GPUs the worker processes of joblib and Dask take one after another.
     random_state : int, RandomState instance or None, default=None
         An int makes the fit repeatable.
     verbose : int, default=0

@@ -180,7 +180,7 @@ class L1Sparsity(Penalty):
         norms = step.directions.square().sum(-1).sqrt()
         by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
         step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))
-        by_norm = strength * sizes / norms.clamp(min=_SMALLEST_NORM)
+        by_norm = (strength * sizes / norms.clamp(min=_SMALLEST_NORM)).to(norms.dtype)
         step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
         return (strength * sizes * norms).sum(-1)
 

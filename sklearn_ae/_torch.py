@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import warnings
 import zlib
@@ -43,6 +44,12 @@ def available_devices() -> list[str]:
     return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
 
 
+def worker_number() -> int:
+    """Answer which of the processes of joblib, Dask or multiprocessing this is."""
+    numbers = multiprocessing.current_process()._identity
+    return numbers[-1] - 1 if numbers else 0
+
+
 def resolve_device(device: str) -> torch.device:
     """Turn the parameter `device` into a torch device that exists.
 
@@ -53,7 +60,8 @@ def resolve_device(device: str) -> torch.device:
     """
     available = available_devices()
     if device == "auto":
-        return torch.device("cuda" if len(available) > 1 else "cpu")
+        gpus = available[1:] or ["cpu"]
+        return torch.device(gpus[worker_number() % len(gpus)])
     if device not in available and not (device == "cuda" and len(available) > 1):
         raise ValueError(
             f"device={device!r} is not available here; the devices are "

@@ -52,10 +52,10 @@ def test_labels_are_drawn_by_class():
     assert np.bincount(y[drawn]).tolist() == [4] * 5
 
 
-def test_search(tmp_path):
+def test_few_labels(tmp_path):
     options = ["--splits", "2", "--epochs", "2", "--components", "8"]
-    main(["search", *options, "--alphas", "0.1", "1e6", "--output", str(tmp_path)])
-    rows = rows_of(tmp_path / "search" / "table.csv")
+    main(["few_labels", *options, "--alphas", "0.1", "1e6", "--output", str(tmp_path)])
+    rows = rows_of(tmp_path / "few_labels" / "table.csv")
     assert [row["label"][-3:] for row in rows[:3]] == ["a 0", "0.1", "+06"]
     assert rows[3]["label"] == "PCA(8)"
     accuracy = [float(row["accuracy"]) for row in rows]

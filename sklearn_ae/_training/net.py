@@ -15,7 +15,7 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from sklearn_ae import _dense_gradient
-from sklearn_ae._input import RowSource, slice_size
+from sklearn_ae._input import RowSource, is_finite, slice_size
 from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
@@ -286,7 +286,7 @@ class AutoencoderNet(NeuralNet):
 
     def _check_finite(self) -> None:
         loss = self.history[-1]["train_loss"]
-        if not (math.isfinite(loss) and torch.isfinite(self.flat_.vector).all()):
+        if not (math.isfinite(loss) and is_finite(self.flat_.vector.detach())):
             raise DivergenceError(
                 f"Training diverged in epoch {len(self.history)} with "
                 f"learning_rate={self.lr:g}: the objective is {loss}. Lower "

@@ -142,6 +142,7 @@ class _Stack:
         device = self.members[0].net.flat_.vector.device
         in_order = [place_of[member] for member in self.members]
         self.places = torch.tensor(in_order, device=device)
+        self.known_places: dict[tuple[int, int], Tensor] = {}
         self.groups = list(self._form_groups())
         return Arrangement(self.members)
 
@@ -186,6 +187,12 @@ class _Stack:
                     slice(groups[0].feeds.start, groups[-1].feeds.stop),
                 )
 
+    def _places_within(self, members: slice, feeds: slice) -> Tensor:
+        key = (members.start, members.stop)
+        if key not in self.known_places:
+            self.known_places[key] = self.places[members] - feeds.start
+        return self.known_places[key]
+
     def _gather(
         self, parts: tuple[Any, ...], members: slice, feeds: slice
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
@@ -196,7 +203,7 @@ class _Stack:
             rows.append(x)
             weights.append(weight)
             drawn.append(feed.streams.draw(x, target))
-        places = self.places[members] - feeds.start
+        places = self._places_within(members, feeds)
 
         def hand_out(pieces: list[Tensor]) -> Tensor:
             if len(pieces) == 1:

@@ -213,11 +213,13 @@ class _Step:
             parameter.data = data
             # Apart: products write into rows that are far from each other by copies.
             parameter.grad = torch.zeros_like(data, memory_format=_CONTIGUOUS)
-        is_dense = _dense_gradient.supports(self.module)
-        # A single model's numbers are rounded to the rows' precision where they meet.
-        _stack_buffers(self.module, modules, weights.dtype if is_dense else None)
-        kind = _dense_gradient.DenseGradient if is_dense else FunctionalGradient
-        self.gradient = kind(self.module)
+        _stack_buffers(self.module, modules)
+        if _dense_gradient.supports(self.module):
+            for part in (self.module.reconstruction, self.module.corruption):
+                _round_buffers(part, weights.dtype)
+            self.gradient = _dense_gradient.DenseGradient(self.module)
+        else:
+            self.gradient = FunctionalGradient(self.module)
 
     def __call__(
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
@@ -231,11 +233,15 @@ class _Step:
 
 
 def _stack_buffers(
-    stacked: AutoencoderModule,
-    modules: Sequence[AutoencoderModule],
-    dtype: torch.dtype | None,
+    stacked: AutoencoderModule, modules: Sequence[AutoencoderModule]
 ) -> None:
     for name, _ in modules[0].named_buffers():
         owner, _, own = name.rpartition(".")
-        parts = torch.stack([module.get_buffer(name) for module in modules])
-        setattr(stacked.get_submodule(owner), own, parts.to(dtype or parts.dtype))
+        parts = [module.get_buffer(name) for module in modules]
+        setattr(stacked.get_submodule(owner), own, torch.stack(parts))
+
+
+def _round_buffers(part: nn.Module | None, dtype: torch.dtype) -> None:
+    """Round what only meets rows to their precision, which would be done each time."""
+    for name, buffer in [] if part is None else list(part.named_buffers()):
+        setattr(part, name, buffer.to(dtype))
