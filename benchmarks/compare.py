@@ -31,6 +31,7 @@ from benchmarks.datasets import (
 from benchmarks.methods import METHODS, Method, check_device, choose, warm_up
 from benchmarks.pictures import draw_pictures
 from benchmarks.quality import MAX_PAIRED_ROWS, N_NEIGHBORS, measure
+from benchmarks.tuning import N_FOLDS, tune
 
 HELP = "compare autoencoders with PCA, t-SNE, UMAP on one data set"
 ROWS_OF_PROFILE = {"fast": (3000, 1000), "full": (None, None)}
@@ -81,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="repetitions, each with its own split (default: %(default)s)",
     )
+    add(
+        "--tune",
+        action="store_true",
+        help="choose each method's settings by a search on the training rows",
+    )
     add("--device", default="cpu", help="of the autoencoders (default: %(default)s)")
     add(
         "--profile",
@@ -108,9 +114,11 @@ def run(arguments: argparse.Namespace) -> None:
             warm_up(methods[key], shown.X_train, arguments.device)
         for seed in range(arguments.seeds):
             split = dataset.split(seed, max_train=max_train, max_test=max_test)
-            runs += _run_seed(jobs, methods, split, seed, arguments.device, progress)
+            runs += _run_seed(jobs, methods, split, seed, arguments, progress)
     folder = arguments.output / dataset.name
     notes = _circumstances(shown, arguments.seeds, absent)
+    if arguments.tune:
+        notes = [*_choices(runs), *notes]
     for stem, table in make_tables(medians(runs), dataset.name, notes).items():
         table.show()
         table.write(folder, stem)
@@ -144,7 +152,7 @@ def _run_seed(
     methods: dict[str, Method],
     split: Split,
     seed: int,
-    device: str,
+    arguments: argparse.Namespace,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Measure every method on one split."""
@@ -153,10 +161,14 @@ def _run_seed(
         method = methods[key]
         name = f"{method.label}, {k}, seed {seed}"
         progress.update(progress.task_ids[0], description=name)
-        result = measure(method.make(k, seed, device), split)
+        estimator = method.make(k, seed, arguments.device)
+        chosen = tune(method, estimator, split.X_train) if arguments.tune else {}
+        result = measure(estimator.set_params(**chosen), split)
+        settings = ", ".join(f"{name}={value:g}" for name, value in chosen.items())
         runs.append(
             {"method": key, "label": method.label, "n_components": k, "seed": seed}
             | result
+            | {"settings": settings}
         )
         progress.advance(progress.task_ids[0])
     return runs
@@ -221,6 +233,23 @@ def _circumstances(split: Split, n_seeds: int, absent: list[str]) -> list[str]:
     if absent:
         lines.append(f"Not installed, so without a row: {', '.join(absent)}.")
     return [*lines, f"{environment()}."]
+
+
+def _choices(runs: list[dict[str, Any]]) -> list[str]:
+    """Say how settings were chosen, and which."""
+    how = (
+        "Settings by a search on the training rows, six for each method that has some: "
+        f"by R2 on {N_FOLDS} folds, of maps of the training rows by their "
+        "trustworthiness there. The search is no part of the times."
+    )
+    names = dict.fromkeys((run["label"], run["n_components"]) for run in runs)
+    lines = []
+    for label, k in names:
+        same = [r for r in runs if (r["label"], r["n_components"]) == (label, k)]
+        chosen = dict.fromkeys(run["settings"] for run in same if run["settings"])
+        if chosen:
+            lines.append(f"{label}, {k}: {'; '.join(chosen)}.")
+    return [how, *lines]
 
 
 def _tell(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,13 +19,15 @@ Maker = Callable[[int, int, str], Any]
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its name in tables, and how to make it."""
+    """A method: its name in tables, how to make it, and settings to choose among."""
 
     label: str
     make: Maker
     max_components: int | None = None
     module: str | None = None
     package: str | None = None
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    rebuilds: bool = True
 
     @property
     def installed(self) -> bool:
@@ -36,9 +38,12 @@ class Method:
 class OpenTSNE(BaseEstimator):
     """openTSNE behind the two methods that the comparison calls."""
 
-    def __init__(self, n_components: int, random_state: int) -> None:
+    def __init__(
+        self, n_components: int, random_state: int, perplexity: float = 30
+    ) -> None:
         self.n_components = n_components
         self.random_state = random_state
+        self.perplexity = perplexity
 
     def fit(self, X: np.ndarray, y: None = None) -> OpenTSNE:
         """Embed the rows of X."""
@@ -47,10 +52,15 @@ class OpenTSNE(BaseEstimator):
         embedder = Embedder(
             n_components=self.n_components,
             random_state=self.random_state,
+            perplexity=self.perplexity,
             n_jobs=-1,
         )
         self.embedding_ = embedder.fit(X)
         return self
+
+    def fit_transform(self, X: np.ndarray, y: None = None) -> np.ndarray:
+        """Embed the rows of X, and return where they are."""
+        return np.asarray(self.fit(X).embedding_)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Place new rows among the embedded ones."""
@@ -88,17 +98,38 @@ def _deep(n_components: int, seed: int, device: str) -> Any:
     return Autoencoder(n_components, random_state=seed, device=device)
 
 
+# Six settings for each method that has some; the defaults are among them.
+_PERPLEXITIES = {"perplexity": [5, 10, 20, 30, 50, 100]}
+
 METHODS = {
     "pca": Method("PCA", _pca),
     "linear": Method("linear autoencoder", _linear),
-    "deep": Method("deep autoencoder", _deep),
-    "tsne": Method("t-SNE", _tsne, max_components=3),
+    "deep": Method(
+        "deep autoencoder",
+        _deep,
+        grid={"learning_rate": [3e-4, 1e-3, 3e-3], "weight_decay": [0.0, 1e-3]},
+    ),
+    "tsne": Method(
+        "t-SNE", _tsne, max_components=3, grid=_PERPLEXITIES, rebuilds=False
+    ),
     # Its inverse triangulates the codes, which more dimensions would not survive.
     "umap": Method(
-        "UMAP", _umap, max_components=3, module="umap", package="umap-learn"
+        "UMAP",
+        _umap,
+        max_components=3,
+        module="umap",
+        package="umap-learn",
+        grid={"n_neighbors": [5, 10, 15, 30, 50, 100]},
+        rebuilds=False,
     ),
     "opentsne": Method(
-        "openTSNE", _opentsne, max_components=2, module="openTSNE", package="openTSNE"
+        "openTSNE",
+        _opentsne,
+        max_components=2,
+        module="openTSNE",
+        package="openTSNE",
+        grid=_PERPLEXITIES,
+        rebuilds=False,
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -419,6 +420,28 @@ def test_compare(tmp_path, X, y, capsys):
     runs = pd.read_csv(folder / "runs.csv").set_index("method")
     assert runs.loc["linear", "angle"] < 1
     assert runs.loc["linear", "r2"] == pytest.approx(runs.loc["pca", "r2"], abs=1e-3)
+
+
+def test_compare_with_settings_of_a_search(tmp_path, X, y, monkeypatch):
+    """The best ones for the training rows, and the table says which."""
+    np.savez(tmp_path / "own.npz", X=X, y=y)
+    grid = {"learning_rate": [1e-9, 1e-2], "max_epochs": [15]}
+    deep = dataclasses.replace(methods.METHODS["deep"], grid=grid)
+    maps = dataclasses.replace(
+        methods.METHODS["tsne"], grid={"perplexity": [1, 5, 999]}
+    )
+    monkeypatch.setitem(methods.METHODS, "deep", deep)
+    monkeypatch.setitem(methods.METHODS, "tsne", maps)
+    words = ["--dataset", tmp_path / "own.npz", "--methods", "pca", "deep", "tsne"]
+    words += ["--components", 2, "--seeds", 1, "--tune", "--output", tmp_path]
+    with limited_threads(1):
+        assert main([str(word) for word in words]) == 0
+    table = (tmp_path / "own" / "table.md").read_text()
+    assert "deep autoencoder, 2: learning_rate=0.01, max_epochs=15." in table
+    assert "t-SNE, 2: perplexity=" in table
+    assert "perplexity=999" not in table
+    runs = pd.read_csv(tmp_path / "own" / "runs.csv").set_index("method")
+    assert runs.loc["deep", "r2"] > 0.2
 
 
 def test_compare_without_transform(tmp_path, X, capsys):

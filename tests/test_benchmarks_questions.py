@@ -64,6 +64,24 @@ def test_few_labels(tmp_path):
     assert accuracy[2] < accuracy[0] < accuracy[3]
 
 
+def test_search(tmp_path):
+    options = ["--candidates", "3", "--folds", "2", "--epochs", "2", "--repeats", "1"]
+    assert main(["search", *options, "--output", str(tmp_path)]) == 0
+    folder = tmp_path / "search" / "digits"
+    rows = {row["search"]: row for row in rows_of(folder / "table.csv")}
+    assert list(rows) == [
+        "batched",
+        "GridSearchCV(n_jobs=1)",
+        "GridSearchCV(n_jobs=2)",
+        "GridSearchCV(n_jobs=1), fast path off",
+    ]
+    assert float(rows["batched"]["speed_up"]) == 1
+    assert len({row["best"] for row in rows.values()}) == 1
+    assert all(float(row["difference"]) < 1e-4 for row in rows.values())
+    counts = rows_of(folder / "candidates.csv")
+    assert [row["n_candidates"] for row in counts] == ["1", "2"]
+
+
 @pytest.mark.parametrize(("grows", "expected"), [(True, 1.0), (False, 0.1)])
 def test_picks(grows, expected):
     family = penalties.Family("model", "alpha", (), None, grows)

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from contract.test_search import assert_same_table
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -21,7 +22,6 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
 )
 
-from contract.test_search import assert_same_table
 from sklearn_ae import Autoencoder, SparseAutoencoder
 from sklearn_ae._torch import resolve_device
 from sklearn_ae.model_selection import BatchedGridSearchCV
