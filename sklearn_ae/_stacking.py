@@ -90,9 +90,9 @@ def _n_bytes(run: Run) -> float:
     net, vector = run.net, run.net.flat_.vector
     n_rows = min(net.batch_size, len(run.source))
     n_layers = sum(p.ndim > 1 for p in net.module_.parameters())
-    # Weights, their gradients (twice), two moments, the best so far, a net's own copy;
-    # of each layer's values about as many derivatives and results in between.
-    n_values = 7 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
+    # Weights, gradients (twice), two moments, the best so far, a net's own copy before
+    # and after; of each layer's values as many derivatives and results in between.
+    n_values = 8 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
     return float(n_values * vector.itemsize)
 
 

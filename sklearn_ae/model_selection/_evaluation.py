@@ -157,8 +157,10 @@ def _score_task(
 ) -> dict[str, Any]:
     """Fit and score a task, by scikit-learn's own code."""
     told = {"caller": caller, "callback_ctx": task.context} if _TELLS else {}
+    # Nobody asks for it again, and there may be hundreds.
+    estimator, task.estimator = task.estimator, None
     result = _fit_and_score(
-        task.estimator,
+        estimator,
         data["X"],
         data["y"],
         train=task.train,

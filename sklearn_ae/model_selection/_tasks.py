@@ -35,8 +35,8 @@ class Task:
         Indices of rows.
     progress : dict
         What scikit-learn prints of how far the search is.
-    estimator : estimator
-        A clone with the candidate's parameters.
+    estimator : estimator or None
+        A clone with the candidate's parameters, until it is scored.
     context : sklearn.callback.CallbackContext or None
         Of the evaluation, where scikit-learn has callbacks.
     step : int or None
@@ -259,10 +259,11 @@ def _answer_fits(task: Task, attempt: Attempt | None) -> None:
 
     scikit-learn's own code can then fit and score the task, steps behind included.
     """
+    estimator = task.estimator
     # The parameters are set, and of steps that are fitted by now they stay so.
-    _answer(task.estimator, "set_params", lambda: task.estimator)
+    _answer(estimator, "set_params", lambda: estimator)
     if task.error is not None:
-        _answer(task.estimator, "fit", lambda: _raise(task.error))
+        _answer(estimator, "fit", lambda: _raise(task.error))
     else:
         part, rows = task.autoencoder, {"X": attempt.run.rows.X, "y": None}
         # Epochs are no tasks of their own: they are over.
