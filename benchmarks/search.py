@@ -159,7 +159,8 @@ def searches_of(
             return search(GridSearchCV).fit(X)
 
     ways = {
-        "batched": lambda X: search(BatchedGridSearchCV).fit(X),
+        # On as many cores as the others may take.
+        "batched": lambda X: search(BatchedGridSearchCV, 2).fit(X),
         "GridSearchCV(n_jobs=1)": lambda X: search(GridSearchCV).fit(X),
     }
     if not arguments.skip_slow:

@@ -138,8 +138,11 @@ class BaseBuilder(Parameters):
 
     def _may_stack(self) -> bool:
         """Whether its net can train in a stack with others of its shape."""
-        spec = resolve_spec("architecture", self.architecture)
-        return spec.stackable and not self.warm_start
+        # Asked before parameters are validated, so the name may be wrong.
+        spec = self.architecture
+        if isinstance(spec, str):
+            spec = SPECS["architecture"].get(spec)
+        return getattr(spec, "stackable", False) and not self.warm_start
 
     def _check_pretraining(self) -> None:
         """Refuse what cannot be trained layer by layer."""

@@ -19,6 +19,7 @@ from sklearn_ae._functional import (
     product,
     stacked_affine,
     stacked_product,
+    stacked_sum,
 )
 from sklearn_ae._layers import SelectiveEncoder
 from sklearn_ae._penalties import DenseStep
@@ -149,6 +150,7 @@ class DenseGradient:
         self.stacked = self.layers[0].weight.ndim == 3
         self.affine = stacked_affine if self.stacked else affine
         self.product = stacked_product if self.stacked else product
+        self.sum = stacked_sum if self.stacked else torch.sum
         self.reconstruction = module.reconstruction
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]
@@ -227,7 +229,7 @@ class DenseGradient:
                 self.affine(gradient, delta, h.mT, out=gradient)
             else:
                 self.product(delta, h.mT, out=layer.weight_gradient)
-            torch.sum(delta, -1, out=layer.bias_gradient)
+            self.sum(delta, -1, out=layer.bias_gradient)
             if i:
                 delta = self.product(layer.weight.mT, delta)
                 if i == self.n_encoding:

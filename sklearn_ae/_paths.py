@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array, row_slices
-from sklearn_ae._stacking import train_runs
+from sklearn_ae._stacking import begin_run, train_runs
 
 
 def regularization_path(
@@ -87,10 +87,9 @@ def regularization_path(
     rows = None
     for value in values:
         member = clone(estimator).set_params(**{param_name: value})
-        member._validate_params()
         rows = rows or member._check_training_rows(X, y)
         estimators.append(member)
-        runs.append(member._begin_run(rows))
+        runs.append(begin_run(member, rows))
     for member, attempt in zip(
         estimators, train_runs(runs, working_memory), strict=True
     ):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
 from sklearn import get_config
 from torch import nn
 
-from sklearn_ae._fitting import Run
+from sklearn_ae._fitting import Run, TrainingRows
 from sklearn_ae._training.stack import may_stack, train_together
 
 # Beyond so many multiplications in a step, calls cost next to nothing beside them.
@@ -18,6 +19,21 @@ _WORK_ALONE = 3e7
 MOST_IN_STACK = 64
 
 _MEBIBYTE = 2**20
+
+
+def begin_run(estimator: Any, rows: TrainingRows) -> Run:
+    """Set up the run of an unfitted estimator, which may then train in a stack.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If its pretraining was interrupted: there is no model that could be kept.
+    """
+    estimator._validate_params()
+    run = estimator._begin_run(rows)
+    if run.interrupt is not None:
+        raise run.interrupt
+    return run
 
 
 class Attempt:

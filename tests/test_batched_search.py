@@ -239,6 +239,15 @@ def test_candidates_and_folds_train_together(digits, monkeypatch):
     assert max(sizes) < 20
 
 
+def test_large_nets_are_fitted_as_by_scikit_learn(digits, monkeypatch):
+    """Where arithmetic is all there is, a stack gains nothing."""
+    monkeypatch.setattr(stacking, "_WORK_ALONE", 1.0)
+    monkeypatch.setattr(stacking, "train_together", None)
+    code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
+    grid = {"code__alpha": [0.1, 1.0]}
+    assert_same_table(*both(pipeline_of(code), grid, *digits, cv=2))
+
+
 def test_the_number_of_workers_changes_no_bit(digits):
     code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
     grid = {"alpha": [0.01, 0.1, 1.0], "hidden_layer_sizes": [(), (9,), (10, 9)]}
@@ -261,6 +270,11 @@ def test_errors_are_those_of_each_candidate(digits):
         search = BatchedGridSearchCV(code, grid, cv=2, error_score=-3.0).fit(X)
     assert search.cv_results_["mean_test_score"][1] == -3.0
     assert search.best_params_ == {"weight_decay": 0.1}
+    for spoilt in ("nonsense", ["dense"], 3):
+        grid = {"architecture": ["dense", spoilt]}
+        with pytest.warns(FitFailedWarning, match="'architecture' parameter"):
+            search = BatchedGridSearchCV(code, grid, cv=2, error_score=-3.0).fit(X)
+        assert search.best_params_ == {"architecture": "dense"}
     with pytest.raises(ValueError, match="Input X contains NaN"):
         BatchedGridSearchCV(code, {"weight_decay": [0.1]}, error_score="raise").fit(
             np.full((30, 4), np.nan)
@@ -377,6 +391,25 @@ before = peak()
 search(200, 64)
 print(peak() - before)
 """
+
+
+def test_an_interrupt_of_pretraining_ends_a_search(digits, monkeypatch):
+    begun = []
+
+    def press(machine, v):
+        begun.append(machine)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn_ae._boltzmann.BoltzmannMachine.contrast", press)
+    code = Autoencoder(
+        3, **FAST, activation="logistic", pretraining="rbm", random_state=0
+    )
+    with pytest.raises(KeyboardInterrupt):
+        BatchedGridSearchCV(code, {"weight_decay": [0.1, 1.0]}, cv=2).fit(digits[0])
+    assert len(begun) == 1
+    with pytest.raises(KeyboardInterrupt):
+        regularization_path(code, digits[0], "weight_decay", [0.1, 1.0])
+    assert len(begun) == 2
 
 
 def test_two_hundred_candidates_stay_within_the_memory():

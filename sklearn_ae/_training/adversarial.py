@@ -234,9 +234,10 @@ class AdversarialNet(AutoencoderNet):
         if self.validation is not None and self.history[-1]["valid_loss_best"]:
             self.best_opposed_ = self.opposed_.vector.detach().clone()
 
-    def _has_converged(self) -> bool:
+    def _has_converged(self, objective: float, least_gain: float) -> bool:
         # That a player's cost stands still, or rises, says nothing about the game.
-        return self.validation is not None and super()._has_converged()
+        is_told = self.validation is not None
+        return is_told and super()._has_converged(objective, least_gain)
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any

@@ -16,7 +16,7 @@ from sklearn_ae._torch import make_generator
 # A tensor up to this size is put in order once an epoch; its batches are then views.
 _REORDER_BYTES = 2**25
 
-_gather = split(torch.index_select)
+gather = split(torch.index_select)
 
 
 # Rows in a batch, and batches in an epoch, where nothing else was asked for.
@@ -66,7 +66,7 @@ class Batches:
             labels = targets[order.to(targets.device)].split(size)
         resident = self.source.resident
         if resident is not None and resident.nbytes <= _REORDER_BYTES:
-            rows: Iterable[Tensor] = _gather(resident, 0, order).split(size)
+            rows: Iterable[Tensor] = gather(resident, 0, order).split(size)
         else:
             rows = map(self.source.take, order.split(size))
         # Not strict: there is no end of no labels.

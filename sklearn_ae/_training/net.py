@@ -257,8 +257,9 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_epoch_end", **self._datasets)
         except TrainingStop:
             return False
-        step_schedule(self.schedule_, self._monitored(), self._least_gain())
-        if self._has_converged():
+        objective, least_gain = self._monitored(), self._least_gain()
+        step_schedule(self.schedule_, objective, least_gain)
+        if self._has_converged(objective, least_gain):
             return False
         if len(self.history) < self.max_epochs:
             return True
@@ -374,7 +375,7 @@ class AutoencoderNet(NeuralNet):
         """
         return self.tol * abs(self._monitored(0) - self.floor_)
 
-    def _has_converged(self) -> bool:
+    def _has_converged(self, objective: float, least_gain: float) -> bool:
         """Whether `n_iter_no_change` epochs brought less than what counts as a gain.
 
         A schedule that is planned over `max_epochs` is not cut short by the training
@@ -387,8 +388,8 @@ class AutoencoderNet(NeuralNet):
             return True
         if self.validation is None and self.schedule in PLANNED_SCHEDULES:
             return False
-        if self._monitored() < self.best_ - self._least_gain():
-            self.best_, self.waited_ = self._monitored(), 0
+        if objective < self.best_ - least_gain:
+            self.best_, self.waited_ = objective, 0
         else:
             self.waited_ += 1
         return self.waited_ >= self.n_iter_no_change

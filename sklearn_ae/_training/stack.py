@@ -19,7 +19,7 @@ from torch import Tensor
 from sklearn_ae._input import RowSource
 from sklearn_ae._modules import split_missing
 from sklearn_ae._threads import one_thread
-from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.batches import Batches, gather
 from sklearn_ae._training.callbacks import listen_to_batches
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.stacked_weights import Arrangement, Member
@@ -208,7 +208,7 @@ class _Stack:
         def hand_out(pieces: list[Tensor]) -> Tensor:
             if len(pieces) == 1:
                 return pieces[0].expand(len(places), *pieces[0].shape)
-            return torch.stack(pieces).index_select(0, places)
+            return gather(torch.stack(pieces), 0, places)
 
         return (
             hand_out(rows),

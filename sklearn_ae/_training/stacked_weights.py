@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from sklearn_ae import _dense_gradient
 from sklearn_ae._input import RowSource
 from sklearn_ae._modules import AutoencoderModule, copy_module
+from sklearn_ae._threads import split
 from sklearn_ae._training.functional_gradient import FunctionalGradient
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import OPTIMIZERS, views_of
 
 _CONTIGUOUS = torch.contiguous_format
+_concatenate = split(torch.cat)
 # What an optimizer's group has that is no setting of it.
 _NOT_SETTINGS = ("params", "initial_lr")
 
@@ -226,7 +228,7 @@ class _Step:
     ) -> dict[str, Tensor]:
         terms = self.gradient(x, weights, drawn)
         pieces = [p.grad.view(len(self.gradients), -1) for p in self.parameters]
-        torch.cat(pieces, 1, out=self.gradients)
+        _concatenate(pieces, 1, out=self.gradients)
         for block in self.blocks:
             block.update()
         return terms

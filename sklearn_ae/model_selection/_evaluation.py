@@ -20,7 +20,12 @@ from sklearn.model_selection._validation import (
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_ae._threads import shared_among
-from sklearn_ae.model_selection._tasks import StackJob, Task, stacks_of
+from sklearn_ae.model_selection._tasks import (
+    StackJob,
+    Task,
+    groups_of,
+    jobs_of,
+)
 
 # Before scikit-learn 1.9 nobody is told of single evaluations.
 _TELLS = "callback_ctx" in inspect.signature(_fit_and_score).parameters
@@ -122,18 +127,20 @@ class Evaluation:
         )
         # What else `fit` is given would have to be given to a stack.
         in_stacks = [t for t in tasks if t.may_stack] if not self.fit_params else []
-        alone = [task for task in tasks if task not in in_stacks]
-        work = stacks_of(in_stacks)
+        work = [
+            job
+            for group in groups_of(in_stacks)
+            for job in jobs_of(group, **self.data, memory=search.working_memory)
+        ]
+        for job in work[1:]:
+            # Rows that steps have made, for each of them, may be too many.
+            job.fold = None
+        places = {task.place for job in work for task in job.tasks}
+        alone = [task for task in tasks if task.place not in places]
         n_workers = max(1, min(effective_n_jobs(search.n_jobs), len(work)))
         try:
             jobs = Parallel(n_jobs=search.n_jobs, prefer="threads")(
-                delayed(_run_job)(
-                    StackJob(job, **self.data, memory=search.working_memory),
-                    score,
-                    stop,
-                    n_workers,
-                )
-                for job in work
+                delayed(_run_job)(job, score, stop, n_workers) for job in work
             )
             out = Parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)(
                 delayed(score)(task) for task in alone

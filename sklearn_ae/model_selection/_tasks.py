@@ -10,12 +10,18 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 
 from sklearn_ae._base import BaseAutoencoder
-from sklearn_ae._stacking import MOST_IN_STACK, Attempt, stack_size, train_runs
+from sklearn_ae._stacking import (
+    MOST_IN_STACK,
+    Attempt,
+    begin_run,
+    stack_size,
+    train_runs,
+)
 
 _IDLE = (None, "passthrough")
 
@@ -64,8 +70,6 @@ class Task:
         if isinstance(self.estimator, Pipeline):
             kinds = [isinstance(step, BaseAutoencoder) for _, step in self._steps]
             self.step = kinds.index(True) if any(kinds) else None
-            # A step that comes out of a cache would be a copy.
-            self.estimator.memory = None
 
     @property
     def _steps(self) -> list[tuple[str, Any]]:
@@ -124,21 +128,24 @@ def _identity(value: Any) -> Hashable:
     return (type(value), value if is_plain else id(value))
 
 
-def stacks_of(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Put tasks together that may be a stack: alike, fold after fold, not too many.
-
-    It does not depend on the number of workers, and so does no result.
-    """
+def groups_of(tasks: Iterable[Task]) -> list[list[Task]]:
+    """Put tasks together that are alike, and may be a stack: fold after fold."""
     alike: dict[Hashable, list[Task]] = {}
     for task in tasks:
         alike.setdefault(task.structure(), []).append(task)
-    jobs = []
-    for group in alike.values():
-        group.sort(key=lambda task: task.fold)
-        n_jobs = -(-len(group) // MOST_IN_STACK)
-        ends = [len(group) * i // n_jobs for i in range(n_jobs + 1)]
-        jobs += [group[ends[i] : ends[i + 1]] for i in range(n_jobs)]
-    return jobs
+    return [sorted(group, key=lambda task: task.fold) for group in alike.values()]
+
+
+def jobs_of(group: list[Task], X: Any, y: Any, memory: float | None) -> list[StackJob]:
+    """Cut a group into jobs that are not too large; none where stacks gain nothing.
+
+    It does not depend on the number of workers, and so does no result.
+    """
+    n_jobs = -(-len(group) // MOST_IN_STACK)
+    ends = [len(group) * i // n_jobs for i in range(n_jobs + 1)]
+    parts = [group[ends[i] : ends[i + 1]] for i in range(n_jobs)]
+    jobs = [StackJob(part, X, y, memory) for part in parts]
+    return jobs if jobs[0].gains() else []
 
 
 class StackJob:
@@ -158,6 +165,22 @@ class StackJob:
         self.tasks, self.X, self.y, self.memory = tasks, X, y, memory
         self.fold: _Fold | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the fold behind, which another process can make of the rows."""
+        return {**vars(self), "fold": None}
+
+    def gains(self) -> bool:
+        """Whether a stack could have two nets like those of the first task."""
+        first = self.tasks[0]
+        if first.autoencoder.pretraining is not None:
+            # Not twice: a net is there when its layers are trained.
+            return True
+        trial = copy.copy(first)
+        trial.estimator = clone(first.estimator)
+        run = self._begin(trial)
+        # What is wrong with it is to be told by each task itself.
+        return run is None or stack_size(run, self.memory) > 1
+
     def results(
         self, score: Callable[[Task], Any], check: Callable[[], None]
     ) -> Iterator[tuple[int, Any]]:
@@ -175,6 +198,7 @@ class StackJob:
             if len(waiting) >= n_most:
                 yield from self._finish(waiting, score)
                 waiting = []
+        self.fold = None
         yield from self._finish(waiting, score)
 
     def _begin(self, task: Task) -> Any:
@@ -232,10 +256,12 @@ class _Fold:
         estimator = task.autoencoder
         # One bar for each of them would be too many.
         estimator.verbose = 0
-        estimator._validate_params()
         if self.rows is None:
             self.rows = estimator._check_training_rows(self.X, self.y)
-        run = estimator._begin_run(self.rows)
+        run = begin_run(estimator, self.rows)
+        if task.step is not None:
+            # A step that comes out of a cache would be a copy.
+            task.estimator.memory = None
         for i, name, step in self.before:
             fitted = copy.copy(step)
             # Of what the last one answers, nothing depends on those before it.
