@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
@@ -138,8 +139,12 @@ class Evaluation:
         places = {task.place for job in work for task in job.tasks}
         alone = [task for task in tasks if task.place not in places]
         n_workers = max(1, min(effective_n_jobs(search.n_jobs), len(work)))
+        backend, _ = get_active_backend(prefer="threads")
+        # In another thread OpenMP would begin further threads, and more of them than
+        # there are cores let each other wait.
+        is_here = n_workers == 1 and backend.uses_threads
         try:
-            jobs = Parallel(n_jobs=search.n_jobs, prefer="threads")(
+            jobs = Parallel(n_jobs=1 if is_here else search.n_jobs, prefer="threads")(
                 delayed(_run_job)(job, score, stop, n_workers) for job in work
             )
             out = Parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)(
