@@ -147,7 +147,9 @@ class Evaluation:
             jobs = Parallel(n_jobs=1 if is_here else search.n_jobs, prefer="threads")(
                 delayed(_run_job)(job, score, stop, n_workers) for job in work
             )
-            out = Parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)(
+            # Processes take a second to begin.
+            n_jobs = search.n_jobs if alone else 1
+            out = Parallel(n_jobs=n_jobs, pre_dispatch=search.pre_dispatch)(
                 delayed(score)(task) for task in alone
             )
         finally:
