@@ -9,7 +9,7 @@ import pytest
 import torch
 from contract.watchers import watching
 from sklearn.base import clone
-from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
+from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
 import sklearn_ae._stacking as stacking
 from sklearn_ae import (
@@ -251,6 +251,22 @@ def test_callbacks_are_each_nets_own(X, stacked):
         estimator.callbacks = [watching(on_epoch_end=fail)]
     _, errors = trained_in_a_stack(estimators, [X[:50]])
     assert [str(error) for error in errors] == ["None", "on purpose", "None"]
+
+
+def test_a_checkpoint_needs_no_other_callback(X, tmp_path, stacked):
+    """It reads what is recorded of batches, so that its net trains alone."""
+    files = {
+        "monitor": "train_loss_best",
+        "f_criterion": None,
+        "dirname": str(tmp_path),
+    }
+    estimator = Autoencoder(3, **FAST, callbacks=[Checkpoint(**files)], random_state=0)
+    members, errors = trained_in_a_stack([estimator, estimator], [X[:50]])
+    assert errors == [None, None]
+    assert stacked == []
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    for name, parameter in members[1].to_module().named_parameters():
+        assert torch.equal(saved[name], parameter)
 
 
 ALONE = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import InvalidParameterError
-from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, EpochScoring, LRScheduler
 from tqdm import tqdm
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -45,6 +45,9 @@ def listen_to_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:
 def _listens_to_batches(callback: Callback) -> bool:
     if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
         return False
+    if isinstance(callback, Checkpoint):
+        # It looks at the record of the last batch, for names of files.
+        return True
     # `EpochScoring` keeps predictions there, unless the net says that there are none.
     idle = (Callback, EpochScoring)
     return any(
