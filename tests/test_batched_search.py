@@ -449,3 +449,22 @@ def test_a_path_of_one_structure_after_another(digits):
         regularization_path(code, digits[0], "alpha", [])
     with pytest.raises(ValueError, match="'alpha' parameter"):
         regularization_path(code, digits[0], "alpha", [0.1, -1.0])
+
+
+def negative_error(estimator, X, y=None):
+    return {"score": -float(estimator.reconstruction_error(X).mean())}
+
+
+def test_callbacks_of_scikit_learn(digits, capfd):
+    """14: of the search, and of the estimators in it, whose fits are its tasks."""
+    callback = pytest.importorskip("sklearn.callback")
+    monitor = callback.ScoringMonitor(scoring=negative_error)
+    code = Autoencoder(3, **FAST, random_state=0).set_callbacks(monitor)
+    pipeline = Pipeline([("scale", StandardScaler()), ("code", code)])
+    search = BatchedGridSearchCV(pipeline, {"code__weight_decay": [0.1, 1.0]}, cv=2)
+    search.set_callbacks(callback.ProgressBar()).fit(digits[0])
+    assert "BatchedGridSearchCV - fit" in capfd.readouterr().out
+    tasks = [row["task_name"] for row in monitor.get_logs().data]
+    # Four fits in stacks, whose epochs are over by then, and that of the best one.
+    assert tasks.count("fit") == 5
+    assert tasks.count("epoch") == FAST["max_epochs"]
