@@ -369,3 +369,16 @@ def test_threads_change_no_bit(n_threads, X, monkeypatch):
     assert n_threads in shared
     for ours, theirs in zip(several, one, strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    ("estimator", "name", "values"),
+    [PATHS[0], PATHS[4], PATHS[6], PATHS[15]],
+    ids=["dense", "by torch.func", "noise", "rates"],
+)
+def test_a_stack_on_cuda_is_each_of_its_nets(estimator, name, values, X, stacked):
+    estimator = clone(estimator).set_params(random_state=0, device="cuda")
+    estimators = along(estimator, name, values)
+    assert_as_alone(estimators, [X[rows] for rows in FOLDS], close=1e-3)
+    assert stacked == [9]
