@@ -93,6 +93,8 @@ class AutoencoderNet(NeuralNet):
         """Take the module as it is, its parameters moved into one vector."""
         self.module_ = self.module
         self.flat_ = FlatParameters(self.module_)
+        # Ctrl-C may come before the training has begun.
+        self.best_weights_ = None
         # Asked for after each epoch, by each net of a stack.
         self.unit_, self.floor_ = self.module_.unit, self.module_.floor
         return self
