@@ -97,8 +97,8 @@ class _Layer:
     """What a layer needs in both directions.
 
     `weight` has the shape (..., out, in) and `bias` (..., out, 1); `weight_gradient`
-    receives its gradient in the same shape. With `adds` it is added to what a penalty,
-    or another layer that shares the weight, has written before.
+    receives its gradient in the same shape. With `adds` it is added to what a penalty
+    that reaches it, or another layer that shares the weight, has written before.
     """
 
     weight: Tensor
@@ -106,11 +106,12 @@ class _Layer:
     weight_gradient: Tensor
     bias_gradient: Tensor
     activation: Activation
+    is_reached: bool
     adds: bool
 
 
 def _layer_of(
-    layer: DenseLayer | TransposedLayer, shared: set[int], adds: bool
+    layer: DenseLayer | TransposedLayer, shared: set[int], is_reached: bool
 ) -> _Layer:
     if isinstance(layer, TransposedLayer):
         owner = layer.mirrored
@@ -124,7 +125,8 @@ def _layer_of(
         gradient,
         layer.bias.grad,
         ACTIVATIONS[layer.activation],
-        adds=adds or (owner is layer and id(owner) in shared),
+        is_reached,
+        adds=is_reached or (owner is layer and id(owner) in shared),
     )
 
 
@@ -144,9 +146,11 @@ class DenseGradient:
         layers = [*encoder, *module.decoder]
         shared = {id(x.mirrored) for x in layers if isinstance(x, TransposedLayer)}
         self.penalties = dict(module.penalties.items())
-        adds = bool(self.penalties)
-        self.layers = [_layer_of(layer, shared, adds) for layer in layers]
         self.n_encoding = len(encoder)
+        self.layers = [
+            _layer_of(layer, shared, self._is_reached(i))
+            for i, layer in enumerate(layers)
+        ]
         self.stacked = self.layers[0].weight.ndim == 3
         self.affine = stacked_affine if self.stacked else affine
         self.product = stacked_product if self.stacked else product
@@ -196,9 +200,17 @@ class DenseGradient:
         self._backward(delta.mT, inputs, arguments, step, selection)
         return terms
 
+    def _is_reached(self, i: int) -> bool:
+        """Whether a penalty adds something to the gradient of a layer's weights."""
+        reached = {penalty.reaches for penalty in self.penalties.values()}
+        return "weights" in reached or (
+            "directions" in reached and i == self.n_encoding
+        )
+
     def _step(self, codes: Tensor, selection: _Selection | None) -> DenseStep:
-        for gradient in self.weight_gradients:
-            gradient.zero_()
+        for layer in self.layers:
+            if layer.is_reached:
+                layer.weight_gradient.zero_()
         reader = self.layers[self.n_encoding]
         shown = (
             codes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,15 @@ class Penalty(nn.Module, ABC):
 
     One that also has `add_derivative(step)`, which adds the derivative to the gradients
     of a `DenseStep` and answers the term, can be trained on the fast path.
+
+    Attributes
+    ----------
+    reaches : {"codes", "directions", "weights"}
+        Where `add_derivative` adds something: to the gradients of the codes, and of the
+        layer that reads them, or of all weights.
     """
+
+    reaches: ClassVar[Literal["codes", "directions", "weights"]] = "weights"
 
     @abstractmethod
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
@@ -115,6 +123,7 @@ class KLSparsity(Penalty):
     with the mean over the batch's rows, and the lowest value of the activation.
     """
 
+    reaches = "codes"
     alpha: Tensor
     rho: Tensor
 
@@ -159,6 +168,7 @@ class L1Sparsity(Penalty):
         alpha, times what turns the directions into data units.
     """
 
+    reaches = "directions"
     strength: Tensor
 
     def __init__(self, strength: float) -> None:
@@ -175,14 +185,14 @@ class L1Sparsity(Penalty):
     def add_derivative(self, step: DenseStep) -> Tensor:
         """Add the derivative by the codes and by the directions; answer the term."""
         strength = self.strength[..., None]
-        sizes = step.codes.abs().mean(-2)
+        cost_of_norm = strength * step.codes.abs().mean(-2)
         # Of a stack, torch's own norm takes ten times as long.
         norms = step.directions.square().sum(-1).sqrt()
         by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
         step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))
-        by_norm = (strength * sizes / norms.clamp(min=_SMALLEST_NORM)).to(norms.dtype)
+        by_norm = (cost_of_norm / norms.clamp(min=_SMALLEST_NORM)).to(norms.dtype)
         step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
-        return (strength * sizes * norms).sum(-1)
+        return (cost_of_norm * norms).sum(-1)
 
 
 class Revival(Penalty):
@@ -199,6 +209,7 @@ class Revival(Penalty):
     It is relative to the cost of answering the mean, so it means the same in all units.
     """
 
+    reaches = "codes"
     alpha: Tensor
 
     def __init__(self, alpha: float) -> None:

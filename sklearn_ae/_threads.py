@@ -94,11 +94,25 @@ def _useful_threads(work: float) -> int:
     return int(max(1, min(_available_threads(), work / _WORK_PER_THREAD)))
 
 
-def _set_threads(n_threads: int) -> None:
+@functools.cache
+def _setters() -> list[Callable[[int], Any]]:
+    """Answer what sets torch's number of threads in this thread: OpenMP's and MKL's."""
+    n_threads = torch.get_num_threads()
+    setters: list[Callable[[int], Any]] = []
     for pool in _openmp_pools():
-        pool.set_num_threads(n_threads)
-    if set_mkl := _mkl_setter():
-        set_mkl(n_threads)
+        set_pool, before = pool.dynlib.omp_set_num_threads, pool.num_threads
+        set_pool(n_threads + 1)
+        # Other libraries may have pools of their own.
+        if torch.get_num_threads() != n_threads:
+            setters.append(set_pool)
+        set_pool(before)
+    set_mkl = _mkl_setter()
+    return setters if set_mkl is None else [*setters, set_mkl]
+
+
+def _set_threads(n_threads: int) -> None:
+    for set_threads in _setters():
+        set_threads(n_threads)
 
 
 @contextmanager
@@ -118,7 +132,8 @@ def one_thread(work: float = 0.0) -> Iterator[None]:
     before = [pool.num_threads for pool in pools]
     mkl_before = set_mkl(1) if set_mkl else 0
     try:
-        _set_threads(1)
+        for pool in pools:
+            pool.set_num_threads(1)
         _here.available = inner
         yield
     finally:

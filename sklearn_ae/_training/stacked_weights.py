@@ -215,6 +215,7 @@ class _Step:
             parameter.data = data
             # Apart: products write into rows that are far from each other by copies.
             parameter.grad = torch.zeros_like(data, memory_format=_CONTIGUOUS)
+        self.pieces = [p.grad.view(len(gradients), -1) for p in self.parameters]
         _stack_buffers(self.module, modules)
         if _dense_gradient.supports(self.module):
             for part in (self.module.reconstruction, self.module.corruption):
@@ -227,8 +228,7 @@ class _Step:
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         terms = self.gradient(x, weights, drawn)
-        pieces = [p.grad.view(len(self.gradients), -1) for p in self.parameters]
-        _concatenate(pieces, 1, out=self.gradients)
+        _concatenate(self.pieces, 1, out=self.gradients)
         for block in self.blocks:
             block.update()
         return terms
