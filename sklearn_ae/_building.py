@@ -142,7 +142,10 @@ class BaseBuilder(Parameters):
         spec = self.architecture
         if isinstance(spec, str):
             spec = SPECS["architecture"].get(spec)
-        return getattr(spec, "stackable", False) and not self.warm_start
+        # scikit-learn's callbacks are told of each epoch, and may ask to stop.
+        is_watched = bool(getattr(self, "_skl_callbacks", None))
+        can_stack = getattr(spec, "stackable", False)
+        return can_stack and not self.warm_start and not is_watched
 
     def _check_pretraining(self) -> None:
         """Refuse what cannot be trained layer by layer."""

@@ -6,6 +6,7 @@ import copy
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -50,6 +51,14 @@ class Start:
     interrupt: KeyboardInterrupt | None = None
 
 
+@dataclass(eq=False)
+class _Parts:
+    """Rows to train on and, with early stopping, those held out."""
+
+    kept: RowSource
+    held_out: RowSource | None = None
+
+
 @dataclass
 class TrainingRows:
     """Checked rows, and what all fits to them that differ in weights only can share.
@@ -70,8 +79,10 @@ class TrainingRows:
     row_shape: tuple[int, ...] | None = None
     targets: np.ndarray | None = None
     _moments: dict[Any, Moments] = field(default_factory=dict)
-    _sources: dict[Any, tuple[RowSource, RowSource | None]] = field(
-        default_factory=dict
+    _sources: dict[Any, RowSource] = field(default_factory=dict)
+    # Those of a seed last as long as a run that has them: there may be many seeds.
+    _parts: WeakValueDictionary[Any, _Parts] = field(
+        default_factory=WeakValueDictionary
     )
 
     def moments(self, **options: bool) -> Moments:
@@ -81,24 +92,23 @@ class TrainingRows:
             self._moments[key] = moments(self.X, **options)
         return self._moments[key]
 
-    def sources(
-        self, estimator: Any, model: Model
-    ) -> tuple[RowSource, RowSource | None]:
+    def parts(self, estimator: Any, model: Model) -> _Parts:
         """Answer the rows to train on and, with early stopping, those held out."""
-        known, dtype = model.moments, next(model.module.parameters()).dtype
-        whole = (known.shift.tobytes(), known.scale, known.has_missing, dtype)
+        known, device = model.moments, model.device
+        dtype = next(model.module.parameters()).dtype
+        whole = (known.shift.tobytes(), known.scale, known.has_missing, dtype, device)
         if whole not in self._sources:
-            source = rows_for(self.X, known, model.device, dtype)
+            source = rows_for(self.X, known, device, dtype)
             if self.targets is not None:
-                source.targets = torch.from_numpy(self.targets).to(model.device)
-            self._sources[whole] = source, None
+                source.targets = torch.from_numpy(self.targets).to(device)
+            self._sources[whole] = source
         if not estimator.early_stopping:
-            return self._sources[whole]
-        part = (*whole, estimator.validation_fraction, model.seed)
-        if part not in self._sources:
-            source, _ = self._sources[whole]
-            self._sources[part] = _split(source, *part[-2:])
-        return self._sources[part]
+            return _Parts(self._sources[whole])
+        key = (*whole, estimator.validation_fraction, model.seed)
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = _split(self._sources[whole], *key[-2:])
+        return parts
 
 
 class Run:
@@ -139,7 +149,8 @@ class Run:
         self.keeps_state = one_pass or estimator.warm_start
         with one_thread(math.inf):
             model = _start_model(estimator, rows, previous, start, known)
-            self.source, validation = rows.sources(estimator, model)
+            self.parts = rows.parts(estimator, model)
+            self.source, validation = self.parts.kept, self.parts.held_out
             if previous is None:
                 _start_prior(model, self.source)
             n_rows = len(self.source)
@@ -303,15 +314,13 @@ def count_held_out(n_rows: int, fraction: float) -> int:
     return n_held_out
 
 
-def _split(
-    source: RowSource, fraction: float, seed: int
-) -> tuple[RowSource, RowSource]:
+def _split(source: RowSource, fraction: float, seed: int) -> _Parts:
     n_rows = len(source)
     n_held_out = count_held_out(n_rows, fraction)
     generator = make_generator(seed, "validation split")
     order = torch.randperm(n_rows, generator=generator).numpy()
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
-    return source.subset(kept), source.subset(held_out)
+    return _Parts(source.subset(kept), source.subset(held_out))
 
 
 def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -83,27 +84,27 @@ def regularization_path(
     values = list(param_range)
     if not values:
         raise ValueError("param_range is empty.")
-    estimators, runs = [], []
-    rows = None
-    for value in values:
-        member = clone(estimator).set_params(**{param_name: value})
-        rows = rows or member._check_training_rows(X, y)
-        estimators.append(member)
+    members = [clone(estimator).set_params(**{param_name: value}) for value in values]
+    runs = []
+    for member, value in zip(members, values, strict=True):
+        # A number does not change which rows are accepted.
+        if not runs or not isinstance(value, Real):
+            rows = member._check_training_rows(X, y)
+        # One bar for each of them would be too many.
+        member.verbose = 0
         runs.append(begin_run(member, rows))
-    for member, attempt in zip(
-        estimators, train_runs(runs, working_memory), strict=True
-    ):
+    for member, attempt in zip(members, train_runs(runs, working_memory), strict=True):
         if attempt.error is not None:
             raise attempt.error
-        member._complete_run(attempt.run)
-    codes = np.array([_code_figures(member, rows.X) for member in estimators])
+        member._complete_run(attempt.run).verbose = estimator.verbose
+    codes = np.array([_code_figures(member, rows.X) for member in members])
     return Bunch(
         param_name=param_name,
         param_range=values,
-        estimators=estimators,
-        loss_terms=_last_terms(estimators),
+        estimators=members,
+        loss_terms=_last_terms(members),
         reconstruction_error=np.array(
-            [member.reconstruction_error(X).mean() for member in estimators]
+            [member.reconstruction_error(X).mean() for member in members]
         ),
         sparsity=codes[:, 0],
         code_norm=codes[:, 1],
@@ -116,6 +117,8 @@ def _last_terms(estimators: list[BaseAutoencoder]) -> dict[str, np.ndarray]:
         min(
             member.history_,
             key=lambda row: row.get("valid_loss", -row["epoch"]),
+            # Pretrained only.
+            default={"terms": {}},
         )["terms"]
         for member in estimators
     ]

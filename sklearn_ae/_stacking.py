@@ -68,7 +68,8 @@ def train_runs(
         Most memory, in MiB, that the weights and batches of a stack may take; None is
         scikit-learn's setting.
     check : callable, default=None
-        Called before each batch of a stack; what it raises ends the training.
+        Called before each batch of a stack and before a run that trains alone; what it
+        raises ends the training.
     """
     attempts = [Attempt(run) for run in runs]
     stacks: dict[Hashable, list[Attempt]] = {}
@@ -81,7 +82,7 @@ def train_runs(
             if len(part) > 1:
                 _train_stack(part, check)
             else:
-                _train_alone(part[0])
+                _train_alone(part[0], check)
             seconds = time.perf_counter() - began
             for attempt in part:
                 attempt.seconds = seconds / len(part)
@@ -109,6 +110,9 @@ def _n_bytes(run: Run) -> float:
     # Weights, gradients (twice), two moments, the best so far, a net's own copy before
     # and after; of each layer's values as many derivatives and results in between.
     n_values = 8 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
+    if net.validation is not None:
+        # Rows of its own, unless another net has the same seed.
+        n_values += (len(run.source) + len(net.validation)) * run.source.n_features
     return float(n_values * vector.itemsize)
 
 
@@ -124,12 +128,31 @@ def _train_stack(part: list[Attempt], check: Callable[[], None] | None) -> None:
     due = [attempt for attempt in part if attempt.run.is_due]
     nets = [attempt.run.net for attempt in due]
     sources = [attempt.run.source for attempt in due]
-    errors = train_together(nets, sources, check)
+    try:
+        errors = train_together(nets, sources, check)
+    except Exception:
+        # What all of them compute at once has failed, maybe because of one: noise that
+        # only its function can draw, a prior that cannot be batched, too little memory.
+        for attempt in due:
+            _begin_again(attempt)
+            if attempt.error is None:
+                _train_alone(attempt, check)
+        return
     for attempt, error in zip(due, errors, strict=True):
         attempt.error = error
 
 
-def _train_alone(attempt: Attempt) -> None:
+def _begin_again(attempt: Attempt) -> None:
+    run = attempt.run
+    try:
+        attempt.run = begin_run(run.estimator, run.rows)
+    except Exception as error:
+        attempt.error = error
+
+
+def _train_alone(attempt: Attempt, check: Callable[[], None] | None) -> None:
+    if check is not None:
+        check()
     try:
         attempt.run.train()
     except Exception as error:

@@ -12,6 +12,7 @@ from contract.subprocesses import run_python
 from contract.test_search import assert_same_table
 from contract.watchers import watching
 from scipy.stats import loguniform
+from searching import FAST, both
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -45,8 +46,6 @@ from sklearn_ae.model_selection import (
     regularization_path,
 )
 
-FAST = {"hidden_layer_sizes": (12,), "batch_size": 16, "max_epochs": 5}
-
 
 @pytest.fixture(scope="module")
 def digits():
@@ -58,15 +57,6 @@ def pipeline_of(code, **params):
     steps = [("scale", MinMaxScaler()), ("code", code)]
     classify = LogisticRegression(max_iter=1000)
     return Pipeline([*steps, ("classify", classify)], **params)
-
-
-def both(estimator, grid, X, y=None, **options):
-    """Answer the batched search and scikit-learn's own, both fitted."""
-    searches = [
-        kind(clone(estimator), grid, **options)
-        for kind in (BatchedGridSearchCV, GridSearchCV)
-    ]
-    return [search.fit(X, y) for search in searches]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
@@ -456,7 +446,7 @@ def negative_error(estimator, X, y=None):
 
 
 def test_callbacks_of_scikit_learn(digits, capfd):
-    """14: of the search, and of the estimators in it, whose fits are its tasks."""
+    """14: of the search, and of an estimator in it, which then trains alone."""
     callback = pytest.importorskip("sklearn.callback")
     monitor = callback.ScoringMonitor(scoring=negative_error)
     code = Autoencoder(3, **FAST, random_state=0).set_callbacks(monitor)
@@ -465,6 +455,6 @@ def test_callbacks_of_scikit_learn(digits, capfd):
     search.set_callbacks(callback.ProgressBar()).fit(digits[0])
     assert "BatchedGridSearchCV - fit" in capfd.readouterr().out
     tasks = [row["task_name"] for row in monitor.get_logs().data]
-    # Four fits in stacks, whose epochs are over by then, and that of the best one.
+    # Four candidates on folds, and the best one.
     assert tasks.count("fit") == 5
-    assert tasks.count("epoch") == FAST["max_epochs"]
+    assert tasks.count("epoch") == 5 * FAST["max_epochs"]

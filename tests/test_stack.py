@@ -9,7 +9,13 @@ import pytest
 import torch
 from contract.watchers import watching
 from sklearn.base import clone
-from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
+from skorch.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
 
 import sklearn_ae._stacking as stacking
 from sklearn_ae import (
@@ -22,7 +28,9 @@ from sklearn_ae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
+from sklearn_ae._input import RowSource
 from sklearn_ae._stacking import train_runs
+from sklearn_ae._training import batches as batches_module
 from sklearn_ae._training import stack as stack_module
 
 CLOSE = 1e-5
@@ -253,18 +261,25 @@ def test_callbacks_are_each_nets_own(X, stacked):
     assert [str(error) for error in errors] == ["None", "on purpose", "None"]
 
 
-def test_a_checkpoint_needs_no_other_callback(X, tmp_path, stacked):
+@pytest.mark.parametrize(
+    ("kind", "options", "file"),
+    [
+        (Checkpoint, {"monitor": "train_loss_best"}, "params.pt"),
+        (TrainEndCheckpoint, {}, "train_end_params.pt"),
+    ],
+)
+def test_a_checkpoint_needs_no_other_callback(
+    kind, options, file, X, tmp_path, stacked
+):
     """It reads what is recorded of batches, so that its net trains alone."""
-    files = {
-        "monitor": "train_loss_best",
-        "f_criterion": None,
-        "dirname": str(tmp_path),
-    }
-    estimator = Autoencoder(3, **FAST, callbacks=[Checkpoint(**files)], random_state=0)
-    members, errors = trained_in_a_stack([estimator, estimator], [X[:50]])
-    assert errors == [None, None]
-    assert stacked == []
-    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    checkpoint = kind(f_criterion=None, dirname=str(tmp_path), **options)
+    score = EpochScoring(lambda net, X, y: net.score(X), name="own", on_train=True)
+    for callbacks in [[checkpoint], [score, checkpoint]]:
+        estimator = Autoencoder(3, **FAST, callbacks=callbacks, random_state=0)
+        members, errors = trained_in_a_stack([estimator, estimator], [X[:50]])
+        assert errors == [None, None]
+        assert stacked == []
+    saved = torch.load(tmp_path / file, weights_only=True)
     for name, parameter in members[1].to_module().named_parameters():
         assert torch.equal(saved[name], parameter)
 
@@ -274,6 +289,9 @@ ALONE = {
     "a class": {"optimizer": torch.optim.Adam},
     "recurrent": {"architecture": "lstm"},
     "warm start": {"warm_start": True},
+    "copies": {
+        "callbacks": [EarlyStopping("train_loss", load_best=True)],
+    },
     "batches watched": {"callbacks": [watching(on_batch_end=lambda net, **_: None)]},
 }
 
@@ -322,6 +340,37 @@ def test_a_stack_is_cut_to_the_memory_that_it_may_take(X, stacked):
     train_runs(runs, working_memory=4.5 * one)
     # In parts of nearly equal size.
     assert sorted(stacked) == [3, 3, 4]
+
+
+def test_rows_of_many_seeds_take_no_more_memory(X, monkeypatch):
+    """What is put in order once an epoch is limited for all orders together."""
+    taken = []
+    take = RowSource.take
+    monkeypatch.setattr(RowSource, "take", lambda *args: taken.append(1) or take(*args))
+    estimators = along(Autoencoder(3, **FAST), "random_state", [0, 1, 2])
+    n_bytes = X[:50].astype(np.float32).nbytes
+    for allowed, n_taken in [(3, 0), (2, 3 * 4 * FAST["max_epochs"])]:
+        taken.clear()
+        monkeypatch.setattr(batches_module, "_REORDER_BYTES", allowed * n_bytes)
+        trained_in_a_stack(estimators, [X[:50]])
+        assert len(taken) == n_taken
+    assert_as_alone(estimators, [X[:50]])
+
+
+def test_rows_of_each_seed_are_counted(X):
+    """Early stopping holds out others for each seed; they go with the runs."""
+    rows = Autoencoder(3)._check_training_rows(X, None)
+    runs = [
+        Autoencoder(3, **FAST, random_state=seed, early_stopping=True)._begin_run(rows)
+        for seed in (0, 1, 0)
+    ]
+    assert runs[0].source is runs[2].source is not runs[1].source
+    whole = Autoencoder(3, **FAST, random_state=0)._begin_run(rows)
+    more = stacking._n_bytes(runs[0]) - stacking._n_bytes(whole)
+    assert more == X.astype(np.float32).nbytes
+    assert len(rows._parts) == 2
+    runs.clear()
+    assert len(rows._parts) == 0
 
 
 def test_an_interrupt_ends_all_at_once(X):

@@ -104,6 +104,14 @@ def test_collapse_warns(X):
         assert seen[0].filename == __file__
 
 
+def test_a_collapse_is_told_to_code_without_a_name(X):
+    """What `exec` runs need not be in a module."""
+    names = {"model": small(beta=1e9), "X": X}
+    with pytest.warns(ConvergenceWarning, match="No component is active"):
+        exec("model.fit(X)", names)
+    assert names["model"].active_components_ == 0
+
+
 def test_bernoulli_refuses_other_rows(X):
     """In `fit` and in scores, with the range that was seen and the remedy."""
     model = small(likelihood="bernoulli").fit(X)

@@ -13,7 +13,8 @@ from sklearn_ae._input import RowSource
 from sklearn_ae._threads import split
 from sklearn_ae._torch import make_generator
 
-# A tensor up to this size is put in order once an epoch; its batches are then views.
+# Tensors up to this size, of all batches that are read at the same time, are put in
+# order once an epoch; their batches are then views.
 _REORDER_BYTES = 2**25
 
 gather = split(torch.index_select)
@@ -34,6 +35,11 @@ class Batches:
         Where the order of the rows comes from; None keeps the order of the source.
     epoch : int, default=0
         How many epochs this seed has served before.
+
+    Attributes
+    ----------
+    n_others : int
+        How many batches of other orders are read at the same time.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class Batches:
     ) -> None:
         self.source, self.batch_size = source, batch_size
         self.seed, self.epoch = seed, epoch
+        self.n_others = 0
 
     def __len__(self) -> int:
         return -(-len(self.source) // self.batch_size)
@@ -65,7 +72,8 @@ class Batches:
         if targets is not None:
             labels = targets[order.to(targets.device)].split(size)
         resident = self.source.resident
-        if resident is not None and resident.nbytes <= _REORDER_BYTES:
+        most_bytes = _REORDER_BYTES // (1 + self.n_others)
+        if resident is not None and resident.nbytes <= most_bytes:
             rows: Iterable[Tensor] = gather(resident, 0, order).split(size)
         else:
             rows = map(self.source.take, order.split(size))

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import InvalidParameterError
-from skorch.callbacks import Callback, Checkpoint, EpochScoring, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EpochScoring,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
 from tqdm import tqdm
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -45,8 +51,8 @@ def listen_to_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:
 def _listens_to_batches(callback: Callback) -> bool:
     if isinstance(callback, LRScheduler) and callback.step_every == "epoch":
         return False
-    if isinstance(callback, Checkpoint):
-        # It looks at the record of the last batch, for names of files.
+    if isinstance(callback, (Checkpoint, TrainEndCheckpoint)):
+        # They look at the record of the last batch, for names of files.
         return True
     # `EpochScoring` keeps predictions there, unless the net says that there are none.
     idle = (Callback, EpochScoring)
@@ -54,6 +60,11 @@ def _listens_to_batches(callback: Callback) -> bool:
         getattr(type(callback), event) not in [getattr(kind, event) for kind in idle]
         for event in _BATCH_EVENTS
     )
+
+
+def keep_copies(callbacks: Iterable[tuple[str, Callback]]) -> bool:
+    """Whether one of a net's callbacks keeps a copy of the best weights."""
+    return any(getattr(callback, "load_best", False) for _, callback in callbacks)
 
 
 def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:

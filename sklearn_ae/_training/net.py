@@ -228,11 +228,13 @@ class AutoencoderNet(NeuralNet):
 
     def end_training(self, X: RowSource, y: Any = None) -> None:
         """Keep the best weights, and nothing of the rows."""
-        self.notify("on_train_end", X=X, y=y)
-        if self.best_weights_ is not None:
-            self.flat_.vector.data.copy_(self.best_weights_)
-        self.source_ = self.validation = self.best_weights_ = None
-        self.batches_ = self.schedule_ = None
+        try:
+            self.notify("on_train_end", X=X, y=y)
+        finally:
+            if self.best_weights_ is not None:
+                self.flat_.vector.data.copy_(self.best_weights_)
+            self.source_ = self.validation = self.best_weights_ = None
+            self.batches_ = self.schedule_ = None
 
     @property
     def _datasets(self) -> dict[str, RowSource | None]:

@@ -20,7 +20,7 @@ from sklearn_ae._input import RowSource
 from sklearn_ae._modules import split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches, gather
-from sklearn_ae._training.callbacks import listen_to_batches
+from sklearn_ae._training.callbacks import keep_copies, listen_to_batches
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.stacked_weights import Arrangement, Member
 from sklearn_ae._training.streams import Streams
@@ -32,10 +32,12 @@ _SHARE_OF_ENDED = 1 / 8
 def may_stack(net: AutoencoderNet) -> bool:
     """Whether a net can train in a stack: by a named optimizer, batch after batch.
 
-    Nobody may look at single batches, which are those of all.
+    Nobody may look at single batches, which are those of all, nor keep copies of a
+    net's weights: each would be one of all weights, whose memory they share.
     """
     named = isinstance(net.optimizer, str) and net.optimizer != "lbfgs"
-    return named and not listen_to_batches(net.callbacks_)
+    callbacks = net.callbacks_
+    return named and not listen_to_batches(callbacks) and not keep_copies(callbacks)
 
 
 def train_together(
@@ -136,6 +138,8 @@ class _Stack:
         self.members = self._active()
         feeds = {id(feed): feed for feed in map(self.feed_of.get, self.members)}
         self.feeds = sorted(feeds.values(), key=lambda feed: -feed.n_rows)
+        for feed in self.feeds:
+            feed.batches.n_others = len(self.feeds) - 1
         places = {feed: place for place, feed in enumerate(self.feeds)}
         place_of = {member: places[self.feed_of[member]] for member in self.members}
         self.members.sort(key=lambda m: (-len(m.source), m.settings["lr"], place_of[m]))

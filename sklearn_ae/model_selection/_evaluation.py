@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import product
 from typing import Any
 
+import numpy as np
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
@@ -63,6 +66,9 @@ class Evaluation:
         self, search: BaseSearchCV, scorers: Any, routed: Any, data: dict[str, Any]
     ) -> None:
         self.search, self.data = search, data
+        self.candidates: list[dict[str, Any]] = []
+        self.out: list[dict[str, Any]] = []
+        self.more_results: dict[str, list[Any]] = defaultdict(list)
         self.fit_params = routed.estimator.fit
         self.split_params = routed.splitter.split
         self.options = {
@@ -77,10 +83,15 @@ class Evaluation:
         }
 
     def __call__(
-        self, candidate_params: Iterable[dict[str, Any]], *, callback_ctx: Any = None
+        self,
+        candidate_params: Iterable[dict[str, Any]],
+        cv: Any = None,
+        more_results: dict[str, Any] | None = None,
+        callback_ctx: Any = None,
     ) -> dict[str, Any]:
         search, candidates = self.search, list(candidate_params)
-        tasks = list(self._tasks(candidates, callback_ctx))
+        cv = cv or search._checked_cv_orig
+        tasks = list(self._tasks(candidates, cv, callback_ctx))
         if not tasks:
             raise ValueError("There are no candidates, or no splits to fit them to.")
         if search.verbose > 0:
@@ -92,14 +103,23 @@ class Evaluation:
         _warn_or_raise_about_fit_failures(out, search.error_score)
         if callable(search.scoring):
             _insert_error_scores(out, search.error_score)
-        self.first_scores = out[0]["test_scores"]
-        self.results = search._format_results(candidates, search.n_splits_, out)
+        # A search may ask more than once.
+        self.candidates += candidates
+        self.out += out
+        for name, values in (more_results or {}).items():
+            self.more_results[name].extend(values)
+        self.first_scores = self.out[0]["test_scores"]
+        self.results = search._format_results(
+            self.candidates, search.n_splits_, self.out, self.more_results
+        )
         return self.results
 
-    def _tasks(self, candidates: list[dict[str, Any]], context: Any) -> Iterator[Task]:
+    def _tasks(
+        self, candidates: list[dict[str, Any]], cv: Any, context: Any
+    ) -> Iterator[Task]:
         search, X, y = self.search, self.data["X"], self.data["y"]
         base, n_splits = clone(search.estimator), search.n_splits_
-        splits = list(search._checked_cv_orig.split(X, y, **self.split_params))
+        splits = list(cv.split(X, y, **self.split_params))
         if len(splits) != n_splits:
             raise ValueError(
                 "cv.split and cv.get_n_splits return inconsistent results. Expected "
@@ -111,8 +131,8 @@ class Evaluation:
                 place,
                 given,
                 fold,
-                train,
-                test,
+                np.asarray(train),
+                np.asarray(test),
                 {
                     "split_progress": (fold, n_splits),
                     "candidate_progress": (candidate, len(candidates)),
@@ -124,7 +144,10 @@ class Evaluation:
     def _evaluate(self, tasks: list[Task]) -> list[dict[str, Any]]:
         search, stop = self.search, _Stop()
         score = partial(
-            _score_task, data=self.data, options=self.options, caller=search
+            _score_task,
+            data=self.data,
+            options=self.options,
+            caller=search if _TELLS else None,
         )
         # What else `fit` is given would have to be given to a stack.
         in_stacks = [t for t in tasks if t.may_stack] if not self.fit_params else []
@@ -162,17 +185,21 @@ class Evaluation:
 def _run_job(
     job: StackJob, score: Callable[[Task], Any], stop: _Stop, n_workers: int
 ) -> list[tuple[int, Any]]:
-    with shared_among(n_workers):
+    # What is computed beside the nets may have all threads, if nobody else is there.
+    with shared_among(n_workers) if n_workers > 1 else nullcontext():
         return list(job.results(score, stop.check))
 
 
 def _score_task(
-    task: Task, data: dict[str, Any], options: dict[str, Any], caller: BaseSearchCV
+    task: Task,
+    data: dict[str, Any],
+    options: dict[str, Any],
+    caller: BaseSearchCV | None,
 ) -> dict[str, Any]:
     """Fit and score a task, by scikit-learn's own code."""
     told = {"caller": caller, "callback_ctx": task.context} if _TELLS else {}
     # Nobody asks for it again, and there may be hundreds.
-    estimator, task.estimator = task.estimator, None
+    estimator, task.estimator, task.shown = task.estimator, None, {}
     result = _fit_and_score(
         estimator,
         data["X"],
@@ -184,6 +211,8 @@ def _score_task(
         **options,
         **told,
     )
+    # Its traceback has the whole stack.
+    task.error = None
     # What was trained before took its time.
     result["fit_time"] += task.seconds
     return result

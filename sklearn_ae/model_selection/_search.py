@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from inspect import signature
 from numbers import Real
 from typing import Any, Self
 
@@ -50,10 +51,9 @@ class _StackingMixin(BaseSearchCV):
             X, y, **routed.splitter.split
         )
         evaluate = Evaluation(self, scorers, routed, data)
-        if context is None:
-            self._run_search(evaluate)
-        else:
-            self._run_search(evaluate, callback_ctx=context)
+        # A search of one's own need not know of callbacks.
+        is_told = "callback_ctx" in signature(self._run_search).parameters
+        self._run_search(evaluate, **{"callback_ctx": context} if is_told else {})
         self._choose(evaluate, refit_metric)
         if self.refit:
             self._refit(data, routed.estimator.fit, context)
@@ -82,19 +82,18 @@ class _StackingMixin(BaseSearchCV):
     def _refit(
         self, data: dict[str, Any], fit_params: dict[str, Any], context: Any
     ) -> None:
-        best = clone(clone(self.estimator)).set_params(
-            **clone(self.best_params_, safe=False)
-        )
+        given = clone(self.best_params_, safe=False)
+        best = clone(self.estimator).set_params(**given)
         self.best_estimator_ = best
-        given = {k: v for k, v in data.items() if k == "X" or v is not None}
+        rows = {k: v for k, v in data.items() if k == "X" or v is not None}
         began = time.time()
         if context is None:
-            best.fit(**given, **fit_params)
+            best.fit(**rows, **fit_params)
         else:
             part = context.subcontext(task_name="refit-with-best-params")
             with part.propagate_callback_context(best):
                 part.call_on_fit_task_begin(estimator=self, **data)
-                best.fit(**given, **fit_params)
+                best.fit(**rows, **fit_params)
             part.call_on_fit_task_end(estimator=self, **data)
         self.refit_time_ = time.time() - began
         if hasattr(best, "feature_names_in_"):
@@ -110,6 +109,10 @@ def _begin_search(search: BaseSearchCV, data: dict[str, Any]) -> Any:
     return context.call_on_fit_task_begin(estimator=search, **data)
 
 
+# The parameter that these searches have and scikit-learn's have not.
+_WORKING_MEMORY = {"working_memory": [Interval(Real, 0, None, closed="neither"), None]}
+
+
 class BatchedGridSearchCV(_StackingMixin, GridSearchCV):
     """Grid search that trains candidates and folds together.
 
@@ -117,12 +120,14 @@ class BatchedGridSearchCV(_StackingMixin, GridSearchCV):
     seed and so on) become, on all folds, a stack of nets: one operation computes all of
     them. Their scores are those of :class:`sklearn.model_selection.GridSearchCV`, to
     rounding. Of a Pipeline the steps before the autoencoder are fitted once for each
-    fold, those behind it once for each candidate and fold. Each net keeps its own early
-    stopping and schedule; one that diverges scores `error_score`.
+    fold of a stack, those behind it once for each candidate and fold. Each net keeps
+    its own early stopping and schedule; one that diverges scores `error_score`. Layers
+    are pretrained net by net.
 
-    What cannot be stacked is fitted one after another: recurrent nets and modules of
-    one's own, `AdversarialAutoencoder`, `optimizer="lbfgs"` or a class, callbacks that
-    look at batches, `warm_start`, and nets so large that nothing is gained.
+    What cannot be stacked is fitted as by scikit-learn's search: recurrent nets and
+    modules of one's own, `AdversarialAutoencoder`, `optimizer="lbfgs"` or a class,
+    callbacks that look at batches or keep copies of weights, scikit-learn's callbacks
+    on the estimator itself, `warm_start`, and nets so large that nothing is gained.
 
     Parameters
     ----------
@@ -163,10 +168,7 @@ class BatchedGridSearchCV(_StackingMixin, GridSearchCV):
     (3,)
     """
 
-    _parameter_constraints = {
-        **GridSearchCV._parameter_constraints,
-        "working_memory": [Interval(Real, 0, None, closed="neither"), None],
-    }
+    _parameter_constraints = GridSearchCV._parameter_constraints | _WORKING_MEMORY
 
     def __init__(
         self,
@@ -237,10 +239,7 @@ class BatchedRandomizedSearchCV(_StackingMixin, RandomizedSearchCV):
     4
     """
 
-    _parameter_constraints = {
-        **RandomizedSearchCV._parameter_constraints,
-        "working_memory": [Interval(Real, 0, None, closed="neither"), None],
-    }
+    _parameter_constraints = RandomizedSearchCV._parameter_constraints | _WORKING_MEMORY
 
     def __init__(
         self,

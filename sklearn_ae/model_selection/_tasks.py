@@ -19,6 +19,7 @@ from sklearn_ae._stacking import (
     MOST_IN_STACK,
     Attempt,
     begin_run,
+    may_stack,
     stack_size,
     train_runs,
 )
@@ -45,6 +46,8 @@ class Task:
         A clone with the candidate's parameters, until it is scored.
     context : sklearn.callback.CallbackContext or None
         Of the evaluation, where scikit-learn has callbacks.
+    shown : dict
+        The X and y of its autoencoder, for scikit-learn's callbacks.
     step : int or None
         Which step of a pipeline can train in a stack; None where it is no pipeline.
     error : Exception or None
@@ -61,13 +64,15 @@ class Task:
     progress: dict[str, Any]
     estimator: BaseEstimator
     context: Any = None
+    shown: dict[str, Any] = field(default_factory=dict)
     step: int | None = field(init=False)
     error: Exception | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.step = None
-        if isinstance(self.estimator, Pipeline):
+        # What derives from it may do other things with its steps.
+        if type(self.estimator) is Pipeline:
             kinds = [isinstance(step, BaseAutoencoder) for _, step in self._steps]
             self.step = kinds.index(True) if any(kinds) else None
 
@@ -179,7 +184,9 @@ class StackJob:
         trial.estimator = clone(first.estimator)
         run = self._begin(trial)
         # What is wrong with it is to be told by each task itself.
-        return run is None or stack_size(run, self.memory) > 1
+        if run is None:
+            return True
+        return may_stack(run.net) and stack_size(run, self.memory) > 1
 
     def results(
         self, score: Callable[[Task], Any], check: Callable[[], None]
@@ -192,6 +199,7 @@ class StackJob:
         waiting: list[tuple[Task, Any]] = []
         n_most = 1
         for task in self.tasks:
+            check()
             waiting.append((task, self._begin(task)))
             if waiting[-1][1] is not None:
                 n_most = stack_size(waiting[-1][1], self.memory)
@@ -259,9 +267,11 @@ class _Fold:
         if self.rows is None:
             self.rows = estimator._check_training_rows(self.X, self.y)
         run = begin_run(estimator, self.rows)
+        task.shown = {"X": self.X, "y": self.y}
         if task.step is not None:
             # A step that comes out of a cache would be a copy.
             task.estimator.memory = None
+            task.estimator.steps = list(task.estimator.steps)
         for i, name, step in self.before:
             fitted = copy.copy(step)
             # Of what the last one answers, nothing depends on those before it.
@@ -291,12 +301,12 @@ def _answer_fits(task: Task, attempt: Attempt | None) -> None:
     if task.error is not None:
         _answer(estimator, "fit", lambda: _raise(task.error))
     else:
-        part, rows = task.autoencoder, {"X": attempt.run.rows.X, "y": None}
+        part, shown = task.autoencoder, task.shown
         # Epochs are no tasks of their own: they are over.
         _answer(
             part,
             "fit",
-            lambda: part._report(lambda _: part._complete_run(attempt.run), rows, 0),
+            lambda: part._report(lambda _: part._complete_run(attempt.run), shown, 0),
         )
 
 
