@@ -85,7 +85,7 @@ def views_of(vector: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
 
 
 class FlatAdam(torch.optim.Adam):
-    """Adam (Kingma and Ba 2015) on one vector, with a step that is one call.
+    """Adam (Kingma and Ba 2015) on one vector or a few, with a step that is one call.
 
     `step` of torch spends most of a small net's time on grouping and hooks; `update`
     calls the same fused kernel on the same state.
@@ -99,22 +99,23 @@ class FlatAdam(torch.optim.Adam):
     def update(self) -> None:
         """Do what `step` does."""
         group = self.param_groups[0]
-        vector = group["params"][0]
-        state = self.state[vector]
-        if not state:
+        vectors = group["params"]
+        states = [self.state[vector] for vector in vectors]
+        if not states[0]:
             self.step()
             return
         beta1, beta2 = group["betas"]
         # Schedulers warn unless they saw a step.
         self._opt_called = True
-        state["step"] += 1
+        for state in states:
+            state["step"] += 1
         torch._fused_adam_(
-            [vector],
-            [vector.grad],
-            [state["exp_avg"]],
-            [state["exp_avg_sq"]],
+            vectors,
+            [vector.grad for vector in vectors],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
             [],
-            [state["step"]],
+            [state["step"] for state in states],
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,

@@ -120,7 +120,9 @@ class _Stack:
             if not self._active():
                 return
             arrangement = self._arranged(arrangement, epoch)
+            arrangement.load()
             self._run_epoch(arrangement)
+            arrangement.store()
             for member in self._active():
                 member.attempt(member.end_epoch)
 

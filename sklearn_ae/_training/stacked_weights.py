@@ -1,9 +1,10 @@
-"""The weights of a stack of nets: rows of one matrix, and optimizers of its blocks."""
+"""The weights of a stack of nets, and the optimizers that serve blocks of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,13 +13,11 @@ from torch import Tensor, nn
 from sklearn_ae import _dense_gradient
 from sklearn_ae._input import RowSource
 from sklearn_ae._modules import AutoencoderModule, copy_module
-from sklearn_ae._threads import split
 from sklearn_ae._training.functional_gradient import FunctionalGradient
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import OPTIMIZERS, views_of
 
 _CONTIGUOUS = torch.contiguous_format
-_concatenate = split(torch.cat)
 # What an optimizer's group has that is no setting of it.
 _NOT_SETTINGS = ("params", "initial_lr")
 
@@ -32,8 +31,8 @@ class Member:
     source : RowSource
     averages : dict of str to float
         The mean terms of the epoch that has just been run.
-    state : dict of str to Tensor
-        Of its optimizer, while blocks are formed anew.
+    states : list of dict of str to Tensor
+        Of its optimizer, for each parameter, while blocks are formed anew.
     error : Exception or None
         What has ended it before its time.
     has_ended : bool
@@ -42,7 +41,7 @@ class Member:
     def __init__(self, net: AutoencoderNet, source: RowSource) -> None:
         self.net, self.source = net, source
         self.averages: dict[str, float] = {}
-        self.state: dict[str, Any] = {}
+        self.states: list[dict[str, Any]] = []
         self.error: Exception | None = None
         self.has_ended = False
 
@@ -84,24 +83,29 @@ class Member:
 
 
 class Arrangement:
-    """Weights of nets as rows of one matrix, with their gradients and optimizers.
+    """Weights of nets, one tensor for each of a net's parameters, and their optimizers.
 
     Members next to each other that have equally many rows and whose optimizers are set
-    alike form a block, which has one optimizer.
+    alike form a block, which has one optimizer. Between epochs the nets have their
+    weights for themselves: as the rows of a matrix.
 
     Parameters
     ----------
     members : sequence of Member
-        In order; their nets' weights become the rows of the matrix.
+        In order, which is that of the tensors' leading axis.
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = members
-        vectors = [member.net.flat_.vector.detach() for member in members]
-        self.weights = torch.stack(vectors)
-        self.gradients = torch.zeros_like(self.weights)
-        for row, member in zip(self.weights, members, strict=True):
+        self.rows = torch.stack([m.net.flat_.vector.detach() for m in members])
+        for row, member in zip(self.rows, members, strict=True):
             member.net.flat_.move_to(row)
+        self.views = views_of(self.rows, members[0].net.module_.parameters())
+        # Never views: of a single member they would be of the matrix itself.
+        weights = [view.clone(memory_format=_CONTIGUOUS) for view in self.views]
+        self.stacked = [
+            _Stacked(weight, torch.zeros_like(weight)) for weight in weights
+        ]
         self.blocks = list(self._form_blocks())
         self.steps: dict[tuple[int, int], _Step] = {}
 
@@ -111,9 +115,7 @@ class Arrangement:
             self.members, key=lambda member: (len(member.source), member.settings)
         ):
             rows = slice(start, start + len(list(run)))
-            yield _Block(
-                rows, self.members[rows], self.weights[rows], self.gradients[rows]
-            )
+            yield _Block(rows, self.members[rows], [s[rows] for s in self.stacked])
             start = rows.stop
 
     def begin_epoch(self, epoch: int) -> bool:
@@ -122,6 +124,16 @@ class Arrangement:
             step.module.begin_epoch(epoch)
         followed = [block.follow() for block in self.blocks]
         return all(followed)
+
+    def load(self) -> None:
+        """Take the weights from the nets, whose callbacks may have changed them."""
+        for stacked, view in zip(self.stacked, self.views, strict=True):
+            stacked.weight.copy_(view)
+
+    def store(self) -> None:
+        """Give the weights to the nets."""
+        pieces = [stacked.weight.flatten(1) for stacked in self.stacked]
+        torch.cat(pieces, 1, out=self.rows)
 
     def dissolve(self) -> None:
         """Give each member the state of its optimizer, for another arrangement."""
@@ -135,34 +147,41 @@ class Arrangement:
         key = rows.start, rows.stop
         if key not in self.steps:
             blocks = [b for b in self.blocks if key[0] <= b.rows.start < key[1]]
-            self.steps[key] = _Step(
-                self.members[rows], self.weights[rows], self.gradients[rows], blocks
-            )
+            stacked = [s[rows] for s in self.stacked]
+            self.steps[key] = _Step(self.members[rows], stacked, blocks)
         return self.steps[key](x, weights, drawn)
 
 
+@dataclass(eq=False)
+class _Stacked:
+    """A parameter of several nets, and its gradient, with a leading axis of nets."""
+
+    weight: Tensor
+    gradient: Tensor
+
+    def __getitem__(self, rows: slice) -> _Stacked:
+        return _Stacked(self.weight[rows], self.gradient[rows])
+
+
 class _Block:
-    """Nets that one optimizer serves, their weights one vector."""
+    """Nets that one optimizer serves."""
 
     def __init__(
-        self, rows: slice, members: Sequence[Member], weights: Tensor, gradients: Tensor
+        self, rows: slice, members: Sequence[Member], stacked: Sequence[_Stacked]
     ) -> None:
         self.rows, self.members = rows, members
-        self.vector = nn.Parameter(weights.view(-1))
-        self.vector.grad = gradients.view(-1)
+        self.parameters = [nn.Parameter(each.weight) for each in stacked]
+        for parameter, each in zip(self.parameters, stacked, strict=True):
+            parameter.grad = each.gradient
         first = members[0]
         make = OPTIMIZERS[first.net.optimizer]
-        self.optimizer = make([self.vector], lr=first.settings["lr"])
+        self.optimizer = make(self.parameters, lr=first.settings["lr"])
         self.optimizer.param_groups[0].update(first.settings)
         self.update = getattr(self.optimizer, "update", self.optimizer.step)
-        if first.state:
-            states = [member.state for member in members]
-            self.optimizer.state[self.vector] = {
-                name: torch.cat([state[name] for state in states])
-                if _is_vector(value)
-                else value
-                for name, value in first.state.items()
-            }
+        if first.states:
+            for i, parameter in enumerate(self.parameters):
+                states = [member.states[i] for member in members]
+                self.optimizer.state[parameter] = _stack_states(states)
 
     def follow(self) -> bool:
         """Set the optimizer to what those of the nets are set to, if they agree."""
@@ -175,19 +194,29 @@ class _Block:
 
     def hand_out(self) -> None:
         """Give each member its part of the optimizer's state."""
-        state = self.optimizer.state.get(self.vector, {})
+        states = [self.optimizer.state.get(p, {}) for p in self.parameters]
         for i, member in enumerate(self.members):
-            member.state = {
-                name: value.view(len(self.members), -1)[i]
-                if _is_vector(value)
-                # Of another block than this one, it will count further steps.
-                else _copy_of(value)
-                for name, value in state.items()
-            }
+            member.states = [
+                {
+                    # Of another block than this one, it will count further steps.
+                    name: value[i] if _is_of_weights(value) else _copy_of(value)
+                    for name, value in state.items()
+                }
+                for state in states
+            ]
 
 
-def _is_vector(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 1
+def _stack_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        name: torch.stack([state[name] for state in states])
+        if _is_of_weights(value)
+        else value
+        for name, value in states[0].items()
+    }
+
+
+def _is_of_weights(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0
 
 
 def _copy_of(value: Any) -> Any:
@@ -201,25 +230,18 @@ class _Step:
     def __init__(
         self,
         members: Sequence[Member],
-        weights: Tensor,
-        gradients: Tensor,
+        stacked: Sequence[_Stacked],
         blocks: list[_Block],
     ) -> None:
         modules = [member.net.module_ for member in members]
-        self.blocks, self.gradients = blocks, gradients
+        self.blocks = blocks
         self.module = copy_module(modules[0]).train()
-        self.parameters = list(self.module.parameters())
-        shapes = [p.detach() for p in self.parameters]
-        views = views_of(weights, shapes)
-        for parameter, data in zip(self.parameters, views, strict=True):
-            parameter.data = data
-            # Apart: products write into rows that are far from each other by copies.
-            parameter.grad = torch.zeros_like(data, memory_format=_CONTIGUOUS)
-        self.pieces = [p.grad.view(len(gradients), -1) for p in self.parameters]
+        for parameter, each in zip(self.module.parameters(), stacked, strict=True):
+            parameter.data, parameter.grad = each.weight, each.gradient
         _stack_buffers(self.module, modules)
         if _dense_gradient.supports(self.module):
             for part in (self.module.reconstruction, self.module.corruption):
-                _round_buffers(part, weights.dtype)
+                _round_buffers(part, stacked[0].weight.dtype)
             self.gradient = _dense_gradient.DenseGradient(self.module)
         else:
             self.gradient = FunctionalGradient(self.module)
@@ -228,7 +250,6 @@ class _Step:
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         terms = self.gradient(x, weights, drawn)
-        _concatenate(self.pieces, 1, out=self.gradients)
         for block in self.blocks:
             block.update()
         return terms
