@@ -152,6 +152,7 @@ class DenseGradient:
             for i, layer in enumerate(layers)
         ]
         self.stacked = self.layers[0].weight.ndim == 3
+        self.rooms: dict[tuple[int, tuple[int, ...]], Tensor] = {}
         self.affine = stacked_affine if self.stacked else affine
         self.product = stacked_product if self.stacked else product
         self.sum = stacked_sum if self.stacked else torch.sum
@@ -179,9 +180,10 @@ class DenseGradient:
         inputs, arguments, selection = [], [], None
         h = self.module.corrupt(x, weights, drawn).mT
         *inner, last = self.layers
-        for layer in inner:
+        for i, layer in enumerate(inner):
             inputs.append(h)
-            a = self.affine(layer.bias, layer.weight, h)
+            room = self._room(i, layer.weight.shape[-2], h.shape[-1])
+            a = self.affine(layer.bias, layer.weight, h, out=room)
             arguments.append(a)
             h = layer.activation.function(a)
             if self.n_kept is not None and len(arguments) == self.n_encoding:
@@ -189,7 +191,8 @@ class DenseGradient:
                 h = selection.codes
         inputs.append(h)
         # But for the loss one below the other, as in x.
-        a = self.affine(last.bias.mT, h.mT, last.weight.mT)
+        room = self._room(len(inner), x.shape[-2], last.weight.shape[-2])
+        a = self.affine(last.bias.mT, h.mT, last.weight.mT, out=room)
         cost, delta = self.reconstruction.with_derivative(a, x, share, weights)
         terms = {"reconstruction": cost.mean(-1)}
         step = None
@@ -199,6 +202,19 @@ class DenseGradient:
                 terms[name] = penalty.add_derivative(step)
         self._backward(delta.mT, inputs, arguments, step, selection)
         return terms
+
+    def _room(self, place: int, *sizes: int) -> Tensor | None:
+        """Answer where a stack writes a result, step after step; a net has new memory.
+
+        What a stack computes with is larger than caches, which know this memory.
+        """
+        if not self.stacked:
+            return None
+        if (place, sizes) not in self.rooms:
+            n_models = len(self.layers[0].weight)
+            room = self.layers[0].weight.new_empty(n_models, *sizes)
+            self.rooms[place, sizes] = room
+        return self.rooms[place, sizes]
 
     def _is_reached(self, i: int) -> bool:
         """Whether a penalty adds something to the gradient of a layer's weights."""
@@ -243,7 +259,8 @@ class DenseGradient:
                 self.product(delta, h.mT, out=layer.weight_gradient)
             self.sum(delta, -1, out=layer.bias_gradient)
             if i:
-                delta = self.product(layer.weight.mT, delta)
+                room = self._room(-i, layer.weight.shape[-1], delta.shape[-1])
+                delta = self.product(layer.weight.mT, delta, out=room)
                 if i == self.n_encoding:
                     if step is not None:
                         delta = delta + step.code_gradient.mT
