@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._functional import over_features, over_rows
 from sklearn_ae._moments import Moments, moments
+from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator
 
 
@@ -191,7 +192,8 @@ class Noise(BaseEstimator, ABC):
 
         def corrupt(rows: np.ndarray) -> np.ndarray:
             x = torch.from_numpy(np.array(rows, order="C"))
-            return corruption(x, corruption.draw(x, generator)).numpy()
+            with one_thread():
+                return corruption(x, corruption.draw(x, generator)).numpy()
 
         return corrupt
 

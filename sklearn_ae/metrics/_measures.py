@@ -59,8 +59,13 @@ def squared_deviations(X: ArrayLike) -> float:
         seen += len(rows)
         before = rows - center
         center = center + before.sum(axis=0) / seen
-        total += float(np.vdot(before, rows - center))
+        total += _product(before, rows - center)
     return total
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """Return sum a b; threads of BLAS would wait for others, and round differently."""
+    return float(np.multiply(a, b).sum())
 
 
 def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
@@ -72,7 +77,7 @@ def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
         rebuilt = dense(rebuilt, "the reconstruction")
         check_width("The reconstruction", rebuilt, clean)
         error = clean - rebuilt
-        residual += float(np.vdot(error, error))
+        residual += _product(error, error)
     total = squared_deviations(X)
     return 1 - residual / total if total else float(residual == 0)
 
