@@ -261,6 +261,20 @@ def test_callbacks_are_each_nets_own(X, stacked):
     assert [str(error) for error in errors] == ["None", "on purpose", "None"]
 
 
+def test_callbacks_may_change_weights(X, stacked):
+    """Between epochs they are each net's own."""
+
+    def shrink(net, **_):
+        with torch.no_grad():
+            for parameter in net.module_.parameters():
+                parameter.mul_(0.9)
+
+    watchers = [watching(on_epoch_end=shrink)]
+    estimator = Autoencoder(3, **FAST, callbacks=watchers, random_state=0)
+    assert_as_alone(along(estimator, "weight_decay", WEIGHTS), [X[:50]])
+    assert stacked == [3]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "file"),
     [
