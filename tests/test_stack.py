@@ -129,6 +129,12 @@ PATHS = [
         "learning_rate",
         [1e-3, 3e-3, 1e-2],
     ),
+    # What is drawn for a batch depends on the weights at that time.
+    (
+        VariationalAutoencoder(2, prior="gaussian_mixture", mmd_weight=1.0, **FAST),
+        "learning_rate",
+        [1e-3, 2e-3, 4e-3],
+    ),
     (
         ConvolutionalAutoencoder(3, **{**FAST, "hidden_layer_sizes": (4,)}),
         "weight_decay",

@@ -86,11 +86,16 @@ def _share_feeds(members: list[Member]) -> dict[Member, _Feed]:
     feeds = {}
     for member in members:
         net = member.net
-        parts = net.module_.random_parts().values()
-        is_own = any(getattr(part, "draws_by_weights", False) for part in parts)
-        key = id(member.source), net.seed, id(net) if is_own else None
+        own = id(net) if _draws_by_weights(net) else None
+        key = id(member.source), net.seed, own
         feeds[member] = known.setdefault(key, _Feed(net.batches_, net.streams_))
     return feeds
+
+
+def _draws_by_weights(net: AutoencoderNet) -> bool:
+    """Whether what is drawn for a net's batches depends on its weights."""
+    parts = net.module_.random_parts().values()
+    return any(getattr(part, "draws_by_weights", False) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ class _Stack:
     ) -> None:
         self.members, self.check = members, check
         self.feed_of = _share_feeds(members)
+        self.draws_by_weights = any(_draws_by_weights(m.net) for m in members)
         self.has_missing = any(member.source.has_missing for member in members)
 
     def train(self) -> None:
@@ -170,6 +176,9 @@ class _Stack:
             for members, feeds in self._of_one_size(parts):
                 x, weights, drawn = self._gather(parts, members, feeds)
                 terms = arrangement.step(members, x, weights, drawn)
+                if self.draws_by_weights:
+                    # The nets' own parts draw, by the nets' own weights.
+                    arrangement.store()
                 for name, term in terms.items():
                     if name not in sums:
                         zeros = term.new_zeros(len(self.members), dtype=torch.float64)
