@@ -204,9 +204,10 @@ class DenseGradient:
         return terms
 
     def _room(self, place: int, *sizes: int) -> Tensor | None:
-        """Answer where a stack writes a result, step after step; a net has new memory.
+        """Answer where a stack writes a result in each step; a net has new memory.
 
-        What a stack computes with is larger than caches, which know this memory.
+        A stack's results are larger than a core's cache: the same memory is there more
+        often than new memory.
         """
         if not self.stacked:
             return None

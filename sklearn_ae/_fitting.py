@@ -149,6 +149,7 @@ class Run:
         self.keeps_state = one_pass or estimator.warm_start
         with one_thread(math.inf):
             model = _start_model(estimator, rows, previous, start, known)
+            # Kept: the rows know them only as long as someone has them.
             self.parts = rows.parts(estimator, model)
             self.source, validation = self.parts.kept, self.parts.held_out
             if previous is None:

@@ -107,8 +107,9 @@ def _n_bytes(run: Run) -> float:
     net, vector = run.net, run.net.flat_.vector
     n_rows = min(net.batch_size, len(run.source))
     n_layers = sum(p.ndim > 1 for p in net.module_.parameters())
-    # Weights, gradients (twice), two moments, the best so far, a net's own copy before
-    # and after; of each layer's values as many derivatives and results in between.
+    # Weights, gradients, two moments, the best so far, a net's own copies before, while
+    # and after it is in the stack; of each layer's values as many derivatives and what
+    # lies between.
     n_values = 8 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
     if net.validation is not None:
         # Rows of its own, unless another net has the same seed.

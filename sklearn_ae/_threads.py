@@ -146,11 +146,14 @@ def one_thread(work: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def shared_among(n_workers: int) -> Iterator[None]:
-    """Leave one of several workers its part of the threads.
+    """Leave one of several workers its part of the threads; a single one has all.
 
     Whatever else computes in a worker has one: those of torch wait for their next work
     without a pause, and would be in the way of others.
     """
+    if n_workers == 1:
+        yield
+        return
     with one_thread(_WORK_PER_THREAD * max(1, _available_threads() // n_workers)):
         yield
 

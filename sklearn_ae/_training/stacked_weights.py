@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ from sklearn_ae._training.functional_gradient import FunctionalGradient
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import OPTIMIZERS, views_of
 
-_CONTIGUOUS = torch.contiguous_format
 # What an optimizer's group has that is no setting of it.
 _NOT_SETTINGS = ("params", "initial_lr")
 
@@ -102,7 +102,8 @@ class Arrangement:
             member.net.flat_.move_to(row)
         self.views = views_of(self.rows, members[0].net.module_.parameters())
         # Never views: of a single member they would be of the matrix itself.
-        weights = [view.clone(memory_format=_CONTIGUOUS) for view in self.views]
+        copy = partial(torch.clone, memory_format=torch.contiguous_format)
+        weights = map(copy, self.views)
         self.stacked = [
             _Stacked(weight, torch.zeros_like(weight)) for weight in weights
         ]

@@ -6,7 +6,6 @@ import inspect
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from functools import partial
 from itertools import product
 from typing import Any
@@ -185,8 +184,7 @@ class Evaluation:
 def _run_job(
     job: StackJob, score: Callable[[Task], Any], stop: _Stop, n_workers: int
 ) -> list[tuple[int, Any]]:
-    # What is computed beside the nets may have all threads, if nobody else is there.
-    with shared_among(n_workers) if n_workers > 1 else nullcontext():
+    with shared_among(n_workers):
         return list(job.results(score, stop.check))
 
 
