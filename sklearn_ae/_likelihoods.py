@@ -18,6 +18,7 @@ from sklearn_ae._reconstruction import (
     RealReconstruction,
     Reconstruction,
 )
+from sklearn_ae._threads import one_thread
 
 # The least variance that is learned, of that of the rows: without a least one the
 # density of a constant column has no bound.
@@ -74,7 +75,8 @@ class GaussianReconstruction(RealReconstruction):
     @property
     def noise_variance(self) -> Tensor:
         """The variance c in squared units of X."""
-        return self.variance.detach().double() * self.scale**2
+        with one_thread():
+            return self.variance.detach().double() * self.scale**2
 
     def forward(self, a: Tensor, x: Tensor, weights: Tensor | None = None) -> Tensor:
         variance = self.variance

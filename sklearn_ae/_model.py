@@ -131,9 +131,10 @@ class Model:
         if residuals is not None:
             deviation = torch.from_numpy(np.sqrt(residuals))
         reconstruction = self.module.reconstruction
-        return reconstruction.draw(
-            torch.from_numpy(x_hat), deviation, generator
-        ).numpy()
+        with one_thread():
+            return reconstruction.draw(
+                torch.from_numpy(x_hat), deviation, generator
+            ).numpy()
 
     def posteriors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the code of each row."""

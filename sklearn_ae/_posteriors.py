@@ -206,6 +206,7 @@ def spread_points(n_components: int, seed: int) -> Tensor:
     return torch.cat([axes, -axes]).flatten(0, 1)
 
 
+@one_thread()
 def drawn_points(n_points: int, n_components: int, seed: int) -> Tensor:
     """Answer points that are each standard normal, and evenly spread together.
 
