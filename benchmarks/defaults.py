@@ -1,15 +1,16 @@
-"""Choose the defaults of `Autoencoder` by measurement on real data sets.
+"""Choose the defaults of an estimator by measurement on real data sets.
 
 Every candidate is fitted to every task, a data set with a size of the code. The table
-ranks candidates by the reconstruction of held-out rows and says what each costs.
+ranks candidates by what the estimator promises of held-out rows, and says what each
+costs: `Autoencoder` reconstructs them, to `VariationalAutoencoder` they are likely.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,30 +33,57 @@ from benchmarks.common import (
 from benchmarks.datasets import LOADERS, Dataset, Split, add_data_home, load
 from benchmarks.quality import knn_accuracy
 
-HELP = "rank candidates for the default widths, batches and training"
+HELP = "rank candidates for the defaults of Autoencoder or VariationalAutoencoder"
 BUNDLED = ["digits", "breast_cancer", "wine"]
-HIDDEN = ["none", "128", "256-64", "256-128", "256-128-128"]
+# What is varied unless asked otherwise, by the flag of the command line.
+CHOICES = {
+    "autoencoder": {
+        "hidden": ["none", "128", "256-64", "256-128", "256-128-128"],
+        "epochs": ["30", "60", "120"],
+    },
+    "variational": {
+        "hidden": ["128-64", "256-128"],
+        "rates": ["0.001", "0.002"],
+        "activations": ["relu", "silu"],
+        "noise_variances": ["learned", "learned_per_feature"],
+    },
+}
+MEASURES = {"R2": "R2", "nats": "the bound of the log-likelihood in nats"}
+SETTINGS = {
+    "hidden": "hidden",
+    "batch_size": "batch",
+    "max_epochs": "epochs",
+    "learning_rate": "rate",
+    "schedule": "schedule",
+    "activation": "activation",
+    "noise_variance": "noise\nvariance",
+}
 MAX_TRAIN, MAX_TEST = 2000, 1000
 
-RANKING = [
-    Column("mark", ""),
-    Column("hidden", "hidden"),
-    Column("batch_size", "batch"),
-    Column("max_epochs", "epochs"),
-    Column("learning_rate", "rate"),
-    Column("schedule", "schedule"),
-    Column("rank", "mean\nrank", ".1f"),
-    Column("shortfall", "shortfall\nmean", ".3f"),
-    Column("worst_shortfall", "worst", ".3f"),
-    Column("knn", "k-NN\naccuracy", ".3f"),
-    Column("fit_seconds", "fit (s)\nall tasks", ".1f"),
-]
 
-RUN_KEYS = [
-    *("dataset", "n_components", "seed"),
-    *("hidden", "batch_size", "max_epochs", "learning_rate", "schedule"),
-    *("r2", "knn", "fit_seconds", "n_iter"),
-]
+@dataclass(frozen=True)
+class Question:
+    """An estimator whose defaults are in question, and what ranks them.
+
+    Attributes
+    ----------
+    measure : str
+        What `score` answers of held-out rows, of PCA as well.
+    """
+
+    estimator: type
+    measure: str
+    score: Callable[[Any, np.ndarray], float]
+
+
+def question(name: str) -> Question:
+    """Return what is asked of the estimator of that name."""
+    from sklearn_ae import Autoencoder, VariationalAutoencoder
+    from sklearn_ae.metrics import reconstruction_r2
+
+    if name == "autoencoder":
+        return Question(Autoencoder, "R2", reconstruction_r2)
+    return Question(VariationalAutoencoder, "nats", lambda model, X: model.score(X))
 
 
 @dataclass(frozen=True)
@@ -67,6 +95,21 @@ class Candidate:
     max_epochs: int
     learning_rate: float
     learning_rate_schedule: str | None
+    activation: str
+    noise_variance: str | None
+
+    @classmethod
+    def default_of(cls, estimator: type) -> Candidate:
+        """Return the defaults as an estimator has them now."""
+        params = estimator().get_params(deep=False)
+        return cls(**{name: params.get(name) for name in cls.__annotations__})
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters that the estimator has."""
+        params = vars(self).copy()
+        if self.noise_variance is None:
+            del params["noise_variance"]
+        return params
 
     def shown(self) -> dict[str, str]:
         """Return the parameters as text for a table."""
@@ -77,6 +120,8 @@ class Candidate:
             "max_epochs": str(self.max_epochs),
             "learning_rate": f"{self.learning_rate:g}",
             "schedule": self.learning_rate_schedule or "none",
+            "activation": self.activation,
+            "noise_variance": self.noise_variance,
         }
 
 
@@ -95,27 +140,75 @@ def schedule(text: str) -> str | None:
     return None if text == "none" else text
 
 
+# Of each flag: the parameter, its kind, and what its values are.
+FLAGS = {
+    "hidden": ("hidden_layer_sizes", widths, "hidden widths"),
+    "batches": ("batch_size", batch, "batch sizes, or auto"),
+    "epochs": ("max_epochs", positive, "numbers of epochs"),
+    "rates": ("learning_rate", float, "learning rates"),
+    "schedules": ("learning_rate_schedule", schedule, "learning-rate schedules"),
+    "activations": ("activation", str, "activations of hidden layers"),
+    "noise_variances": ("noise_variance", str, "variances of VariationalAutoencoder"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
-    lists = [
-        ("--datasets", str, BUNDLED, f"some of {', '.join(LOADERS)}"),
-        ("--components", positive, [2, 16], "sizes of the code"),
-        ("--hidden", widths, HIDDEN, "hidden widths"),
-        ("--batches", batch, ["auto"], "batch sizes, or auto"),
-        ("--epochs", positive, [30, 60, 120], "numbers of epochs"),
-        ("--rates", float, [1e-3], "learning rates"),
-        ("--schedules", schedule, ["none"], "learning-rate schedules"),
-    ]
-    for flag, kind, default, what in lists:
-        shown = " ".join(map(str, default))
-        text = f"{what} (default: {shown})"
-        # argparse parses a default only where it is one string.
-        values = [kind(str(value)) for value in default]
-        parser.add_argument(flag, type=kind, nargs="+", default=values, help=text)
+    parser.add_argument(
+        "--estimator",
+        choices=list(CHOICES),
+        default="autoencoder",
+        help="default: autoencoder",
+    )
+    for flag, kind, default, what in [
+        ("datasets", str, BUNDLED, f"some of {', '.join(LOADERS)}"),
+        ("components", positive, [2, 16], "sizes of the code"),
+    ]:
+        text = f"{what} (default: {' '.join(map(str, default))})"
+        parser.add_argument(
+            f"--{flag}", type=kind, nargs="+", default=default, help=text
+        )
+    for flag, (_, kind, what) in FLAGS.items():
+        option = "--" + flag.replace("_", "-")
+        text = f"{what} (default: {_shown_choices(flag)})"
+        parser.add_argument(option, type=kind, nargs="+", help=text)
     # With one seed the ranks are mostly chance.
     parser.add_argument("--seeds", type=positive, default=5, help="default: 5")
     add_data_home(parser)
     add_output(parser)
+
+
+def _shown_choices(flag: str) -> str:
+    """Say what a flag is where it is not given."""
+    return (
+        "; ".join(
+            f"{name}: {' '.join(choices[flag])}"
+            for name, choices in CHOICES.items()
+            if flag in choices
+        )
+        or "the estimator's own"
+    )
+
+
+def candidates_of(arguments: argparse.Namespace) -> list[Candidate]:
+    """Return every combination that is asked for, and the defaults as they are."""
+    default = Candidate.default_of(question(arguments.estimator).estimator)
+    varied = {}
+    for flag, (name, kind, _) in FLAGS.items():
+        usual = map(kind, CHOICES[arguments.estimator].get(flag, ()))
+        varied[name] = getattr(arguments, flag) or list(usual)
+        if (
+            varied[name]
+            and flag == "noise_variances"
+            and default.noise_variance is None
+        ):
+            raise BenchmarkError(f"{arguments.estimator} has no noise variance")
+    varied = {name: values for name, values in varied.items() if values}
+    candidates = [
+        replace(default, **dict(zip(varied, values, strict=True)))
+        for values in itertools.product(*varied.values())
+    ]
+    return candidates if default in candidates else [*candidates, default]
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -126,44 +219,28 @@ def run(arguments: argparse.Namespace) -> None:
     datasets = [
         load(name, data_home=arguments.data_home) for name in arguments.datasets
     ]
-    candidates = [
-        Candidate(*values)
-        for values in itertools.product(
-            arguments.hidden,
-            arguments.batches,
-            arguments.epochs,
-            arguments.rates,
-            arguments.schedules,
-        )
-    ]
-    default = current_default()
-    if default not in candidates:
-        candidates.append(default)
-    folder = arguments.output / "defaults"
+    asked = question(arguments.estimator)
+    candidates = candidates_of(arguments)
+    folder = arguments.output / "defaults" / arguments.estimator
     runs: list[dict[str, Any]] = []
     with progress_bar() as progress:
-        for part in _run_tasks(datasets, candidates, arguments, progress):
+        for part in _run_tasks(asked, datasets, candidates, arguments, progress):
             runs += part
             # After each task, so that a run cut short has not been for nothing.
-            write_rows(folder / "runs.csv", RUN_KEYS, runs)
+            keys = [key for key in runs[0] if key != "candidate"]
+            write_rows(folder / "runs.csv", keys, runs)
     if not runs:
         raise BenchmarkError("no data set has as many features as components")
-    table = ranking(runs, candidates, default)
-    table.notes = [*_notes(runs, arguments), f"{environment()}."]
+    default = Candidate.default_of(asked.estimator)
+    table = ranking(runs, candidates, default, asked.measure)
+    table.notes = [*_notes(runs, arguments, asked.measure), f"{environment()}."]
     table.show()
     table.write(folder, "ranking")
     print(f"\nwritten to {folder}")
 
 
-def current_default() -> Candidate:
-    """Return the defaults as `Autoencoder` has them now."""
-    from sklearn_ae import Autoencoder
-
-    parameters = Autoencoder().get_params(deep=False)
-    return Candidate(**{name: parameters[name] for name in Candidate.__annotations__})
-
-
 def _run_tasks(
+    asked: Question,
     datasets: Sequence[Dataset],
     candidates: Sequence[Candidate],
     arguments: argparse.Namespace,
@@ -184,27 +261,28 @@ def _run_tasks(
         runs = []
         for candidate in [None, *candidates]:
             runs.append(
-                task | {"candidate": candidate} | _fit(candidate, k, split, seed)
+                task | {"candidate": candidate} | _fit(asked, candidate, k, split, seed)
             )
             progress.advance(bar)
         yield runs
 
 
 def _fit(
-    candidate: Candidate | None, k: int, split: Split, seed: int
+    asked: Question, candidate: Candidate | None, k: int, split: Split, seed: int
 ) -> dict[str, Any]:
     """Fit a candidate, or PCA where there is none, and measure it on test rows."""
-    from sklearn_ae import Autoencoder
     from sklearn_ae.metrics import reconstruction_r2
 
     if candidate is None:
-        estimator, shown = PCA(k, random_state=seed), {"hidden": "PCA"}
+        estimator = PCA(k, random_state=seed)
+        shown = dict.fromkeys(SETTINGS) | {"hidden": "PCA"}
     else:
-        estimator = Autoencoder(k, random_state=seed, **asdict(candidate))
+        estimator = asked.estimator(k, random_state=seed, **candidate.params())
         shown = candidate.shown()
     seconds, _ = timed(lambda: estimator.fit(split.X_train))
     Z_train, Z_test = (estimator.transform(X) for X in (split.X_train, split.X_test))
     return shown | {
+        "score": asked.score(estimator, split.X_test),
         "r2": reconstruction_r2(estimator, split.X_test),
         "knn": knn_accuracy(Z_train, split.y_train, Z_test, split.y_test),
         "fit_seconds": seconds,
@@ -216,6 +294,7 @@ def ranking(
     runs: Sequence[Mapping[str, Any]],
     candidates: Sequence[Candidate],
     default: Candidate,
+    measure: str,
 ) -> Table:
     """Return the candidates by their mean rank over the tasks, PCA below them."""
     tasks = list(dict.fromkeys((run["dataset"], run["n_components"]) for run in runs))
@@ -226,16 +305,17 @@ def ranking(
                 for candidate in [*candidates, None]
             ]
         )
-        for key in ("r2", "knn", "fit_seconds")
+        for key in ("score", "r2", "knn", "fit_seconds")
     }
-    ranks = rankdata(-medians["r2"][:-1], axis=0).mean(axis=1)
-    shortfalls = medians["r2"][:-1].max(axis=0) - medians["r2"]
+    ranks = rankdata(-medians["score"][:-1], axis=0).mean(axis=1)
+    shortfalls = medians["score"][:-1].max(axis=0) - medians["score"]
     rows = [
         {
             "mark": "default" if candidate == default else "",
             "rank": None if candidate is None else float(ranks[i]),
             "shortfall": float(shortfalls[i].mean()),
             "worst_shortfall": float(shortfalls[i].max()),
+            "r2": float(medians["r2"][i].mean()),
             "knn": float(medians["knn"][i].mean()),
             "fit_seconds": float(medians["fit_seconds"][i].sum()),
         }
@@ -243,7 +323,27 @@ def ranking(
         for i, candidate in enumerate([*candidates, None])
     ]
     rows[:-1] = sorted(rows[:-1], key=lambda row: row["rank"])
-    return Table("Candidates for the defaults", RANKING, rows)
+    return Table(
+        f"Candidates for the defaults, by {measure}", _columns(rows, measure), rows
+    )
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], measure: str) -> list[Column]:
+    """Return the columns of the ranking, of settings those that differ."""
+    return [
+        Column("mark", ""),
+        *(
+            Column(key, header)
+            for key, header in SETTINGS.items()
+            if len({row[key] for row in rows if row.get(key)}) > 1
+        ),
+        Column("rank", "mean\nrank", ".1f"),
+        Column("shortfall", f"shortfall\nmean, {measure}", ".3f"),
+        Column("worst_shortfall", "worst", ".3f"),
+        Column("r2", "R2\nmean", ".3f"),
+        Column("knn", "k-NN\naccuracy", ".3f"),
+        Column("fit_seconds", "fit (s)\nall tasks", ".1f"),
+    ]
 
 
 def _median(
@@ -263,7 +363,7 @@ def _median(
 
 
 def _notes(
-    runs: Sequence[Mapping[str, Any]], arguments: argparse.Namespace
+    runs: Sequence[Mapping[str, Any]], arguments: argparse.Namespace, measure: str
 ) -> list[str]:
     """Say what the figures are."""
     names = ", ".join(dict.fromkeys(run["dataset"] for run in runs))
@@ -271,7 +371,8 @@ def _notes(
     return [
         f"Tasks: {names}, each with {sizes} components; medians over "
         f"{arguments.seeds} seed(s); at most {MAX_TRAIN:,} training rows.",
-        "rank: among the candidates, by R2 of the test rows; shortfall: the best R2 of "
-        "the task minus the candidate's own.",
+        f"rank: among the candidates, by {MEASURES[measure]} of the test rows; "
+        f"shortfall: the best {measure} of the task minus the candidate's own.",
         "k-NN accuracy: test codes by training codes, mean over the tasks.",
+        f"All else as {question(arguments.estimator).estimator.__name__} has it.",
     ]

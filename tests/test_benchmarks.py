@@ -26,7 +26,7 @@ from benchmarks.common import BenchmarkError, Column, Table, limited_threads, me
 from benchmarks.datasets import load
 from benchmarks.quality import knn_accuracy
 from benchmarks.torch_nets import ConvolutionalNet, Net, RecurrentNet
-from sklearn_ae import Autoencoder
+from sklearn_ae import Autoencoder, VariationalAutoencoder
 
 N_ROWS = 80
 
@@ -281,20 +281,23 @@ def test_ratios_are_to_the_better_torch_loop():
 
 
 def test_candidates_are_ranked_within_each_task():
-    good, bad = (defaults.Candidate((n,), 32, 10, 1e-3, None) for n in (8, 4))
+    settings = 32, 10, 1e-3, None, "relu", None
+    good, bad = (defaults.Candidate((n,), *settings) for n in (8, 4))
     scores = {good: (0.5, 0.9), bad: (0.4, 0.7), None: (0.3, 0.95)}
     runs = [
         {"dataset": f"data {task}", "n_components": 2, "candidate": candidate}
-        | {"r2": r2[task], "knn": 0.5, "fit_seconds": 1.0}
-        for candidate, r2 in scores.items()
+        | {"score": score[task], "r2": 0.4, "knn": 0.5, "fit_seconds": 1.0}
+        for candidate, score in scores.items()
         for task in (0, 1)
     ]
-    rows = defaults.ranking(runs, [bad, good], good).rows
+    table = defaults.ranking(runs, [bad, good], good, "R2")
+    rows = table.rows
     assert [row["hidden"] for row in rows] == ["8", "4", "PCA"]
     assert [row["rank"] for row in rows] == [1.0, 2.0, None]
     assert [row["mark"] for row in rows] == ["default", "", ""]
     assert rows[1]["shortfall"] == pytest.approx(0.15)
     assert rows[2]["worst_shortfall"] == pytest.approx(0.2)
+    assert "noise_variance" not in [column.key for column in table.columns]
 
 
 # The command line
@@ -336,7 +339,16 @@ def test_candidates_from_the_command_line():
     assert parsed.hidden == [(), (256, 128)]
     assert parsed.batches == ["auto", 8]
     assert parsed.schedules == [None, "cosine"]
-    assert options("defaults").hidden[0] == ()
+    candidates = defaults.candidates_of(options("defaults"))
+    assert candidates[0].hidden_layer_sizes == ()
+    assert {candidate.noise_variance for candidate in candidates} == {None}
+    words = ["--estimator", "variational", "--rates", "0.01", "--hidden", "8"]
+    candidates = defaults.candidates_of(options("defaults", *words))
+    # Two activations with two variances, and the defaults.
+    assert len(candidates) == 5
+    assert candidates[-1] == defaults.Candidate.default_of(VariationalAutoencoder)
+    with pytest.raises(BenchmarkError, match="no noise variance"):
+        defaults.candidates_of(options("defaults", "--noise-variances", "learned"))
     with pytest.raises(argparse.ArgumentTypeError):
         defaults.widths("0")
 
