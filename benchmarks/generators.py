@@ -39,6 +39,7 @@ class Net:
         return {
             "n_components": self.n_components,
             "hidden_layer_sizes": self.hidden,
+            "activation": "relu",
             "max_epochs": self.epochs,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,

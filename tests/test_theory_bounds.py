@@ -136,9 +136,9 @@ def test_bound_of_a_curved_model(activation):
     """I5: it is a bound where the decoder is not linear, too."""
     X = curved(0)
     model = VariationalAutoencoder(
-        1, hidden_layer_sizes=(32,), activation=activation, learning_rate=0.01
+        1, hidden_layer_sizes=(32,), activation=activation, noise_variance="learned"
     )
-    model.set_params(max_epochs=10, random_state=0).fit(X)
+    model.set_params(learning_rate=0.01, max_epochs=10, random_state=0).fit(X)
     bound, exact = by_quadrature(model, X)
     assert (bound <= exact).all()
     found = model.score_samples(X)

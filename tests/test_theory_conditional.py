@@ -91,7 +91,7 @@ def test_linear_model_reaches_the_maximum_of_the_likelihood(request):
             Claim("rows taken for the most probable label", at_least=0.99),
         ],
         [
-            ConditionalVariationalAutoencoder(K, noise_variance=1.0, **LINEAR),
+            ConditionalVariationalAutoencoder(K, **LINEAR | {"noise_variance": 1.0}),
             Ignorant(K, **LINEAR),
         ],
     )

@@ -97,7 +97,10 @@ class Rival(BaseEstimator):
         model = VariationalAutoencoder(
             architecture=self.architecture,
             hidden_layer_sizes=self.hidden,
+            activation="relu",
             learning_rate_schedule="cosine",
+            # Else the likelihood is mostly that of pixels which hardly ever vary.
+            noise_variance="learned",
             random_state=self.random_state,
             **params,
         )

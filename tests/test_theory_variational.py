@@ -32,6 +32,7 @@ from sklearn_ae._posteriors import Normal
 K = 4
 SPECTRUM = np.array([16.0, 8.0, 4.0, 2.0, 0.6, 0.6, 0.5, 0.5])
 LINEAR = {
+    "noise_variance": "learned",
     "hidden_layer_sizes": (),
     "learning_rate": 0.03,
     "learning_rate_schedule": "cosine",
@@ -45,7 +46,7 @@ def rows(seed, n=2000):
 
 
 def linear(**params):
-    return VariationalAutoencoder(K, **LINEAR, **params)
+    return VariationalAutoencoder(K, **LINEAR | params)
 
 
 def exact_log_density(model, X):
@@ -195,8 +196,8 @@ def test_encoder_is_one_trunk_with_two_heads():
     X = digits()[:50]
     plain = Autoencoder(5, hidden_layer_sizes=(20,), max_epochs=1).fit(X)
     model = VariationalAutoencoder(5, hidden_layer_sizes=(20,), max_epochs=1).fit(X)
-    one_head, one_variance = 5 * 20 + 5, 1
-    assert parameters_of(model) == parameters_of(plain) + one_head + one_variance
+    one_head, variances = 5 * 20 + 5, 64
+    assert parameters_of(model) == parameters_of(plain) + one_head + variances
 
 
 def test_draws_have_the_reported_deviations():

@@ -52,7 +52,7 @@ def test_learned_variance_is_that_of_the_residuals(X):
     """In squared units of X, one or one per feature, and never below its floor."""
     rows = 3 * X
     rows[:, 0] = 5.0
-    model = small(max_epochs=60, beta=1e-3).fit(rows)
+    model = small(max_epochs=60, beta=1e-3, noise_variance="learned").fit(rows)
     assert isinstance(model.noise_variance_, float)
     residuals = np.square(rows - model.reconstruct(rows))
     assert 0.5 * residuals.mean() < model.noise_variance_ < 2 * residuals.mean()
