@@ -303,12 +303,16 @@ def robust(net):
     )
 
 
+# As PCA has it, whose likelihood is what there is to beat.
+ONE_VARIANCE = {"noise_variance": "learned", "activation": "relu"}
+
+
 def variational(net):
     """Its bound is above the likelihood of a linear model with as many components.
 
     With warm-up, without which recurrent nets collapse (Bowman et al. 2016).
     """
-    net = net | {"kl_warmup_epochs": 15}
+    net = net | ONE_VARIANCE | {"kl_warmup_epochs": 15}
 
     def figures(model, seed):
         X, X_test = split(seed, 1500)
@@ -327,7 +331,7 @@ def variational(net):
         ],
         [
             VariationalAutoencoder(4, beta=0.0, **net),
-            VariationalAutoencoder(4, noise_variance=1.0, **net),
+            VariationalAutoencoder(4, **net | {"noise_variance": 1.0}),
         ],
     )
 
@@ -348,7 +352,7 @@ def conditional(net):
     And the bound, given labels, is above the likelihood of a linear model of waves that
     do not drift.
     """
-    net = net | {"kl_warmup_epochs": 5, "max_epochs": 80}
+    net = net | ONE_VARIANCE | {"kl_warmup_epochs": 5, "max_epochs": 80}
 
     def figures(model, seed):
         # Of fewer waves codes tell the drift as well, and labels are not looked at.
@@ -377,7 +381,7 @@ def conditional(net):
         ],
         [
             Mislabelled(3, **net),
-            ConditionalVariationalAutoencoder(3, noise_variance=1.0, **net),
+            ConditionalVariationalAutoencoder(3, **net | {"noise_variance": 1.0}),
         ],
     )
 
