@@ -48,7 +48,6 @@ CHOICES = {
         "noise_variances": ["learned", "learned_per_feature"],
     },
 }
-MEASURES = {"R2": "R2", "nats": "the bound of the log-likelihood in nats"}
 SETTINGS = {
     "hidden": "hidden",
     "batch_size": "batch",
@@ -67,12 +66,13 @@ class Question:
 
     Attributes
     ----------
-    measure : str
-        What `score` answers of held-out rows, of PCA as well.
+    measure, meaning : str
+        What `score` answers of held-out rows, of PCA as well: a word, and in full.
     """
 
     estimator: type
     measure: str
+    meaning: str
     score: Callable[[Any, np.ndarray], float]
 
 
@@ -82,8 +82,11 @@ def question(name: str) -> Question:
     from sklearn_ae.metrics import reconstruction_r2
 
     if name == "autoencoder":
-        return Question(Autoencoder, "R2", reconstruction_r2)
-    return Question(VariationalAutoencoder, "nats", lambda model, X: model.score(X))
+        return Question(Autoencoder, "R2", "R2", reconstruction_r2)
+    meaning = "the bound of the log-likelihood, in nats,"
+    return Question(
+        VariationalAutoencoder, "nats", meaning, lambda model, X: model.score(X)
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Candidate:
             del params["noise_variance"]
         return params
 
-    def shown(self) -> dict[str, str]:
+    def shown(self) -> dict[str, str | None]:
         """Return the parameters as text for a table."""
         hidden = "-".join(map(str, self.hidden_layer_sizes)) or "none"
         return {
@@ -193,17 +196,13 @@ def _shown_choices(flag: str) -> str:
 def candidates_of(arguments: argparse.Namespace) -> list[Candidate]:
     """Return every combination that is asked for, and the defaults as they are."""
     default = Candidate.default_of(question(arguments.estimator).estimator)
+    if arguments.noise_variances and default.noise_variance is None:
+        raise BenchmarkError(f"{arguments.estimator} has no noise variance")
     varied = {}
     for flag, (name, kind, _) in FLAGS.items():
         usual = map(kind, CHOICES[arguments.estimator].get(flag, ()))
-        varied[name] = getattr(arguments, flag) or list(usual)
-        if (
-            varied[name]
-            and flag == "noise_variances"
-            and default.noise_variance is None
-        ):
-            raise BenchmarkError(f"{arguments.estimator} has no noise variance")
-    varied = {name: values for name, values in varied.items() if values}
+        if values := getattr(arguments, flag) or list(usual):
+            varied[name] = values
     candidates = [
         replace(default, **dict(zip(varied, values, strict=True)))
         for values in itertools.product(*varied.values())
@@ -233,7 +232,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise BenchmarkError("no data set has as many features as components")
     default = Candidate.default_of(asked.estimator)
     table = ranking(runs, candidates, default, asked.measure)
-    table.notes = [*_notes(runs, arguments, asked.measure), f"{environment()}."]
+    table.notes = [*_notes(runs, arguments, asked), f"{environment()}."]
     table.show()
     table.write(folder, "ranking")
     print(f"\nwritten to {folder}")
@@ -363,7 +362,7 @@ def _median(
 
 
 def _notes(
-    runs: Sequence[Mapping[str, Any]], arguments: argparse.Namespace, measure: str
+    runs: Sequence[Mapping[str, Any]], arguments: argparse.Namespace, asked: Question
 ) -> list[str]:
     """Say what the figures are."""
     names = ", ".join(dict.fromkeys(run["dataset"] for run in runs))
@@ -371,8 +370,8 @@ def _notes(
     return [
         f"Tasks: {names}, each with {sizes} components; medians over "
         f"{arguments.seeds} seed(s); at most {MAX_TRAIN:,} training rows.",
-        f"rank: among the candidates, by {MEASURES[measure]} of the test rows; "
-        f"shortfall: the best {measure} of the task minus the candidate's own.",
+        f"rank: among the candidates, by {asked.meaning} of the test rows; "
+        f"shortfall: the best {asked.measure} of the task minus the candidate's own.",
         "k-NN accuracy: test codes by training codes, mean over the tasks.",
-        f"All else as {question(arguments.estimator).estimator.__name__} has it.",
+        f"All else as {asked.estimator.__name__} has it.",
     ]

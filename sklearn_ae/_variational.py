@@ -166,7 +166,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     latent_density: Any = field(default=None, init=False)
     loss: str | Loss = field(default="squared_error", init=False)
     tied_weights: bool = field(default=False, init=False)
-    # Chosen by held-out likelihood, `python -m benchmarks defaults`.
+    # Chosen by `python -m benchmarks defaults --estimator variational`.
     hidden_layer_sizes: tuple[int, ...] = (128, 64)
     activation: str = "silu"
     learning_rate: float = 2e-3

@@ -526,6 +526,7 @@ ROWS = [
             "hidden_layer_sizes": (8,),
             "max_epochs": 4,
             "batch_size": 16,
+            # Of four longer steps constant rows would still show.
             "learning_rate": 1e-3,
         },
         variants={
