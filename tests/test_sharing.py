@@ -1,5 +1,7 @@
 """Convolutions and recurrences: the same numbers with any number of threads."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -33,26 +35,27 @@ def _small_shares(monkeypatch):
         yield
 
 
-def convolution(n_rows, n_inputs, n_outputs, n_axes, transposed):
+def convolution(
+    n_rows, n_inputs, n_outputs, n_axes, transposed, *, kernel=3, stride=2, size=9
+):
     """Answer maps, weights, biases and the geometry of a convolution at a stride."""
     generator = torch.Generator().manual_seed(0)
-    h = torch.randn(n_rows, n_inputs, *[9] * n_axes, generator=generator)
+    h = torch.randn(n_rows, n_inputs, *[size] * n_axes, generator=generator)
     channels = (n_inputs, n_outputs) if transposed else (n_outputs, n_inputs)
-    weight = torch.randn(*channels, *[3] * n_axes, generator=generator)
+    weight = torch.randn(*channels, *[kernel] * n_axes, generator=generator)
     bias = torch.randn(n_outputs, generator=generator)
-    geometry = Geometry(
-        [2] * n_axes, [1] * n_axes, [int(transposed)] * n_axes, transposed
-    )
+    numbers = (stride, (kernel - 1) // 2, (stride - 1) * transposed)
+    geometry = Geometry(*([n] * n_axes for n in numbers), transposed)
     return (*(t.requires_grad_() for t in (h, weight, bias)), geometry)
 
 
 def torchs_own(h, weight, bias, geometry):
     """Answer torch's function of the same."""
-    n_axes = len(geometry.stride)
-    if geometry.transposed:
+    n_axes, (*places, further, transposed) = len(geometry.stride), geometry
+    if transposed:
         functions = {1: F.conv_transpose1d, 2: F.conv_transpose2d}
-        return functions[n_axes](h, weight, bias, 2, 1, 1)
-    return {1: F.conv1d, 2: F.conv2d}[n_axes](h, weight, bias, 2, 1)
+        return functions[n_axes](h, weight, bias, *places, further)
+    return {1: F.conv1d, 2: F.conv2d}[n_axes](h, weight, bias, *places)
 
 
 def derivatives(h, *inputs):
@@ -75,11 +78,13 @@ def torchs_recurrence(x, start, weights):
     return torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
 
 
-# Rows; channels in and out. Of the first two, rows are made groups.
+# Rows; channels in and out. Of the first two, rows are made groups; of the third one of
+# two transposes is folded, of the fourth the other.
 SIZES = [
     (64, 16, 32),
     (100, 48, 16),
     (128, 1, 16),
+    (128, 16, 3),
     (64, 12, 16),
     (62, 16, 16),
     (3, 2, 5),
@@ -102,6 +107,51 @@ def test_convolutions_are_torchs(sizes, n_axes, transposed):
     ):
         assert ours.shape == torchs.shape
         assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("n_axes", [1, 2])
+@pytest.mark.parametrize("n_channels", [(3, 1), (1, 2), (5, 8)], ids=str)
+def test_convolutions_of_all_kernels_and_strides_are_torchs(
+    n_channels, n_axes, transposed
+):
+    for kernel, stride, size in itertools.product((1, 2, 3, 5), (1, 2, 3), (5, 6, 7)):
+        *inputs, geometry = convolution(
+            *(4, *n_channels, n_axes, transposed),
+            **{"kernel": kernel, "stride": stride, "size": size},
+        )
+        ours = derivatives(convolve(*inputs, geometry), *inputs)
+        torchs = derivatives(torchs_own(*inputs, geometry), *inputs)
+        for one, other in zip(ours, torchs, strict=True):
+            assert one.shape == other.shape
+            assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_few_channels_are_folded(monkeypatch):
+    """Up to three channels of 3 x 3, in the transpose of either direction."""
+    calls, folded = [], _sharing._folded
+    monkeypatch.setattr(
+        _sharing, "_folded", lambda *args: (calls.append(1), folded(*args))[1]
+    )
+    found = {}
+    for transposed, n_few in itertools.product((False, True), (1, 3, 4)):
+        channels = (16, n_few) if transposed else (n_few, 16)
+        *inputs, geometry = convolution(4, *channels, 2, transposed)
+        a = convolve(*inputs, geometry)
+        n_forward = len(calls)
+        a.sum().backward()
+        found[transposed, n_few] = (n_forward, len(calls))
+        calls.clear()
+        convolve(*(tensor.double() for tensor in inputs), geometry)
+        assert not calls
+    assert found == {
+        (False, 1): (0, 1),
+        (False, 3): (0, 1),
+        (False, 4): (0, 0),
+        (True, 1): (1, 1),
+        (True, 3): (1, 1),
+        (True, 4): (0, 0),
+    }
 
 
 @pytest.mark.parametrize("n_units", [1, 8])
@@ -161,9 +211,11 @@ def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch
     operations = {
         "grouped": lambda *inputs: convolve(*inputs, geometry),
         "one group": lambda *inputs: convolve(inputs[0][:62], *inputs[1:], geometry),
+        "folded": lambda *_: convolve(*few, overlapping),
         "recurrent": lambda *_: recur(x, weights),
     }
     *inputs, geometry = convolution(64, 16, 16, 2, False)
+    *few, overlapping = convolution(64, 64, 3, 2, True)
     seen, counts = {}, []
     set_threads = _threads._set_threads
     monkeypatch.setattr(
@@ -176,12 +228,16 @@ def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch
             seen[name, n_threads] = [n for n in counts if n > 1]
             counts.clear()
     assert seen == {
-        ("grouped", 2): [2, 2],
-        ("grouped", 3): [2, 2],
-        ("grouped", 8): [4, 4],
-        ("one group", 2): [2],
-        ("one group", 3): [2],
-        ("one group", 8): [2],
+        # Of the derivatives the one by the maps, then the one by the weights.
+        ("grouped", 2): [2, 2, 2],
+        ("grouped", 3): [2, 2, 2],
+        ("grouped", 8): [4, 4, 4],
+        ("one group", 2): [2, 2],
+        ("one group", 3): [2, 2],
+        ("one group", 8): [2, 2],
+        ("folded", 2): [2, 2],
+        ("folded", 3): [3, 2],
+        ("folded", 8): [8, 4],
         ("recurrent", 2): [2, 2],
         ("recurrent", 3): [2, 2],
         ("recurrent", 8): [4, 4],
@@ -190,10 +246,11 @@ def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch
 
 @pytest.mark.parametrize("frozen", [0, 1, 2])
 def test_what_needs_no_derivative_gets_none(frozen):
-    *inputs, geometry = convolution(64, 16, 16, 2, False)
-    inputs[frozen].requires_grad_(False)
-    convolve(*inputs, geometry).sum().backward()
-    assert [t.grad is None for t in inputs] == [i == frozen for i in range(3)]
+    for n_outputs, transposed in ((16, False), (1, True)):
+        *inputs, geometry = convolution(64, 16, n_outputs, 2, transposed)
+        inputs[frozen].requires_grad_(False)
+        convolve(*inputs, geometry).sum().backward()
+        assert [t.grad is None for t in inputs] == [i == frozen for i in range(3)]
     layer = sequences(64, 2, 8)
     layer[frozen].requires_grad_(False)
     recur(layer[0], layer[1:]).sum().backward()
@@ -201,26 +258,40 @@ def test_what_needs_no_derivative_gets_none(frozen):
 
 
 def test_second_derivatives_are_torchs():
-    def second(function, of, by):
-        (slope,) = torch.autograd.grad(function().square().sum(), of, create_graph=True)
+    def second(function, inputs):
+        answer, (of, by, *_) = function(*inputs), inputs
+        (slope,) = torch.autograd.grad(answer.square().sum(), of, create_graph=True)
         return torch.autograd.grad(slope.square().sum(), by)[0]
 
-    *inputs, geometry = convolution(64, 16, 16, 2, False)
-    h, weight, _ = inputs
+    pairs = []
+    for n_outputs, transposed in ((16, False), (16, True), (1, True)):
+        inputs = convolution(64, 16, n_outputs, 2, transposed)
+        pairs.append([second(f, inputs) for f in (convolve, torchs_own)])
     x, *weights = sequences(64, 2, 8)
     start = torch.zeros(1, 64, 8)
-    pairs = [
-        (
-            second(lambda: convolve(*inputs, geometry), h, weight),
-            second(lambda: torchs_own(*inputs, geometry), h, weight),
-        ),
-        (
-            second(lambda: recur(x, weights), x, weights[0]),
-            second(lambda: torchs_recurrence(x, start, weights), x, weights[0]),
-        ),
-    ]
+    functions = (
+        lambda x, *weights: recur(x, weights),
+        lambda x, *weights: torchs_recurrence(x, start, weights),
+    )
+    pairs.append([second(f, [x, *weights]) for f in functions])
     for ours, torchs in pairs:
         assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 16])
+def test_transforms_of_functions_are_torchs(n_outputs):
+    """Nets that differ in weights only are trained by them, as a stack."""
+    h, weight, bias, geometry = convolution(8, 4, n_outputs, 2, True)
+    weights = torch.stack([weight.detach(), 2 * weight.detach()])
+    of_each = {}
+    for function in (convolve, torchs_own):
+
+        def loss(weight, function=function):
+            return function(h.detach(), weight, bias.detach(), geometry).square().sum()
+
+        of_each[function] = torch.func.vmap(torch.func.grad(loss))(weights)
+    ours, torchs = of_each.values()
+    assert_allclose(ours, torchs, rtol=1e-4, atol=1e-4 * float(torchs.abs().max()))
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
