@@ -182,7 +182,8 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
 
 def squared_error_derivative(gradient: Tensor, x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer the gradient times 2 r."""
-    return _mse_loss_derivative(gradient, x_hat, x, 0)
+    # Torch's derivatives take one dtype, also where the gradient is a scalar.
+    return _mse_loss_derivative(gradient.to(x_hat.dtype), x_hat, x, 0)
 
 
 def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
