@@ -135,7 +135,7 @@ class BaseAutoencoder(
         computed from the trained net, such as a latent density, is that of the last
         call's. With `pretraining` the first call's rows are what the layers are trained
         on first. `max_epochs`, `tol` and the schedule play no part. It is not available
-        with `optimizer="lbfgs"`.
+        with `optimizer="lbfgs"` or `"alternating"`, whose epochs take all rows at once.
 
         Parameters
         ----------

@@ -340,7 +340,9 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
 def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
     """Copy the optimizer's state, so that a later run continues without a jump."""
     # A pretrained net may not have been trained on at all.
-    if uses_all_rows(net.optimizer) or not hasattr(net, "streams_"):
+    if not hasattr(net, "streams_"):
+        return None
+    if net.on_all_rows_ is not None and not net.on_all_rows_.keeps_state:
         return None
     state = copy.deepcopy(net.optimizer_.state_dict())
     return {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from sklearn_ae._base import BaseAutoencoder
@@ -16,7 +17,7 @@ from sklearn_ae._threads import one_thread
 
 
 class LinearAutoencoder(BaseAutoencoder):
-    r"""Linear autoencoder: PCA's subspace, found by gradient descent.
+    r"""Linear autoencoder: PCA's subspace, found by training a net.
 
     .. math:: \min_{W_1, W_2, b_1, b_2} \frac{1}{n}
               \sum_x \|x - W_2 (W_1 x + b_1) - b_2\|^2
@@ -25,20 +26,38 @@ class LinearAutoencoder(BaseAutoencoder):
     (Bourlard and Kamp 1988, Baldi and Hornik 1989); the minimum is the sum of the other
     eigenvalues of the covariance. The net finds the subspace, not its axes: order,
     signs and variances of `components_` come from the covariance of the training rows
-    projected on it. `transform` is the net's own code.
+    projected on it. `transform` is the net's own code: which of all codes that tell the
+    same follows from the initial weights, but for their scale, with which weights of
+    encoder and decoder are as large as each other. With `weight_decay` or
+    `tied_weights=True` the columns of the decoder are orthogonal but for a rotation of
+    the code.
 
     Parameters
     ----------
     initialization : "auto" or float, default=1e-3
         Standard deviation of the initial weights. Small ones let gradient descent find
-        the components one after the other, largest first (Saxe et al. 2014).
-    optimizer : str or callable, default="lbfgs"
-        As in :class:`Autoencoder`.
+        the components one after the other, largest first (Saxe et al. 2014). With
+        "alternating" only their directions count.
+    optimizer : str or callable, default="alternating"
+        "alternating" solves for the encoder and for the decoder in turns (alternating
+        least squares, Roweis 1998), each exactly and by systems no larger than some
+        codes more than the net has: neither X nor its covariance is decomposed. An
+        epoch is a turn and takes one pass over the rows, in float64; learning rate,
+        schedule and batch size are ignored. It minimises the squared error with weight
+        decay or without, and nothing else. The other optimizers are those of
+        :class:`Autoencoder`.
     max_epochs : int, default=200
         Passes over the rows at most; with "lbfgs", steps of at most 20 iterations.
     tol : float, default=1e-7
-        Training ends when `n_iter_no_change` epochs have not improved the objective by
-        `tol` times its absolute value in the first epoch.
+        With "alternating" training ends when the squared sine of the largest angle
+        between the decoder's span and that of the principal components is at most
+        `tol`, by a bound that needs no other decomposition (Davis and Kahan 1970), or
+        when the span turns by no more than `tol` in an epoch. With other optimizers it
+        ends when `n_iter_no_change` epochs have not improved the objective by `tol`
+        times its absolute value in the first epoch.
+    n_iter_no_change : int, default=10
+        See `tol`. With early stopping it counts epochs that have not improved the
+        objective on the held-out rows, whatever the optimizer.
 
     Attributes
     ----------
@@ -64,6 +83,11 @@ class LinearAutoencoder(BaseAutoencoder):
     P. Baldi and K. Hornik. Neural networks and principal component analysis: learning
     from examples without local minima. Neural Networks 2 (1989).
 
+    C. Davis and W. M. Kahan. The rotation of eigenvectors by a perturbation III. SIAM
+    Journal on Numerical Analysis 7 (1970).
+
+    S. Roweis. EM algorithms for PCA and SPCA. NIPS (1997).
+
     A. M. Saxe, J. L. McClelland and S. Ganguli. Exact solutions to the nonlinear
     dynamics of learning in deep linear neural networks. ICLR (2014).
 
@@ -79,6 +103,13 @@ class LinearAutoencoder(BaseAutoencoder):
     True
     """
 
+    _parameter_constraints = {
+        "optimizer": [
+            StrOptions({"alternating", "adam", "sgd", "rmsprop", "lbfgs"}),
+            callable,
+        ],
+    }
+
     hidden_layer_sizes: tuple[int, ...] = field(default=(), init=False)
     activation: str = field(default="identity", init=False)
     code_activation: str = field(default="identity", init=False)
@@ -88,7 +119,7 @@ class LinearAutoencoder(BaseAutoencoder):
     pretraining: str | None = field(default=None, init=False)
     pretraining_epochs: int = field(default=20, init=False)
     initialization: str | float = 1e-3
-    optimizer: Any = "lbfgs"
+    optimizer: Any = "alternating"
     max_epochs: int = 200
     tol: float = 1e-7
 

@@ -336,10 +336,13 @@ def _declared_by(cls: type) -> dict[str, Any]:
 
 
 def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
-    """Whether a step of the optimizer takes all rows: L-BFGS by name or as a class."""
+    """Whether a step of the optimizer takes all rows.
+
+    That is "alternating", and L-BFGS by name or as a class.
+    """
     kind = optimizer.func if isinstance(optimizer, partial) else optimizer
     is_class = isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS)
-    return is_class or kind == "lbfgs"
+    return is_class or kind in ("lbfgs", "alternating")
 
 
 def is_positive_integer(value: Any) -> bool:

@@ -2,7 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from theory import (
@@ -105,6 +111,41 @@ def test_linear_autoencoder_reaches_pca_on_digits(request):
         LinearAutoencoder(16),
         reach_pca(1e-4, 1e-2),
         stubs=[RandomProjection(16), MeanPredictor(16)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("load", "k"),
+    [
+        (load_wine, 2),
+        (load_wine, 5),
+        (load_breast_cancer, 2),
+        (load_breast_cancer, 5),
+        (load_iris, 2),
+        (load_iris, 3),
+        (load_diabetes, 2),
+        (load_diabetes, 5),
+        (load_digits, 2),
+        (load_digits, 5),
+    ],
+)
+def test_linear_autoencoder_reaches_pca_on_raw_tables(request, load, k):
+    """D1: to a degree, whatever the units of the columns; one epoch is too few."""
+    check_claims(
+        request,
+        against_pca(load().data, k),
+        LinearAutoencoder(k),
+        [
+            Claim("excess", at_most=1e-4, never_below=-1e-6),
+            Claim("angle", never_above=np.radians(1)),
+            Claim("distance from orthonormal", at_least=1e-2),
+        ],
+        stubs=[
+            LinearAutoencoder(k, max_epochs=1),
+            RandomProjection(k),
+            MeanPredictor(k),
+        ],
+        min_seeds=3,
     )
 
 

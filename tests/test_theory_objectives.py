@@ -161,12 +161,13 @@ def decayed_spectrum(model, seed, lam, n_copies=1):
         (LinearAutoencoder(10, weight_decay=3.0), 3.0),
         # Tied weights are one set and are penalised once: half the decay.
         (LinearAutoencoder(10, weight_decay=2.0, tied_weights=True), 1.0),
+        (LinearAutoencoder(10, weight_decay=1.0, optimizer="lbfgs"), 1.0),
         (
             Autoencoder(10, hidden_layer_sizes=(), weight_decay=3.0, optimizer="lbfgs"),
             3.0,
         ),
     ],
-    ids=["1", "3", "tied", "shallow"],
+    ids=["1", "3", "tied", "lbfgs", "shallow"],
 )
 def test_weight_decay_shrinks_the_spectrum(request, estimator, lam):
     """C4: decay lam leaves 1 - lam / s^2 of a principal direction, or nothing of it.
@@ -210,6 +211,7 @@ SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 1e-2},
     "rmsprop": {"optimizer": "rmsprop", "learning_rate": 1e-3},
     "lbfgs": {"optimizer": "lbfgs"},
+    "alternating": {"optimizer": "alternating"},
     "class": {"optimizer": torch.optim.NAdam, "learning_rate": 1e-2},
     # Its own decay is left out: the objective has the decay.
     "partial": {

@@ -20,12 +20,12 @@ from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.callbacks import TrainingStop, listen_to_batches
-from sklearn_ae._training.line_search import search_epoch
 from sklearn_ae._training.optimizers import (
     PLANNED_SCHEDULES,
     FlatParameters,
     make_optimizer,
     make_schedule,
+    on_all_rows,
     step_schedule,
 )
 from sklearn_ae._training.streams import Streams
@@ -104,6 +104,7 @@ class AutoencoderNet(NeuralNet):
         self.optimizer_ = make_optimizer(
             self.optimizer, self.flat_, self.module_.parameters(), self.lr
         )
+        self.on_all_rows_ = on_all_rows(self.optimizer_)
         self.gradient_ = (
             _dense_gradient.DenseGradient(self.module_)
             if _dense_gradient.supports(self.module_)
@@ -145,17 +146,13 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset: RowSource, training: bool = False) -> Batches:
         """Answer the batches of a source, in random order for training."""
-        if not training or self._sums_all_rows:
+        if not training or self.on_all_rows_:
             return self._slices(dataset)
         seed = self.seed if self.shuffles else None
         return Batches(dataset, self.batch_size, seed, self.epochs_before)
 
     def _slices(self, dataset: RowSource) -> Batches:
         return Batches(dataset, slice_size(self.module_.objective_width), seed=None)
-
-    @property
-    def _sums_all_rows(self) -> bool:
-        return isinstance(self.optimizer_, torch.optim.LBFGS)
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Reconstruct standardised rows, in data units."""
@@ -188,7 +185,7 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         # Long inner products, as in L-BFGS, depend on the number of threads.
-        n_rows = 0 if self._sums_all_rows else min(len(X), self.batch_size)
+        n_rows = 0 if self.on_all_rows_ else min(len(X), self.batch_size)
         try:
             with one_thread(3.0 * n_rows * self.module_.n_products):
                 self.begin_training(X, y)
@@ -279,8 +276,8 @@ class AutoencoderNet(NeuralNet):
     def _run_epoch(self, batches: Batches) -> None:
         sums = TermSums()
         try:
-            if self._sums_all_rows:
-                self.exhausted_ = search_epoch(self, batches, sums)
+            if self.on_all_rows_:
+                self.exhausted_ = self.on_all_rows_.epoch(self, batches, sums)
             else:
                 self._batched_epoch(batches, sums)
         finally:
@@ -383,14 +380,17 @@ class AutoencoderNet(NeuralNet):
         """Whether `n_iter_no_change` epochs brought less than what counts as a gain.
 
         A schedule that is planned over `max_epochs` is not cut short by the training
-        objective: that it stands still at a high learning rate says nothing.
+        objective: that it stands still at a high learning rate says nothing. Nor is an
+        optimizer that tells by itself when nothing is left to gain.
         """
         if self.epochs_before + len(self.history) <= self.module_.n_warmup_epochs:
             # The objective is on its way up to what it is to be.
             return False
         if self.exhausted_:
             return True
-        if self.validation is None and self.schedule in PLANNED_SCHEDULES:
+        ends_itself = self.on_all_rows_ is not None and self.on_all_rows_.ends_itself
+        is_planned = ends_itself or self.schedule in PLANNED_SCHEDULES
+        if self.validation is None and is_planned:
             return False
         if objective < self.best_ - least_gain:
             self.best_, self.waited_ = objective, 0

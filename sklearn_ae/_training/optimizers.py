@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from sklearn.utils._param_validation import InvalidParameterError
@@ -18,6 +18,10 @@ from torch.optim.lr_scheduler import (
 )
 
 from sklearn_ae._threads import split
+from sklearn_ae._training.alternating import AlternatingLeastSquares, alternate
+from sklearn_ae._training.batches import Batches
+from sklearn_ae._training.line_search import search_epoch
+from sklearn_ae._training.sums import TermSums
 
 # Iterations of L-BFGS that make an epoch.
 LBFGS_ITERATIONS = 20
@@ -140,7 +144,40 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
         tolerance_grad=1e-8,
         tolerance_change=1e-10,
     ),
+    "alternating": AlternatingLeastSquares,
 }
+
+
+class AllRows(NamedTuple):
+    """What makes an epoch of an optimizer that takes all rows at once.
+
+    Attributes
+    ----------
+    epoch : callable
+        Of the net, the rows in slices, and the sums that get the terms of the objective
+        at the end of the epoch: answers whether nothing is left to gain.
+    ends_itself : bool
+        Whether it says so wherever that is so; else an objective that stands still
+        says it as well.
+    keeps_state : bool
+        Whether a later fit goes on from what the optimizer knows.
+    """
+
+    epoch: Callable[[Any, Batches, TermSums], bool]
+    ends_itself: bool
+    keeps_state: bool
+
+
+_ALL_ROWS: dict[type[torch.optim.Optimizer], AllRows] = {
+    torch.optim.LBFGS: AllRows(search_epoch, ends_itself=False, keeps_state=False),
+    AlternatingLeastSquares: AllRows(alternate, ends_itself=True, keeps_state=True),
+}
+
+
+def on_all_rows(optimizer: torch.optim.Optimizer) -> AllRows | None:
+    """Answer what makes an epoch of an optimizer; None of one that goes by batches."""
+    kinds = [kind for kind in _ALL_ROWS if isinstance(optimizer, kind)]
+    return _ALL_ROWS[kinds[0]] if kinds else None
 
 
 def make_optimizer(
@@ -179,7 +216,7 @@ def make_schedule(
     patience: int,
 ) -> LRScheduler | None:
     """Build a learning-rate schedule that is stepped once an epoch."""
-    if schedule is None or isinstance(optimizer, torch.optim.LBFGS):
+    if schedule is None or on_all_rows(optimizer):
         return None
     if callable(schedule):
         kind = schedule.func if isinstance(schedule, partial) else schedule

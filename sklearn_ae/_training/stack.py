@@ -35,7 +35,7 @@ def may_stack(net: AutoencoderNet) -> bool:
     Nobody may look at single batches, which are those of all, nor keep copies of a
     net's weights: each would be one of all weights, whose memory they share.
     """
-    named = isinstance(net.optimizer, str) and net.optimizer != "lbfgs"
+    named = isinstance(net.optimizer, str) and not net.on_all_rows_
     callbacks = net.callbacks_
     return named and not listen_to_batches(callbacks) and not keep_copies(callbacks)
 

@@ -125,9 +125,10 @@ class BatchedGridSearchCV(_StackingMixin, GridSearchCV):
     are pretrained net by net.
 
     What cannot be stacked is fitted as by scikit-learn's search: recurrent nets and
-    modules of one's own, `AdversarialAutoencoder`, `optimizer="lbfgs"` or a class,
-    callbacks that look at batches or keep copies of weights, scikit-learn's callbacks
-    on the estimator itself, `warm_start`, and nets so large that nothing is gained.
+    modules of one's own, `AdversarialAutoencoder`, `optimizer="lbfgs"`, "alternating"
+    (the default of `LinearAutoencoder`) or a class, callbacks that look at batches or
+    keep copies of weights, scikit-learn's callbacks on the estimator itself,
+    `warm_start`, and nets so large that nothing is gained.
 
     Parameters
     ----------

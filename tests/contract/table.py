@@ -267,6 +267,8 @@ ROWS = [
         fast={"max_epochs": 2},
         variants={
             "adam": {"optimizer": "adam", "batch_size": 16},
+            "lbfgs": {"optimizer": "lbfgs", "max_epochs": 2},
+            "decay": {"weight_decay": 1e-3},
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
         },
         by_batch={"optimizer": "adam", "batch_size": 16, "max_epochs": 4},
