@@ -20,6 +20,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from torch import Tensor, nn
 
+from sklearn_ae._ambient import Undisturbed, undisturbed
 from sklearn_ae._functional import over_features, over_rows
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
@@ -133,7 +134,7 @@ class CallableCorruption(Corruption):
         return drawn
 
 
-class Noise(BaseEstimator, ABC):
+class Noise(Undisturbed, BaseEstimator, ABC):
     """What rows are corrupted with: a spec, for the parameter `noise`.
 
     Attributes
@@ -190,6 +191,7 @@ class Noise(BaseEstimator, ABC):
         corruption = self.build(noise_level, known, np.zeros(len(known.mean)), 1.0)
         generator = make_generator(draw_seed(random_state), "corruption")
 
+        @undisturbed
         def corrupt(rows: np.ndarray) -> np.ndarray:
             x = torch.from_numpy(np.array(rows, order="C"))
             with one_thread():

@@ -16,11 +16,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._torch import draw_seed, make_generator
 from sklearn_ae.architectures._dense import FLOAT
 
 
-class ImposedPrior(BaseEstimator, ABC):
+class ImposedPrior(Undisturbed, BaseEstimator, ABC):
     """What codes are to be distributed like: a spec, for the parameter `prior`.
 
     Attributes

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
+from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._modules import AutoencoderModule, copy_module
 from sklearn_ae._parameters import resolve_spec
 
@@ -20,7 +21,7 @@ def _is_dense(estimator: Any) -> bool:
     return resolve_spec("architecture", estimator.architecture).supports_pretraining
 
 
-class InspectionMixin:
+class InspectionMixin(Undisturbed):
     """Gives an estimator `summary`, `layer_codes` and `to_module`."""
 
     def summary(self) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from sklearn.utils._param_validation import InvalidParameterError
 
+from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import Array, check_training_rows, shape_of_rows
 
 
@@ -45,6 +46,7 @@ class LearningMixin:
         run = self._begin_run(rows, continues, one_pass=one_pass, task=task)
         return self._complete_run(run.train(), continues)
 
+    @undisturbed
     def _check_training_rows(
         self, X: Any, y: Any, continues: bool = False, classes: Any = None
     ) -> Any:
@@ -57,6 +59,7 @@ class LearningMixin:
         targets, labels = self._encode_targets(X, y, not continues, classes)
         return TrainingRows(X, seen | labels, row_shape, targets)
 
+    @undisturbed
     def _begin_run(
         self, rows: Any, continues: bool = False, one_pass: bool = False, **options: Any
     ) -> Any:
@@ -75,6 +78,7 @@ class LearningMixin:
             )
         return Run(self, rows, previous, one_pass=one_pass, start=start, **options)
 
+    @undisturbed
     def _complete_run(self, run: Any, continues: bool = False) -> Self:
         """Become the fitted estimator that a run has made."""
         from sklearn_ae._outcomes import fitted_attributes

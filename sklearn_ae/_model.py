@@ -11,6 +11,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import (
     Array,
     check_finite,
@@ -245,6 +246,7 @@ class Model:
             self._twins[dtype] = _Twin(module, module.n_products)
         return self._twins[dtype]
 
+    @undisturbed
     def __getstate__(self) -> dict[str, Any]:
         """Keep weights as numpy arrays: they load without CUDA, and nothing else does.
 
@@ -264,10 +266,11 @@ class Model:
             "_twins": {},
         }
 
+    @undisturbed
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the module on its device, or on the CPU where there is none."""
         skeleton, arrays, shared = state["module"]
-        device = device_or_cpu(state["device"], stacklevel=2)
+        device = device_or_cpu(state["device"])
         module = skeleton.to_empty(device="cpu")
         share_parameters(module, shared)
         fill_tensors(module, arrays)

@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
@@ -51,7 +52,7 @@ _ACTIVATION = StrOptions(set(ACTIVATIONS))
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Parameters:
+class Parameters(Undisturbed):
     """Parameters of every estimator.
 
     Parameters

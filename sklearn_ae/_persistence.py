@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_ae._ambient import Undisturbed, undisturbed
 from sklearn_ae._encoding import Decoder, Encoder
 from sklearn_ae._files import read_file, write_file
 from sklearn_ae._model import Model
@@ -44,7 +45,7 @@ _CONTAINERS = ("default", "pandas", "polars")
 _APART = ("module", "device", "moments", "training_state", "_twins")
 
 
-class SaveMixin:
+class SaveMixin(Undisturbed):
     """Gives an estimator `save`."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -94,6 +95,7 @@ class SaveMixin:
         write_file(path, header, arrays)
 
 
+@undisturbed
 def load(path: str | os.PathLike[str]) -> Any:
     """Read an estimator from a file that its method `save` has written.
 
@@ -147,7 +149,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         ) from error
     if device is not None:
         model = estimator._model
-        model.device = device_or_cpu(device, stacklevel=2)
+        model.device = device_or_cpu(device)
         model.module.to(model.device)
     return estimator
 

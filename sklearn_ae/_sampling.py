@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._input import with_shape
 from sklearn_ae._priors import draw
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
@@ -19,7 +20,7 @@ def _has_sample(estimator: Any) -> bool:
     return estimator._is_generative()
 
 
-class SampleMixin:
+class SampleMixin(Undisturbed):
     """Gives an estimator `sample`, where there are codes to draw."""
 
     # Hooks.

@@ -9,6 +9,7 @@ from typing import Any
 from sklearn import get_config
 from torch import nn
 
+from sklearn_ae._ambient import undisturbed
 from sklearn_ae._fitting import Run, TrainingRows
 from sklearn_ae._training.stack import may_stack, train_together
 
@@ -53,6 +54,7 @@ class Attempt:
         self.seconds = 0.0
 
 
+@undisturbed
 def train_runs(
     runs: Sequence[Run],
     working_memory: float | None = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from torch.overrides import TorchFunctionMode
+
+from sklearn_ae._warnings import warn_caller
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -70,15 +71,15 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def device_or_cpu(name: str, stacklevel: int) -> torch.device:
+def device_or_cpu(name: str) -> torch.device:
     """Answer the device of a stored model, or the CPU, with a warning, without it."""
     device = torch.device(name)
     if name in available_devices() or (name == "cuda" and torch.cuda.is_available()):
         return device
-    warnings.warn(
+    warn_caller(
         f"This model was trained on device={name!r}, which is not available here: it "
         "is evaluated on the CPU.",
-        stacklevel=stacklevel + 1,
+        UserWarning,
     )
     return torch.device("cpu")
 

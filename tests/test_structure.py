@@ -78,6 +78,7 @@ FLOORS = {
     "_units": 0,
     "_version": 0,
     "exceptions": 0,
+    "_ambient": -1,
     "_derivatives": -1,
     "_input": -1,
     "_warnings": -1,

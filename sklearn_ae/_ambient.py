@@ -1,0 +1,196 @@
+"""Torch's ambient state around a call, put aside until the call is over.
+
+Under `torch.autocast`, with a default device or dtype, in inference mode and so on, the
+answers are those of the same call outside, and the caller finds everything again as it
+was. So each public method and function of the package computes in the state in which
+torch starts.
+
+What the user has chosen for the whole process stays in force: which of torch's
+libraries compute, whether they have to be deterministic, and TF32 in training.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, TypeVar
+
+import torch
+from sklearn.utils.metaestimators import available_if
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
+from torch.overrides import _pop_mode, _push_mode
+from torch.utils._python_dispatch import _disable_current_modes
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# Where denormal numbers are flushed, any arithmetic makes it 0.
+_DENORMAL = 5e-324
+_AUTOCAST_DEVICES = ("cpu", "cuda", "xpu", "mps")
+
+
+# What is of the current thread.
+
+
+def _is_usual_here() -> bool:
+    """Whether this thread computes as torch does at the start."""
+    return (
+        torch.is_grad_enabled()
+        and not torch.is_inference_mode_enabled()
+        and not torch._C._is_any_autocast_enabled()
+        and not torch._C._len_torch_function_stack()
+        and not torch._C._len_torch_dispatch_stack()
+        and torch._C._is_fwd_grad_enabled()
+        and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
+        and _DENORMAL * 1.0 != 0.0
+    )
+
+
+@contextmanager
+def _usual_here() -> Iterator[None]:
+    """Let this thread compute as torch does at the start."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_set_fwd_grad_enabled(True))
+        for device in _AUTOCAST_DEVICES:
+            if torch.is_autocast_enabled(device):
+                torch.set_autocast_enabled(device, False)
+                stack.callback(torch.set_autocast_enabled, device, True)
+        # A default device is one of the modes.
+        for _ in range(torch._C._len_torch_function_stack()):
+            stack.callback(_push_mode, _pop_mode())
+        if torch._C._len_torch_dispatch_stack():
+            stack.enter_context(_disable_current_modes())
+        saving = torch._C._autograd
+        while (hooks := saving._top_saved_tensors_default_hooks(False)) is not None:
+            saving._pop_saved_tensors_default_hooks()
+            stack.callback(saving._push_saved_tensors_default_hooks, *hooks)
+        if _DENORMAL * 1.0 == 0.0:
+            torch.set_flush_denormal(False)
+            stack.callback(torch.set_flush_denormal, True)
+        yield
+
+
+# What is of the process, so that calls in other threads are to be thought of.
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """A setting of the process: the values that it usually has, and its functions."""
+
+    usual: tuple[Any, ...]
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
+
+
+def _read_anomalies() -> tuple[bool, bool]:
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+
+
+def _precision(operation: Any) -> _Setting:
+    """Answer the setting of how exactly products of float32 are on the CPU."""
+
+    def write(value: str) -> None:
+        # It may have been told by a setting for several operations.
+        operation.fp32_precision = "none"
+        if operation.fp32_precision != value:
+            operation.fp32_precision = value
+
+    return _Setting(("ieee", "none"), lambda: operation.fp32_precision, write)
+
+
+_onednn = torch.backends.mkldnn
+_SETTINGS = (
+    _Setting((torch.float32,), torch.get_default_dtype, torch.set_default_dtype),
+    _Setting(
+        ((False, True), (False, False)),
+        _read_anomalies,
+        lambda value: torch.autograd.set_detect_anomaly(*value),
+    ),
+    *map(_precision, (_onednn.matmul, _onednn.conv, _onednn.rnn)),
+)
+
+# A handler of signals may come in once more.
+_lock = threading.RLock()
+_n_calls = 0
+# Values that are to come back when the last call is over.
+_put_aside: dict[_Setting, Any] = {}
+
+
+def _is_usual_everywhere() -> bool:
+    """Whether the settings of the process are as at the start, and are to stay so."""
+    return not _put_aside and all(s.read() in s.usual for s in _SETTINGS)
+
+
+@contextmanager
+def _usual_everywhere() -> Iterator[None]:
+    """Let the process compute as torch does at the start, until the last call ends."""
+    global _n_calls
+    with _lock:
+        _n_calls += 1
+        for setting in _SETTINGS:
+            value = setting.read()
+            if value not in setting.usual:
+                _put_aside[setting] = value
+                setting.write(setting.usual[0])
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_calls -= 1
+            while not _n_calls and _put_aside:
+                setting, value = _put_aside.popitem()
+                # Unless somebody has chosen something else in the meantime.
+                if setting.read() in setting.usual:
+                    setting.write(value)
+
+
+# How calls come in.
+
+
+@contextmanager
+def usual_state() -> Iterator[None]:
+    """Compute as torch does at the start of a program, whatever it was told since."""
+    with ExitStack() as stack:
+        if not _is_usual_here():
+            stack.enter_context(_usual_here())
+        if not _is_usual_everywhere():
+            stack.enter_context(_usual_everywhere())
+        yield
+
+
+def undisturbed(function: _Function) -> _Function:
+    """Let a function compute in `usual_state`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        # Nearly always, and a row is encoded in a tenth of a millisecond.
+        if _is_usual_here() and _is_usual_everywhere():
+            return function(*args, **kwargs)
+        with usual_state():
+            return function(*args, **kwargs)
+
+    return call
+
+
+_Conditional = type(available_if(bool)(undisturbed))
+
+
+class Undisturbed:
+    """Lets the public methods of its subclasses compute in `usual_state`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, value in [*vars(cls).items()]:
+            # A function may also be the default of a field.
+            if name.startswith("_") or name in cls.__annotations__:
+                continue
+            if isinstance(value, FunctionType):
+                setattr(cls, name, undisturbed(value))
+            elif isinstance(value, _Conditional):
+                setattr(cls, name, available_if(value.check)(undisturbed(value.fn)))
