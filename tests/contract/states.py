@@ -114,12 +114,24 @@ STATES = {
 every_state = pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 
 
+_EXCLUDED = ("default device", "float16", "autocast to float16")
+
+
 @contextmanager
 def all_at_once():
     """Enter the states, but those that exclude another one."""
-    left_out = {"default device", "float16", "bfloat16", "autocast to float16"}
     with ExitStack() as stack:
-        for name in STATES.keys() - left_out:
+        for name in STATES:
+            if name not in (*_EXCLUDED, "bfloat16"):
+                stack.enter_context(STATES[name]())
+        yield
+
+
+@contextmanager
+def all_others():
+    """Enter states that `all_at_once` leaves out."""
+    with ExitStack() as stack:
+        for name in _EXCLUDED:
             stack.enter_context(STATES[name]())
         yield
 

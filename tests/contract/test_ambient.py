@@ -25,6 +25,7 @@ from contract.states import (
     OF_THE_PROCESS,
     STATES,
     all_at_once,
+    all_others,
     every_state,
     state_of_torch,
 )
@@ -164,6 +165,7 @@ def assert_same(compute, state, expected=None):
 
 # Estimators.
 
+states_at_once = pytest.mark.parametrize("state", [all_at_once, all_others])
 _EXPECTED: dict[str, Any] = {}
 
 
@@ -173,10 +175,7 @@ def test_every_public_method_is_called(row):
     assert public_methods(row.cls) <= METHODS.keys() | OTHERS
 
 
-@every_state
-@every_class
-def test_an_estimator(row, state):
-    """20, 26."""
+def assert_same_everything(row, state):
     mixture = GaussianMixture(2, random_state=0)
 
     def compute():
@@ -185,6 +184,21 @@ def test_an_estimator(row, state):
     if row.name not in _EXPECTED:
         _EXPECTED[row.name] = compute()
     assert_same(compute, state, _EXPECTED[row.name])
+
+
+@states_at_once
+@every_class
+def test_an_estimator(row, state):
+    """20, 26."""
+    assert_same_everything(row, state)
+
+
+@every_state
+@every_class
+@pytest.mark.variant
+def test_an_estimator_in_one_state(row, state):
+    """20, 26: one after another, as they may hide each other."""
+    assert_same_everything(row, state)
 
 
 @every_case
@@ -329,7 +343,7 @@ def test_what_users_bring_along(make):
         return everything(lambda: make().set_params(random_state=0))
 
     expected = compute()
-    for state in (all_at_once, *(STATES[n] for n in ("float16", "default device"))):
+    for state in (all_at_once, all_others):
         assert_same(compute, state, expected)
 
 
@@ -399,7 +413,7 @@ def test_batched_searches(row, n_jobs):
     assert_same(compute, all_at_once)
 
 
-@every_state
+@states_at_once
 def test_a_search_and_a_path(state):
     """26."""
     sparse = sklearn_ae.SparseAutoencoder(4, max_epochs=2, random_state=0)
