@@ -170,6 +170,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     }
     _kinds_of_spec = {"prior": "imposed_prior"}
     _absent_attributes = ("latent_density_",)
+    _lasting_attributes = ("prior_",)
     _passing_attributes = (
         "class_count_",
         "classes_",
@@ -212,6 +213,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def _prior_seed(self, model: Model) -> int:
         return derive_seed(model.seed, "prior")
+
+    def _expected_attributes(self) -> set[str]:
+        return super()._expected_attributes() | {"residual_variance"}
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         model.residual_variance = model.squared_residuals(X)

@@ -31,7 +31,7 @@ from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._persistence import SaveMixin
 from sklearn_ae._priors import fit_density
-from sklearn_ae._sampling import SampleMixin
+from sklearn_ae._sampling import SampleMixin, not_computed
 from sklearn_ae._torch import derive_seed
 
 if find_spec("sklearn.callback"):
@@ -61,7 +61,10 @@ class BaseAutoencoder(
     """Methods of every estimator; a variant overrides hooks, and no method."""
 
     # Fitted attributes that not every fit has: a later one without them drops them.
+    # An interrupt can leave out what follows from the trained net, so it is among them.
     _passing_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+    # Those of its own that every fit has.
+    _lasting_attributes: ClassVar[tuple[str, ...]] = ()
 
     # Hooks, beside those of `BaseBuilder`.
 
@@ -84,6 +87,16 @@ class BaseAutoencoder(
     def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
         """Answer the numbers of the classes that rows are said to be of, if any."""
         return None
+
+    def _expected_attributes(self) -> set[str]:
+        """Name what a fit with these parameters has, beside what every fit has.
+
+        Without an interrupt, that is. `residual_variance` is the model's.
+        """
+        names = set() if self.pretraining is None else {"pretraining_curves_"}
+        if self.latent_density is not None:
+            names |= {"latent_density_", "residual_variance"}
+        return names
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Compute what follows from the trained net and its training rows."""
@@ -110,7 +123,10 @@ class BaseAutoencoder(
         Returns
         -------
         self : estimator
-            Fitted. Ctrl-C raises `KeyboardInterrupt` and leaves it fitted too.
+            Fitted. Ctrl-C raises `KeyboardInterrupt` and leaves it fitted too, with
+            the epochs so far; before the first of them, as it was. One that comes when
+            the net is trained leaves out what was still to be computed of it, such as a
+            latent density.
 
         Raises
         ------
@@ -283,7 +299,14 @@ class BaseAutoencoder(
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is a trained model."""
-        return hasattr(self, "_model")
+        return "_model" in vars(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why an attribute is not there that an interrupt has left out."""
+        if self.__sklearn_is_fitted__() and name in self._expected_attributes():
+            raise not_computed(name)
+        # Python's own words; whoever has come here has found nothing else.
+        return object.__getattribute__(self, name)
 
     def __sklearn_tags__(self) -> Tags:
         """Say what kinds of input are accepted."""

@@ -37,18 +37,23 @@ class Start:
     ----------
     seed : int
         Where the fit's streams of random numbers start.
-    layers : list of Layer
-        From the data inwards.
-    curves : list of list of float
-        A loss per epoch of each of them.
-    interrupt : KeyboardInterrupt or None
-        What ended it early.
+    trained : list of tuple of Layer and list of float
+        From the data inwards, each with its loss per epoch; an interrupt leaves those
+        that have been trained by then.
     """
 
     seed: int
-    layers: list[Layer] = field(default_factory=list)
-    curves: list[list[float]] = field(default_factory=list)
-    interrupt: KeyboardInterrupt | None = None
+    trained: list[tuple[Layer, list[float]]] = field(default_factory=list)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers alone."""
+        return [layer for layer, _ in self.trained]
+
+    @property
+    def curves(self) -> list[list[float]]:
+        """The losses alone."""
+        return [curve for _, curve in self.trained]
 
 
 @dataclass(eq=False)
@@ -131,6 +136,11 @@ class Run:
         What shift and scale are taken from instead of the rows.
     title : str, default=None
         What the progress bar of a part of a fit is called.
+
+    Attributes
+    ----------
+    derived : dict or None
+        What the estimator has computed from the trained net, once it has begun to.
     """
 
     def __init__(
@@ -166,41 +176,44 @@ class Run:
             watcher = TaskCallbacks(context, estimator, data, snapshot)
             net.callbacks_.append(("task", watcher))
         self.model, self.net = model, net
-        self.interrupt = start.interrupt if start else None
+        self.derived: dict[str, Any] | None = None
+        self._n_epochs_before = model.n_epochs
+        self._outcome: Outcome | None = None
 
     @property
     def is_due(self) -> bool:
         """Whether the net has epochs to train."""
-        return bool(self.net.max_epochs) and self.interrupt is None
+        return bool(self.net.max_epochs)
 
     def train(self) -> Run:
-        """Train the net; Ctrl-C is kept for the outcome."""
-        try:
-            if self.is_due:
-                self.net.partial_fit(self.source)
-        except KeyboardInterrupt as caught:
-            self.interrupt = caught
+        """Train the net."""
+        if self.is_due:
+            self.net.partial_fit(self.source)
         return self
 
     def outcome(self) -> Outcome:
-        """Answer what is left of the run, which has then nothing of it any more."""
-        with one_thread(math.inf):
-            return self._outcome()
+        """Answer what is left of the run, also where an interrupt has ended it."""
+        if self._outcome is None:
+            with one_thread(math.inf):
+                self._outcome = self._look_back()
+        return self._outcome
 
-    def _outcome(self) -> Outcome:
+    def _look_back(self) -> Outcome:
+        # An interrupt may end it, too: what it does can be done twice.
         net, model, start = self.net, self.model, self.start
+        net.settle()
         history = _whole_epochs(net)
         loss = None
         if not torch.isfinite(net.flat_.vector).all():
             history = []
         elif start and start.layers and not history:
             loss = net.objective_of(self.source)
-        model.n_epochs += len(history)
+        model.n_epochs = self._n_epochs_before + len(history)
         if self.keeps_state:
             model.training_state = _keep_state(net)
         net.flat_.release()
         set_precision(model.module, torch.float32).eval()
-        return Outcome(model, history, loss, self.interrupt)
+        return Outcome(model, history, loss)
 
 
 def rows_for(
@@ -215,12 +228,14 @@ def rows_for(
 
 def _whole_epochs(net: AutoencoderNet) -> list[dict[str, Any]]:
     """List the records of the epochs, without those of their batches."""
-    return [
+    whole = [
         {name: value for name, value in row.items() if name != "batches"}
         for row in net.history
         # An interrupt may leave a last record without a loss.
         if "train_loss" in row
     ]
+    # It may also come where training has just diverged.
+    return whole if all(math.isfinite(row["train_loss"]) for row in whole) else []
 
 
 def _start_model(

@@ -8,7 +8,8 @@ from typing import Any, Self
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_ae._ambient import undisturbed
-from sklearn_ae._input import Array, check_training_rows, shape_of_rows
+from sklearn_ae._input import check_training_rows, shape_of_rows
+from sklearn_ae._torch import draw_seed
 
 
 class LearningMixin:
@@ -43,8 +44,18 @@ class LearningMixin:
         if one_pass and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         rows = self._check_training_rows(X, y, continues, classes)
-        run = self._begin_run(rows, continues, one_pass=one_pass, task=task)
-        return self._complete_run(run.train(), continues)
+        course = _Course(self, rows, continues, one_pass=one_pass, task=task)
+        try:
+            try:
+                course.take()
+            except KeyboardInterrupt:
+                course.settle()
+                raise
+        except KeyboardInterrupt:
+            # A second one may come before the first has led anywhere.
+            course.settle()
+            raise
+        return self
 
     @undisturbed
     def _check_training_rows(
@@ -64,49 +75,130 @@ class LearningMixin:
         self, rows: Any, continues: bool = False, one_pass: bool = False, **options: Any
     ) -> Any:
         """Set up a training run, pretraining included."""
-        from sklearn_ae._fitting import Run
-        from sklearn_ae._pretraining import pretrain
+        start = self._make_start(continues, one_pass)
+        if start is not None:
+            self._pretrain(rows, start, one_pass)
+        return self._set_up_run(rows, continues, one_pass, start=start, **options)
 
-        previous = self._model if continues else None
-        start = None
-        if self.pretraining is not None and previous is None:
-            start = pretrain(self, rows.X, one_pass, rows.seen.get("class_count_"))
-        elif not (self.max_epochs or one_pass):
+    def _make_start(self, continues: bool, one_pass: bool) -> Any:
+        """Answer what gets the pretrained layers; None where there are to be none."""
+        from sklearn_ae._fitting import Start
+
+        if self.pretraining is not None and not continues:
+            return Start(draw_seed(self.random_state))
+        if not (self.max_epochs or one_pass):
             raise InvalidParameterError(
                 f"The 'max_epochs' parameter of {type(self).__name__} must be at least "
                 "1 where fit does not pretrain. Got 0 instead."
             )
-        return Run(self, rows, previous, one_pass=one_pass, start=start, **options)
+        return None
+
+    def _pretrain(self, rows: Any, start: Any, one_pass: bool) -> None:
+        from sklearn_ae._pretraining import pretrain
+
+        pretrain(self, rows.X, start, one_pass, rows.seen.get("class_count_"))
+
+    def _set_up_run(
+        self, rows: Any, continues: bool, one_pass: bool, **options: Any
+    ) -> Any:
+        from sklearn_ae._fitting import Run
+
+        previous = self._model if continues else None
+        return Run(self, rows, previous, one_pass=one_pass, **options)
 
     @undisturbed
-    def _complete_run(self, run: Any, continues: bool = False) -> Self:
-        """Become the fitted estimator that a run has made."""
+    def _complete_run(
+        self, run: Any, continues: bool = False, interrupted: bool = False
+    ) -> Self:
+        """Become the fitted estimator that a run has made.
+
+        After an interrupt it may be called again: it does what is still to be done.
+        """
         from sklearn_ae._outcomes import fitted_attributes
 
         outcome, seen = run.outcome(), run.rows.seen
+        if not outcome.is_usable or vars(self).get("_model") is outcome.model:
+            return self
         if run.start is not None:
             seen = seen | {"pretraining_curves_": run.start.curves}
-        if outcome.is_usable:
-            derived = self._derived_unless_interrupted(outcome, run.rows.X)
-            outcome.model.row_shape = run.rows.row_shape
-            fitted = fitted_attributes(outcome, self if continues else None)
-            self._replace_attributes(seen | fitted | derived, continues)
-        if outcome.interrupt is not None:
-            raise outcome.interrupt
+        derived = self._derive_once(run, interrupted)
+        outcome.model.row_shape = run.rows.row_shape
+        fitted = fitted_attributes(outcome, self if continues else None)
+        self._replace_attributes(seen | fitted | derived, continues)
         return self
 
-    def _replace_attributes(self, fitted: dict[str, Any], continues: bool) -> None:
-        once = ["feature_names_in_", "pretraining_curves_"]
-        stale = [*self._passing_attributes, *([] if continues else once)]
-        for name in stale:
-            vars(self).pop(name, None)
-        vars(self).update(fitted)
+    def _derive_once(self, run: Any, interrupted: bool) -> dict[str, Any]:
+        """Compute what follows from the trained net; an interrupt leaves it out."""
+        if run.derived is None:
+            run.derived = {}
+            try:
+                run.derived = self._derived_attributes(run.model, run.rows.X)
+            except Exception:
+                # After Ctrl-C the interrupt is what the caller has to see.
+                if not interrupted:
+                    raise
+        return run.derived
 
-    def _derived_unless_interrupted(self, outcome: Any, X: Array) -> dict[str, Any]:
-        try:
-            return self._derived_attributes(outcome.model, X)
-        except ValueError:
-            # After Ctrl-C the interrupt is what the caller has to see.
-            if outcome.interrupt is None:
-                raise
-            return {}
+    def _replace_attributes(self, fitted: dict[str, Any], continues: bool) -> None:
+        kinds = type(self).__mro__
+        stale = {n for kind in kinds for n in vars(kind).get("_passing_attributes", ())}
+        if not continues:
+            stale |= {"feature_names_in_", "pretraining_curves_"}
+        others = {k: v for k, v in vars(self).items() if k not in stale}
+        # All at once: an interrupt leaves the old model or the new one.
+        self.__dict__ = others | fitted
+
+
+class _Course:
+    """The course of a fit; an interrupt ends it with what has been trained by then.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    rows : TrainingRows
+    continues : bool
+        Whether the fit goes on from the estimator's model.
+    one_pass : bool
+    task : tuple or None
+        See `Run`.
+    """
+
+    # Interrupts that may come while an earlier one is dealt with: one of them leaves
+    # out what follows from the trained net.
+    _PATIENCE = 3
+
+    def __init__(
+        self, estimator: Any, rows: Any, continues: bool, one_pass: bool, task: Any
+    ) -> None:
+        self.estimator, self.rows, self.continues = estimator, rows, continues
+        self.one_pass, self.task = one_pass, task
+        self.start = estimator._make_start(continues, one_pass)
+        self.run: Any = None
+
+    def take(self) -> None:
+        """Train, and make the estimator a fitted one."""
+        if self.start is not None:
+            self.estimator._pretrain(self.rows, self.start, self.one_pass)
+        self._set_up_run().train()
+        self.estimator._complete_run(self.run, self.continues)
+
+    def _set_up_run(self) -> Any:
+        self.run = self.estimator._set_up_run(
+            self.rows, self.continues, self.one_pass, task=self.task, start=self.start
+        )
+        return self.run
+
+    def settle(self) -> None:
+        """Make the estimator one of what has been trained, if anything has.
+
+        The interrupt is what the caller has to see, whatever else comes.
+        """
+        for _ in range(self._PATIENCE):
+            try:
+                if self.run is None and not (self.start and self.start.layers):
+                    return
+                run = self.run or self._set_up_run()
+                self.estimator._complete_run(run, self.continues, interrupted=True)
+                return
+            except KeyboardInterrupt:
+                continue

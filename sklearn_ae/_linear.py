@@ -124,6 +124,15 @@ class LinearAutoencoder(BaseAutoencoder):
     tol: float = 1e-7
 
     _absent_attributes = ("pretraining_curves_",)
+    _passing_attributes = (
+        "components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "mean_",
+    )
+
+    def _expected_attributes(self) -> set[str]:
+        return super()._expected_attributes() | {*LinearAutoencoder._passing_attributes}
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Find the principal axes within the span of the decoder."""

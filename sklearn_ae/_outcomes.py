@@ -21,14 +21,11 @@ class Outcome:
     loss : float or None
         The objective of weights that no epoch has trained; None where none are worth
         keeping, as an interrupt came before the first step.
-    interrupt : KeyboardInterrupt or None
-        What ended the run early.
     """
 
     model: Model
     history: list[dict[str, Any]]
     loss: float | None
-    interrupt: KeyboardInterrupt | None
 
     @property
     def is_usable(self) -> bool:

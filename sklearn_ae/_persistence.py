@@ -27,6 +27,7 @@ from sklearn_ae._rebuilding import (
     check_parameters,
     check_start,
     describe,
+    missing_attributes,
     rebuild,
 )
 from sklearn_ae._threads import one_thread
@@ -54,6 +55,7 @@ class SaveMixin(Undisturbed):
         The file is in the safetensors format and holds no code, so one of unknown
         origin can be read safely, unlike a pickle. It holds the parameters and, after
         `fit`, all that was fitted; the optimizer's state is left out, as from a pickle.
+        Where an interrupt has kept something from being computed, it says what.
         It takes the place of an earlier file at once, when it is complete.
 
         Parameters
@@ -186,6 +188,9 @@ def _take_apart(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     }
     if model is not None:
         check_fitted(estimator, attributes, model)
+        missing = missing_attributes(estimator, vars(estimator))
+        if missing:
+            header["missing"] = missing
         header["model"] = _take_model_apart(estimator, model, arrays)
     return header, arrays
 
@@ -239,6 +244,12 @@ def _put_together(
     if header["model"] is not None:
         model, device = _read_model(estimator, header["model"], decoder)
         check_fitted(estimator, fitted, model)
+        missing = missing_attributes(estimator, {**fitted, "_model": model})
+        if missing != header.get("missing", []):
+            raise ValueError(
+                f"it lacks {missing}, and says that {header.get('missing', [])} are "
+                "missing"
+            )
         estimator._model = model
     if arrays:
         raise ValueError(f"nothing needs its arrays {sorted(arrays)[:3]}")

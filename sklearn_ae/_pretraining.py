@@ -27,7 +27,7 @@ from sklearn_ae._input import Array, row_slices
 from sklearn_ae._layers import Layer, Stage, read_layer
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._threads import one_thread
-from sklearn_ae._torch import derive_seed, draw_seed, make_generator, resolve_device
+from sklearn_ae._torch import derive_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import Batches, batch_size_for
 from sklearn_ae._training.callbacks import copy_callbacks, show_epochs
 from sklearn_ae._training.optimizers import (
@@ -55,9 +55,10 @@ def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
 def pretrain(
     estimator: Any,
     X: Array,
+    start: Start,
     one_pass: bool = False,
     class_count: np.ndarray | None = None,
-) -> Start:
+) -> None:
     """Train the layers of an estimator's net.
 
     Parameters
@@ -65,6 +66,8 @@ def pretrain(
     estimator : BaseAutoencoder
         With valid parameters.
     X : ndarray or CSR array of shape (n_samples, n_features)
+    start : Start
+        Gets each layer when it is trained.
     one_pass : bool, default=False
         Whether the net is then to go once through the rows (`partial_fit`).
     class_count : ndarray of shape (n_classes,), default=None
@@ -76,22 +79,17 @@ def pretrain(
         If the parameters do not allow it, or would not allow what comes after it.
     """
     estimator._check_pretraining()
-    start = Start(draw_seed(estimator.random_state))
-    try:
-        with one_thread(math.inf):
-            known = moments(
-                X,
-                may_miss=estimator._accepted().missing,
-                with_medians=estimator._loss().uses_medians,
-            )
-            estimator._check_range(X, known)
-            known = estimator._loss().standardized(known)
-            known = replace(known, class_count=class_count)
-            _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
-            _train_layers(estimator, X, known, start)
-    except KeyboardInterrupt as interrupt:
-        start.interrupt = interrupt
-    return start
+    with one_thread(math.inf):
+        known = moments(
+            X,
+            may_miss=estimator._accepted().missing,
+            with_medians=estimator._loss().uses_medians,
+        )
+        estimator._check_range(X, known)
+        known = estimator._loss().standardized(known)
+        known = replace(known, class_count=class_count)
+        _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
+        _train_layers(estimator, X, known, start)
 
 
 def _rehearse(
@@ -126,8 +124,7 @@ def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> Non
             known = replace(known, shift=np.zeros(X.shape[1]), scale=1.0)
         method = train_layer[estimator.pretraining]
         layer, curve, X = method(estimator, stage, X, known, start.seed)
-        start.layers.append(layer)
-        start.curves.append(curve)
+        start.trained.append((layer, curve))
 
 
 def _autoencoder_layer(
@@ -139,8 +136,6 @@ def _autoencoder_layer(
     title = _title(estimator, stage)
     run = Run(shallow, TrainingRows(X, {}), known=known, title=title).train()
     outcome = run.outcome()
-    if outcome.interrupt is not None:
-        raise outcome.interrupt
     curve = [row["train_loss"] for row in outcome.history]
     return read_layer(outcome.model.module), curve, outcome.model.encode(X)
 

@@ -144,6 +144,11 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
     for row in fitted["history_"]:
         if not isinstance(row, dict) or not {"train_loss", "terms"} <= row.keys():
             raise ValueError("history_ is no list of epochs")
+        figures = row.get("figures", {})
+        if not isinstance(figures, dict) or not {f"{n}_" for n in figures} <= {*fitted}:
+            raise ValueError("history_ has figures of which there are no curves")
+    if not {*estimator._lasting_attributes} <= fitted.keys():
+        raise ValueError(f"one of {estimator._lasting_attributes} is missing")
     names = fitted.get("feature_names_in_")
     if names is not None and (
         not isinstance(names, np.ndarray)
@@ -171,6 +176,14 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         raise ValueError("its numbers of components, epochs or features disagree")
     if model.n_epochs < 0:
         raise ValueError("its number of epochs is negative")
+
+
+def missing_attributes(estimator: Any, fitted: dict[str, Any]) -> list[str]:
+    """Name what a fit with these parameters has, and this one, interrupted, has not."""
+    found = {*fitted}
+    if fitted["_model"].residual_variance is not None:
+        found.add("residual_variance")
+    return sorted(estimator._expected_attributes() - found)
 
 
 def _check_labels(counts: np.ndarray | None, fitted: dict[str, Any]) -> None:

@@ -65,6 +65,7 @@ class RobustAutoencoder(BaseAutoencoder):
     loss: str | Loss = field(default="correntropy", init=False)
     kernel_width: str | float = "auto"
 
+    _passing_attributes = ("kernel_width_",)
     _parameter_constraints = Correntropy._parameter_constraints
 
     def _loss(self) -> Correntropy:
@@ -75,6 +76,9 @@ class RobustAutoencoder(BaseAutoencoder):
         if stage.below is not None:
             shallow.kernel_width = shallow.loss.kernel_width
         return shallow
+
+    def _expected_attributes(self) -> set[str]:
+        return super()._expected_attributes() | {"kernel_width_"}
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         width = self._loss().width(model.moments)

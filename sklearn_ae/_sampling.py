@@ -6,14 +6,23 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._input import with_shape
 from sklearn_ae._priors import draw
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
+
+
+def not_computed(name: str) -> NotFittedError:
+    """Answer what to raise where something of a fitted model is needed and absent."""
+    return NotFittedError(
+        f"There is no {name}: the last fit was interrupted before it was computed, or "
+        "had other parameters. Call fit again, or train on by partial_fit or with "
+        "warm_start=True."
+    )
 
 
 def _has_sample(estimator: Any) -> bool:
@@ -40,9 +49,6 @@ class SampleMixin(Undisturbed):
         self, n_samples: int, seed: int, classes: np.ndarray | None = None
     ) -> np.ndarray:
         """Draw codes of shape (n_samples, n_components) that depend on `seed` only."""
-        check_is_fitted(
-            self, "latent_density_", msg="Call fit: there is no fitted latent_density."
-        )
         return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
@@ -83,6 +89,9 @@ class SampleMixin(Undisturbed):
         y: Any = None,
     ) -> np.ndarray:
         model = self._fitted_model()
+        is_expected = "residual_variance" in self._expected_attributes()
+        if observation_noise and is_expected and model.residual_variance is None:
+            raise not_computed("variance of the residuals")
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = draw_seed(random_state)
         classes = self._classes_to_draw(n_samples, y, seed)

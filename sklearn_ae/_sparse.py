@@ -142,6 +142,11 @@ class SparseAutoencoder(BaseAutoencoder):
     k: int = 10
     sparse_output: bool = False
 
+    _passing_attributes = (
+        "dead_components_",
+        "mean_active_components_",
+        "unexplained_variance_",
+    )
     _parameter_constraints = {
         "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
         "penalty": [StrOptions({"kl", "l1", "top_k"})],
@@ -217,6 +222,9 @@ class SparseAutoencoder(BaseAutoencoder):
                 "'relu'."
             )
         return low
+
+    def _expected_attributes(self) -> set[str]:
+        return super()._expected_attributes() | {*SparseAutoencoder._passing_attributes}
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         """Count what is active in the codes of the training rows."""

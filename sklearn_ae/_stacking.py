@@ -25,16 +25,10 @@ _MEBIBYTE = 2**20
 def begin_run(estimator: Any, rows: TrainingRows) -> Run:
     """Set up the run of an unfitted estimator, which may then train in a stack.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        If its pretraining was interrupted: there is no model that could be kept.
+    An interrupt leaves no model: what a stack has trained so far belongs to no fit.
     """
     estimator._validate_params()
-    run = estimator._begin_run(rows)
-    if run.interrupt is not None:
-        raise run.interrupt
-    return run
+    return estimator._begin_run(rows)
 
 
 class Attempt:
@@ -160,8 +154,6 @@ def _train_alone(attempt: Attempt, check: Callable[[], None] | None) -> None:
         attempt.run.train()
     except Exception as error:
         attempt.error = error
-    if attempt.run.interrupt is not None:
-        raise attempt.run.interrupt
 
 
 def _shape(run: Run) -> Hashable:

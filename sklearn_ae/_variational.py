@@ -180,7 +180,11 @@ class VariationalAutoencoder(BaseAutoencoder):
     free_bits: float = 0.0
 
     _absent_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
-    _passing_attributes: ClassVar[tuple[str, ...]] = ("noise_variance_",)
+    _passing_attributes: ClassVar[tuple[str, ...]] = (
+        "active_components_",
+        "kl_per_component_",
+        "noise_variance_",
+    )
     _kinds_of_spec: ClassVar[dict[str, str]] = {"prior": "latent_prior"}
     _parameter_constraints = {
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
@@ -259,6 +263,12 @@ class VariationalAutoencoder(BaseAutoencoder):
         self._plain()._check_pretraining()
 
     # What follows from the trained net.
+
+    def _expected_attributes(self) -> set[str]:
+        names = {"active_components_", "kl_per_component_"}
+        if self.likelihood == "gaussian":
+            names.add("noise_variance_")
+        return super()._expected_attributes() | names
 
     def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
         divergences = model.divergences(X)

@@ -225,31 +225,19 @@ class AdversarialNet(AutoencoderNet):
 
     def record(self, averages: dict[str, float]) -> None:
         """Write the terms, and how the discriminator did."""
-        super().record(averages)
+        # First, since a record that has a loss is whole.
         if self.figures_.n_rows:
             self.history.record("figures", self.figures_.averages())
+        super().record(averages)
 
-    def _validate(self) -> None:
-        super()._validate()
-        if self.validation is not None and self.history[-1]["valid_loss_best"]:
-            self.best_opposed_ = self.opposed_.vector.detach().clone()
+    def _vectors(self) -> list[Tensor]:
+        # The discriminator, too, is kept as it was in the best epoch.
+        return [*super()._vectors(), self.opposed_.vector]
 
     def _has_converged(self, objective: float, least_gain: float) -> bool:
         # That a player's cost stands still, or rises, says nothing about the game.
         is_told = self.validation is not None
         return is_told and super()._has_converged(objective, least_gain)
-
-    def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
-    ) -> AdversarialNet:
-        """Train on; the discriminator, too, is kept as it was in the best epoch."""
-        self.best_opposed_ = None
-        try:
-            return super().partial_fit(X, y, classes, **fit_params)
-        finally:
-            if self.best_opposed_ is not None:
-                self.opposed_.vector.data.copy_(self.best_opposed_)
-                self.best_opposed_ = None
 
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield the parameters that callbacks see: not those of the opponent."""

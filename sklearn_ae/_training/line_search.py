@@ -47,12 +47,14 @@ def search_epoch(net: Any, batches: Batches, sums: TermSums) -> bool:
     used = state.get("n_iter", 0), state.get("func_evals", 0)
     try:
         net.optimizer_.step(closure)
+        streams.restore(states)
+        net.sum_terms(batches, streams, sums)
     except KeyboardInterrupt:
-        # The line search may have been at a point that it would have left.
-        vector.data.copy_(before)
+        # The line search may have been at a point that it would have left. Where it has
+        # ended, the rows so far say what the objective is there.
+        if not sums.n_rows:
+            vector.data.copy_(before)
         raise
-    streams.restore(states)
-    net.sum_terms(batches, streams, sums)
     # It stopped for neither of its limits, so there is nothing left to gain.
     return (
         state["n_iter"] - used[0] < group["max_iter"]

@@ -94,7 +94,7 @@ class AutoencoderNet(NeuralNet):
         self.module_ = self.module
         self.flat_ = FlatParameters(self.module_)
         # Ctrl-C may come before the training has begun.
-        self.best_weights_ = None
+        self.sums_, self.kept_ = TermSums(), []
         # Asked for after each epoch, by each net of a stack.
         self.unit_, self.floor_ = self.module_.unit, self.module_.floor
         return self
@@ -213,7 +213,7 @@ class AutoencoderNet(NeuralNet):
         """
         self.source_ = X
         self.streams_.restore(self.generator_states or {})
-        self.best_, self.best_weights_, self.waited_ = math.inf, None, 0
+        self.best_, self.kept_, self.waited_ = math.inf, [], 0
         self.least_: dict[str, float] = {}
         self.exhausted_ = False
         self.history.clear()
@@ -228,10 +228,27 @@ class AutoencoderNet(NeuralNet):
         try:
             self.notify("on_train_end", X=X, y=y)
         finally:
-            if self.best_weights_ is not None:
-                self.flat_.vector.data.copy_(self.best_weights_)
-            self.source_ = self.validation = self.best_weights_ = None
+            self.settle()
+            self.source_ = self.validation = None
             self.batches_ = self.schedule_ = None
+
+    def settle(self) -> None:
+        """Finish the record of the last epoch, and go back to the best weights.
+
+        An interrupt can come at any point of it, or of what it finishes: the next call
+        does the rest.
+        """
+        self._record_epoch()
+        n_validated = sum("valid_loss" in row for row in self.history)
+        best = [weights for epoch, weights in self.kept_ if epoch <= n_validated]
+        if best:
+            for vector, weights in zip(self._vectors(), best[-1], strict=True):
+                vector.data.copy_(weights)
+        self.kept_ = []
+
+    def _vectors(self) -> list[Tensor]:
+        """List the vectors of all that is trained."""
+        return [self.flat_.vector]
 
     @property
     def _datasets(self) -> dict[str, RowSource | None]:
@@ -240,6 +257,7 @@ class AutoencoderNet(NeuralNet):
     def begin_epoch(self) -> None:
         """Begin the next epoch."""
         self.began_ = time.perf_counter()
+        self.sums_ = TermSums()
         self.module_.begin_epoch(self.epochs_before + len(self.history))
         self.notify("on_epoch_begin", **self._datasets)
 
@@ -274,17 +292,19 @@ class AutoencoderNet(NeuralNet):
         return False
 
     def _run_epoch(self, batches: Batches) -> None:
-        sums = TermSums()
         try:
             if self.on_all_rows_:
-                self.exhausted_ = self.on_all_rows_.epoch(self, batches, sums)
+                self.exhausted_ = self.on_all_rows_.epoch(self, batches, self.sums_)
             else:
-                self._batched_epoch(batches, sums)
+                self._batched_epoch(batches, self.sums_)
         finally:
             # Also when interrupted: the rows so far are what this epoch has seen.
-            if sums.n_rows:
-                self.record(sums.averages())
+            self._record_epoch()
         self.history.record("train_batch_count", len(batches))
+
+    def _record_epoch(self) -> None:
+        if self.sums_.n_rows and "train_loss" not in self.history[-1]:
+            self.record(self.sums_.averages())
 
     def _check_finite(self) -> None:
         loss = self.history[-1]["train_loss"]
@@ -361,9 +381,13 @@ class AutoencoderNet(NeuralNet):
     def _validate(self) -> None:
         if self.validation is None:
             return
-        self._record_loss("valid_loss", self.objective_of(self.validation))
-        if self.history[-1]["valid_loss_best"]:
-            self.best_weights_ = self.flat_.vector.detach().clone()
+        loss = self.objective_of(self.validation)
+        if loss < self.least_.get("valid_loss", math.inf):
+            weights = [vector.detach().clone() for vector in self._vectors()]
+            # Until the loss is in the history, which an interrupt may prevent, those
+            # before are the best.
+            self.kept_ = [*self.kept_[-1:], (len(self.history), weights)]
+        self._record_loss("valid_loss", loss)
 
     def _monitored(self, epoch: int = -1) -> float:
         row = self.history[epoch]

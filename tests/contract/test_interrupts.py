@@ -1,4 +1,4 @@
-"""Promise 17: Ctrl-C leaves the estimator fitted, with its best weights so far."""
+"""Promises 17, 30: Ctrl-C leaves a fitted estimator, with its best weights so far."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import faulthandler
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
-import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import suppress
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import sklearn_ae
+from contract.instants import Instants
 from contract.table import (
     answers,
     assert_same_model,
+    digest,
     every_case,
     every_class,
     fitted_numbers,
@@ -29,7 +32,7 @@ from contract.table import (
     weights,
 )
 from contract.watchers import interrupting, watching
-from sklearn_ae import _threads
+from sklearn_ae._rebuilding import missing_attributes
 
 EVENTS = ["on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end"]
 
@@ -131,73 +134,241 @@ def test_a_search_is_interrupted(row, X, y):
     assert not hasattr(search, "best_estimator_")
 
 
-@contextmanager
-def settings_restored():
-    """Undo what only a debugger can do: an interrupt between a `with` and its exit."""
-    n_threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_grad_enabled(True)
-        torch.set_num_threads(n_threads)
-        _threads._here.available = None
+def epochs_counted(log):
+    """Answer a callback that notes each epoch that has ended."""
+    return watching(on_epoch_end=lambda net, **_: log.append(1))
+
+
+def assert_through_file(estimator, X, path):
+    """Assert that the file has what is there, and that what it lacks stays so."""
+    callbacks, estimator.callbacks = estimator.callbacks, None
+    estimator.save(path)
+    estimator.callbacks = callbacks
+    loaded = sklearn_ae.load(path)
+    assert vars(loaded).keys() == vars(estimator).keys()
+    assert digest(loaded, X) == digest(estimator, X)
+    return loaded
+
+
+def is_old(estimator, before):
+    """Whether it is what it was, object by object."""
+    now = vars(estimator)
+    same = now.keys() == before.keys() and all(now[k] is before[k] for k in now)
+    assert same or now["_model"] is not before.get("_model")
+    return same
+
+
+# What a fit has to do, beside epochs.
+CASES_OF_FITS = {
+    "plain": {},
+    "early_stopping": {"early_stopping": True},
+    "lbfgs": {"optimizer": "lbfgs"},
+    "greedy": {"pretraining": "greedy", "pretraining_epochs": 1},
+    "density": {"latent_density": GaussianMixture(2)},
+}
+WAYS = ["fit", "refit", "warm_start", "partial_fit"]
+
+
+def params_of_fit(row, case, way):
+    """Answer arguments of a fit to interrupt, None where there is no such fit."""
+    params = CASES_OF_FITS[case]
+    whole = row.make(**row.by_batch).get_params()
+    is_game = row.name == "AdversarialAutoencoder"
+    if not params.keys() <= whole.keys() or (case == "lbfgs" and is_game):
+        return None
+    if case == "greedy" and not row.sparse:
+        # Of what the architecture has for layers, none can be trained alone.
+        return None
+    if way == "partial_fit" and "lbfgs" in (case, whole["optimizer"]):
+        return None
+    if way == "partial_fit" and case == "early_stopping":
+        return None
+    return {**row.by_batch, "max_epochs": 3, **params, "warm_start": way == WAYS[2]}
+
+
+class InterruptedFits:
+    """Fits of one kind that are ended at chosen lines of the package.
+
+    It answers the estimator, what its attributes were before, how many epochs had
+    ended by then, and whether the fit has come to the line.
+    """
+
+    def __init__(self, row, params, way, X, y):
+        self.row, self.params, self.X, self.y = row, params, X, y
+        self.is_first, self.log = way == WAYS[0], []
+        self.method = "partial_fit" if way == WAYS[3] else "fit"
+        self.continues = way in WAYS[2:]
+
+    def make(self):
+        callbacks = [epochs_counted(self.log)]
+        estimator = self.row.make(**self.params, callbacks=callbacks)
+        if not self.is_first:
+            getattr(estimator, self.method)(self.X, self.y)
+        self.log.clear()
+        return estimator
+
+    def run(self, instants):
+        estimator = self.make()
+        train = getattr(estimator, self.method)
+        before = dict(vars(estimator))
+        with suppress(instants.error):
+            instants.run(lambda: train(self.X, self.y))
+        return estimator, before, len(self.log), instants.has_raised
+
+    def lines(self, n_lines):
+        """Choose lines, some in all of the fit and some at its end."""
+        # The first fit of a process runs lines that later ones do not: imports, caches.
+        counters = [Instants(), Instants()]
+        for counter in counters:
+            self.run(counter)
+        total = min(counter.n_lines for counter in counters)
+        assert total > 300
+        last = np.linspace(total - 120, total, n_lines, dtype=int)
+        return sorted({*np.linspace(1, total, n_lines, dtype=int), *last})
+
+
+def check_interrupts(fits, n_lines, path):
+    n_reached = n_new = 0
+    for at in fits.lines(n_lines):
+        estimator, before, n_epochs, has_raised = fits.run(Instants(at))
+        n_reached += has_raised
+        if is_old(estimator, before):
+            # Nothing that was trained is lost.
+            assert n_epochs == 0
+            continue
+        n_new += 1
+        assert_consistent(estimator, fits.X)
+        n_before = before["n_iter_"] if fits.continues else 0
+        # The epoch that was interrupted may be there in part.
+        assert 0 <= estimator.n_iter_ - n_before - n_epochs <= 1
+        assert_through_file(estimator, fits.X, path)
+    # A fit may run a few lines less than those that were counted.
+    assert n_reached > n_new > n_lines / 2
+
+
+@every_class
+def test_an_interrupt_at_some_lines(row, X, y, tmp_path):
+    """30: the estimator is as it was, or has all epochs so far; a file keeps it."""
+    case = "density" if row.takes_density else "plain"
+    params = params_of_fit(row, case, "refit")
+    check_interrupts(InterruptedFits(row, params, "refit", X, y), 4, tmp_path / "model")
 
 
 @pytest.mark.slow
 @every_class
-def test_an_interrupt_at_any_line(row, X, y):
-    """17: the estimator is fitted and consistent, or as it was before."""
-    params = {**row.by_batch, "max_epochs": 3}
-    # The first fit of a process runs lines that later ones do not: imports, caches.
-    n_lines = min(
-        count_lines(lambda: row.make(**params).fit(X, y), None) for _ in range(3)
-    )
-    assert n_lines > 300
-    fitted = not_reached = 0
-    for at in np.linspace(1, n_lines, 60, dtype=int):
-        estimator = row.make(**params)
-        # With other settings the next fit would run other lines.
-        with settings_restored():
-            not_reached += not is_interrupted(estimator, X, y, at)
-        if estimator.__sklearn_is_fitted__():
+@pytest.mark.parametrize("case", CASES_OF_FITS)
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupt_at_any_line(row, case, way, X, y, tmp_path):
+    """30."""
+    params = params_of_fit(row, case, way)
+    if params is not None:
+        fits = InterruptedFits(row, params, way, X, y)
+        check_interrupts(fits, 20, tmp_path / "model")
+
+
+@every_class
+def test_an_error_at_some_lines(row, X, y):
+    """30: whatever else ends a fit leaves what was there before."""
+    case = "density" if row.takes_density else "plain"
+    fits = InterruptedFits(row, params_of_fit(row, case, "warm_start"), WAYS[2], X, y)
+    for at in fits.lines(3):
+        estimator, before, n_epochs, has_raised = fits.run(Instants(at, MemoryError))
+        if has_raised and not is_old(estimator, before):
+            # It came when all was done.
+            assert n_epochs == 3
             assert_consistent(estimator, X)
-            fitted += 1
-    assert fitted > 20
-    # A fit may run a few lines less than those that were counted.
-    assert not_reached <= 1
 
 
-def is_interrupted(estimator, X, y, at):
-    """Fit until a line of the package; answer whether the fit came to it."""
-    try:
-        count_lines(lambda: estimator.fit(X, y), at)
-    except KeyboardInterrupt:
-        return True
-    return False
+@every_class
+def test_a_second_interrupt_while_the_first_is_dealt_with(row, X, y, tmp_path):
+    """30: the epochs are kept, and what was being computed is left out."""
+    params = {**row.by_batch, "max_epochs": 5}
+    if row.takes_density:
+        params["latent_density"] = GaussianMixture(2)
 
-
-def count_lines(function, interrupt_at):
-    """Count the lines of the package's own files that run; interrupt at one of them."""
-    n_lines = 0
-
-    def trace(frame, event, argument):
-        nonlocal n_lines
-        if "sklearn_ae" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            n_lines += 1
-            if n_lines == interrupt_at:
-                sys.settrace(None)
+    def fitted_until(instants):
+        def press(net, **_):
+            if len(net.history) == 2:
+                instants.is_counting = True
                 raise KeyboardInterrupt
-        return trace
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function()
-    finally:
-        sys.settrace(before)
-    return n_lines
+        estimator = row.make(**params, callbacks=[watching(on_epoch_end=press)])
+        with pytest.raises(KeyboardInterrupt):
+            instants.run(lambda: estimator.fit(X, y))
+        return estimator
+
+    counter = Instants(begins=False)
+    whole = fitted_until(counter)
+    n_missing = 0
+    for at in np.linspace(1, counter.n_lines, 12, dtype=int):
+        estimator = fitted_until(Instants(at, begins=False))
+        assert_consistent(estimator, X)
+        assert estimator.n_iter_ == 2
+        assert_same_model(estimator, whole)
+        assert_through_file(estimator, X, tmp_path / "model")
+        n_missing += len(missing_attributes(estimator, vars(estimator)))
+    assert n_missing or not estimator._expected_attributes()
+
+
+@every_case
+def test_an_interrupt_after_the_last_epoch(row, params, X, y, monkeypatch, tmp_path):
+    """30: the net is kept, without what would have been computed of it."""
+    params = {**params, **row.sampling(GaussianMixture(2))}
+    whole = row.make(**params).fit(X, y)
+
+    def press(self, model, X):
+        raise KeyboardInterrupt
+
+    estimator = row.make(**params).fit(X, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(row.cls, "_derived_attributes", press)
+        for way in ("fit", "partial_fit"):
+            if not hasattr(estimator, way):
+                continue
+            with pytest.raises(KeyboardInterrupt):
+                getattr(estimator.set_params(early_stopping=False), way)(X, y)
+            assert_consistent(estimator, X)
+            # Nothing is left of what the earlier net was like.
+            left = vars(whole).keys() - vars(estimator).keys()
+            assert left == estimator._expected_attributes() & vars(whole).keys() - {
+                "pretraining_curves_"
+            }
+    estimator = row.make(**params)
+    with monkeypatch.context() as patch:
+        patch.setattr(row.cls, "_derived_attributes", press)
+        with pytest.raises(KeyboardInterrupt):
+            estimator.fit(X, y)
+    assert_same_model(estimator, whole)
+    assert estimator.loss_curve_ == whole.loss_curve_
+    copies = []
+    if not any(map(callable, params.values())):
+        copies.append(pickle.loads(pickle.dumps(estimator)))
+        copies.append(assert_through_file(estimator, X, tmp_path / "model"))
+    for copied in [estimator, *copies]:
+        for name in vars(whole).keys() - vars(estimator).keys():
+            with pytest.raises(AttributeError, match=f"{name}.*interrupted.*fit again"):
+                getattr(copied, name)
+        if "residual_variance" in copied._expected_attributes():
+            with pytest.raises(NotFittedError, match=r"interrupted.*fit again"):
+                copied.sample(2)
+        copied.set_params(warm_start=True, max_epochs=1).fit(X, y)
+        assert vars(copied).keys() == vars(whole).keys()
+        assert_consistent(copied, X)
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping did not stop")
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}])
+@every_class
+def test_an_interrupt_when_training_ends(row, params, X, y):
+    """30: what ends the training is nothing more than that."""
+    params = {**row.by_batch, "learning_rate": 0.2, **params}
+    whole = row.make(**params).fit(X, y)
+    estimator = row.make(**params, callbacks=[interrupting("on_train_end", 1)])
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X, y)
+    assert_same_model(estimator, whole)
+    assert estimator.loss_ == whole.loss_
+    assert vars(estimator).keys() == vars(whole).keys()
 
 
 def _train_endlessly(estimator, X, pipe):
