@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import threading
 import time
 
@@ -327,6 +328,15 @@ def test_verbosity(digits, capsys):
     assert err == ""
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt: shells start what runs in the background without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_an_interrupt_ends_a_search_at_once(digits, n_jobs):
     """Ctrl-C, while nets train in other threads, too."""
