@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint
 from torch import nn
 
-from sklearn_ae import Autoencoder, Correntropy
+from sklearn_ae import Autoencoder, Correntropy, LinearAutoencoder
 from sklearn_ae._training.optimizers import FlatAdam, FlatParameters
 
 
@@ -71,6 +71,20 @@ def test_lbfgs_as_a_class_sums_all_rows(optimizer):
     ).fit(X)
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
     assert not hasattr(estimator, "partial_fit")
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "alternating", "adam"])
+def test_checkpoints_look_at_the_last_batch(optimizer, tmp_path):
+    """Also where all rows are taken at once."""
+    X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    checkpoint = Checkpoint("train_loss_best", dirname=str(tmp_path), load_best=True)
+    options = {"optimizer": optimizer, "max_epochs": 3, "random_state": 0, "tol": 0.0}
+    watched = LinearAutoencoder(callbacks=[checkpoint], **options).fit(X)
+    plain = LinearAutoencoder(**options).fit(X)
+    assert watched.loss_curve_ == plain.loss_curve_
+    assert (watched.transform(X) == plain.transform(X)).all()
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    assert any(key.startswith("encoder") for key in saved)
 
 
 def test_lbfgs_ignores_a_schedule():

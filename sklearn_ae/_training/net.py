@@ -295,6 +295,9 @@ class AutoencoderNet(NeuralNet):
         try:
             if self.on_all_rows_:
                 self.exhausted_ = self.on_all_rows_.epoch(self, batches, self.sums_)
+                # Callbacks may look at the record of the last batch.
+                self.history.new_batch()
+                self.history.record_batch("train_batch_size", len(batches.source))
             else:
                 self._batched_epoch(batches, self.sums_)
         finally:
@@ -403,9 +406,8 @@ class AutoencoderNet(NeuralNet):
     def _has_converged(self, objective: float, least_gain: float) -> bool:
         """Whether `n_iter_no_change` epochs brought less than what counts as a gain.
 
-        A schedule that is planned over `max_epochs` is not cut short by the training
-        objective: that it stands still at a high learning rate says nothing. Nor is an
-        optimizer that tells by itself when nothing is left to gain.
+        Not of the training objective where a schedule is planned over `max_epochs`: to
+        stand still at a high learning rate says nothing. Nor where the optimizer ends.
         """
         if self.epochs_before + len(self.history) <= self.module_.n_warmup_epochs:
             # The objective is on its way up to what it is to be.
