@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
@@ -230,8 +229,10 @@ class BaseAutoencoder(
         row_shape = shape_of_rows(X)
         model, X = self._fitted_rows(X)
         rows = model.reconstruct(X, self._classes_of(X.shape[0], y))
-        if model.module.reads_missing:
-            rows[np.isnan(X)] = np.nan
+        ended = self._accepted().ended
+        if ended is not None:
+            is_over = ended(with_shape(X, model.module.row_shape))
+            rows[is_over.reshape(rows.shape)] = np.nan
         return with_shape(rows, row_shape)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
@@ -328,8 +329,5 @@ class BaseAutoencoder(
 
     def _fitted_rows(self, X: Any) -> tuple[Model, Array]:
         model = self._fitted_model()
-        # The parameters may have changed since.
-        accepted = replace(
-            self._accepted(), row_shape=lambda n_features: model.module.row_shape
-        )
+        accepted = self._accepted_by(model.module)
         return model, check_rows(self, X, reset=False, accepted=accepted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -33,11 +34,11 @@ class BaseBuilder(Parameters):
     _stage = None
 
     def _build_module(
-        self, n_features: int, moments: Moments, seed: int
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
-        """Build the initialised net."""
-        architecture = self._checked_architecture()
-        row_shape = architecture.checked_row_shape(n_features)
+        """Build the initialised net, for rows that X has in a shape if in any."""
+        architecture = self._checked_architecture().settled(row_shape)
+        n_features = len(moments.mean)
         posterior = self._build_posterior()
         build = partial(
             build_parts,
@@ -64,7 +65,7 @@ class BaseBuilder(Parameters):
             self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
             may_miss=self._may_miss or architecture.reads_missing,
-            row_shape=row_shape,
+            row_shape=architecture.checked_row_shape(n_features),
             reads_missing=architecture.reads_missing,
             posterior=posterior,
         )
@@ -191,15 +192,30 @@ class BaseBuilder(Parameters):
         spec = self.architecture
         if isinstance(spec, str) and spec in SPECS["architecture"]:
             spec = SPECS["architecture"][spec]()
-        is_spec = isinstance(spec, Architecture)
+        if not isinstance(spec, Architecture):
+            return Accepted(missing=self._may_miss)
+
+        def row_shape(
+            n_features: int, found: tuple[int, ...] | None
+        ) -> tuple[int, ...] | None:
+            return spec.settled(found).checked_row_shape(n_features)
+
+        # Where NaN is a missing entry, it may be anywhere.
+        is_checked = spec.reads_missing and not self._may_miss
         return Accepted(
-            sparse=is_spec and spec.supports_sparse,
-            missing=self._may_miss or (is_spec and spec.reads_missing),
-            row_shape=spec.checked_row_shape if is_spec else None,
-            check_missing=spec.check_missing
-            if is_spec and spec.reads_missing
-            else None,
+            sparse=spec.supports_sparse,
+            missing=self._may_miss or spec.reads_missing,
+            row_shape=row_shape,
+            check_missing=spec.check_missing if is_checked else None,
+            ended=spec.ended if spec.reads_missing else None,
+            advice=spec.advice,
+            doubt=spec.doubt,
         )
+
+    def _accepted_by(self, module: AutoencoderModule) -> Accepted:
+        """Say what rows a trained net accepts, whose parameters may have changed."""
+        shape = module.row_shape
+        return replace(self._accepted(), row_shape=lambda n_features, found: shape)
 
     def _check_range(self, X: Array, moments: Moments | None = None) -> None:
         """Refuse rows for which the loss has no meaning."""

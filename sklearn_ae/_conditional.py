@@ -112,9 +112,9 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         return len(moments.class_count)
 
     def _build_module(
-        self, n_features: int, moments: Moments, seed: int
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
-        module = super()._build_module(n_features, moments, seed)
+        module = super()._build_module(row_shape, moments, seed)
         module.set_classes(moments.class_count)
         return module
 

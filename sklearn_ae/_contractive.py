@@ -78,9 +78,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
     }
 
     def _build_module(
-        self, n_features: int, moments: Moments, seed: int
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
-        module = super()._build_module(n_features, moments, seed)
+        module = super()._build_module(row_shape, moments, seed)
         if self.alpha and not self.tied_weights and is_linear(module.encoder):
             raise ValueError(
                 "A linear encoder with tied_weights=False makes any penalty with "

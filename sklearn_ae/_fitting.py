@@ -74,7 +74,7 @@ class TrainingRows:
     seen : dict
         The attributes that a fitted estimator has besides its model.
     row_shape : tuple of int or None, default=None
-        What a row looked like.
+        The shape of a row in X; None of a vector.
     targets : ndarray of shape (n_samples,), default=None
         The numbers of the rows' classes, where training looks at them.
     """
@@ -258,12 +258,14 @@ def _start_model(
         if known is None:
             found = estimator._loss().standardized(found)
         seed = start.seed if start else draw_seed(estimator.random_state)
-        n_epochs = 0
+        n_epochs, row_shape = 0, rows.row_shape
     else:
         found = replace(previous.moments, has_missing=found.has_missing)
         seed, n_epochs = previous.seed, previous.n_epochs
+        # Vectors say nothing of a shape.
+        row_shape = previous.row_shape or rows.row_shape
     found = replace(found, class_count=rows.seen.get("class_count_"))
-    module = estimator._build_module(rows.X.shape[1], found, seed)
+    module = estimator._build_module(row_shape, found, seed)
     module.rehearse(estimator.n_components)
     if previous is not None:
         _load_weights(module, previous.module)
@@ -272,7 +274,9 @@ def _start_model(
     # The line search compares objectives that differ by less than float32 can show.
     dtype = torch.float64 if uses_all_rows(estimator.optimizer) else torch.float32
     set_precision(module, dtype).to(device)
-    return Model(module, device, found, estimator.n_components, seed, n_epochs)
+    model = Model(module, device, found, estimator.n_components, seed, n_epochs)
+    model.row_shape = row_shape
+    return model
 
 
 def _start_prior(model: Model, source: RowSource) -> None:

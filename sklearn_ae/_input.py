@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
+Shape = tuple[int, ...]
 
 # Entries read at a time: large enough for the matrix products, small enough for caches.
 _SLICE_ENTRIES = 2**19
@@ -35,15 +36,23 @@ class Accepted:
     missing : bool
         Whether they may have NaN.
     row_shape : callable or None
-        Of a number of features: the shape that rows may also have, or None.
+        Of a number of features, and of the shape of a row of X if it is no vector: the
+        shape that rows may also have, or None.
     check_missing : callable or None
         Where NaN may not be anywhere: refuses dense rows in which they are not right.
+    ended : callable or None
+        Where NaN may stand for what a row does not have: tells it from missing entries.
+    advice, doubt : callable or None
+        See `Architecture`.
     """
 
     sparse: bool = False
     missing: bool = False
-    row_shape: Callable[[int], tuple[int, ...] | None] | None = None
+    row_shape: Callable[[int, Shape | None], Shape | None] | None = None
     check_missing: Callable[[np.ndarray], None] | None = None
+    ended: Callable[[np.ndarray], np.ndarray] | None = None
+    advice: Callable[[Shape | None, Shape | None], str | None] | None = None
+    doubt: Callable[[Shape], str | None] | None = None
 
 
 def shape_of_rows(X: object) -> tuple[int, ...] | None:
@@ -69,15 +78,37 @@ def flatten_rows(X: object, accepted: Accepted) -> object:
         return X
     n_features = math.prod(found)
     if n_features:
-        expected = accepted.row_shape(n_features)
+        expected = accepted.row_shape(n_features, found)
         if expected is None:
             return X
         if found != expected:
+            advice = accepted.advice and accepted.advice(found, expected)
             raise ValueError(
-                f"X has rows of shape {found}, but {expected} is expected: reshape X, "
-                "or fit with another input_shape."
+                f"X has rows of shape {found}, but {expected} is expected: "
+                f"{advice or 'reshape X, or fit to rows of that shape'}."
             )
     return np.asarray(X).reshape(len(X), n_features)
+
+
+def advice_on_shape(
+    estimator: BaseEstimator, X: object, reset: bool, accepted: Accepted
+) -> str | None:
+    """Say what to do about X if it has a shape that is not accepted."""
+    if accepted.advice is None:
+        return None
+    shape = getattr(X, "shape", None)
+    if isinstance(X, (list, tuple)) or (shape and X.ndim == 1 and X.dtype == object):
+        try:
+            shape = np.shape(list(X))
+        except ValueError:
+            return accepted.advice(None, None)
+    if shape is None or len(shape) < 2:
+        return None
+    n_features = math.prod(shape[1:])
+    if len(shape) == 2 and (reset or n_features == estimator.n_features_in_):
+        return None
+    expected = accepted.row_shape(n_features, None) if not reset else None
+    return accepted.advice(tuple(shape[1:]), expected)
 
 
 def check_rows(
@@ -94,22 +125,31 @@ def check_rows(
     ValueError
         For X that cannot be used; where NaN is accepted, for a row of nothing else.
     """
+    row_shape = shape_of_rows(X)
     X = flatten_rows(X, accepted)
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse=("csr", "csc") if accepted.sparse else False,
-        dtype="numeric",
-        ensure_all_finite="allow-nan" if accepted.missing else True,
-    )
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse=("csr", "csc") if accepted.sparse else False,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if accepted.missing else True,
+        )
+    except ValueError as error:
+        advice = advice_on_shape(estimator, X, reset, accepted)
+        if advice is None:
+            raise
+        raise ValueError(f"{error} {advice[0].upper()}{advice[1:]}.") from error
     X = X.tocsr() if scipy.sparse.issparse(X) else X
     if accepted.missing:
         by_row, by_column = count_observed(X)
         refuse_empty("row", by_row)
         if accepted.check_missing is not None and (by_column < X.shape[0]).any():
+            shape = accepted.row_shape(X.shape[1], row_shape)
             for rows in row_slices(*X.shape):
-                accepted.check_missing(read_rows(X, rows, np.dtype(np.float64)))
+                part = read_rows(X, rows, np.dtype(np.float64))
+                accepted.check_missing(with_shape(part, shape))
     return X
 
 

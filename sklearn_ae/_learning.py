@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import check_training_rows, shape_of_rows
 from sklearn_ae._torch import draw_seed
+from sklearn_ae._warnings import warn_caller
 
 
 class LearningMixin:
@@ -65,8 +66,16 @@ class LearningMixin:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import TrainingRows
 
-        row_shape, accepted = shape_of_rows(X), self._accepted()
+        row_shape = shape_of_rows(X)
+        accepted = self._accepted()
+        if continues:
+            accepted = self._accepted_by(self._model.module)
         X, seen = check_training_rows(self, X, reset=not continues, accepted=accepted)
+        if not continues and accepted.doubt is not None:
+            shape = accepted.row_shape(X.shape[1], row_shape)
+            doubt = None if shape is None else accepted.doubt(shape)
+            if doubt is not None:
+                warn_caller(doubt, UserWarning)
         targets, labels = self._encode_targets(X, y, not continues, classes)
         return TrainingRows(X, seen | labels, row_shape, targets)
 
@@ -122,7 +131,6 @@ class LearningMixin:
         if run.start is not None:
             seen = seen | {"pretraining_curves_": run.start.curves}
         derived = self._derive_once(run, interrupted)
-        outcome.model.row_shape = run.rows.row_shape
         fitted = fitted_attributes(outcome, self if continues else None)
         self._replace_attributes(seen | fitted | derived, continues)
         return self

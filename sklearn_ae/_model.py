@@ -66,7 +66,7 @@ class Model:
     residual_variance : ndarray of shape (n_features,) or None
         Of the training rows, where a latent density makes use of it.
     row_shape : tuple of int or None
-        What rows that are decoded from codes are to look like; None for vectors.
+        That of a row in the (first) X that had more than two axes; None for vectors.
     training_state : dict or None
         Of the optimizer and the generators, where a fit may continue; in memory only.
     """

@@ -201,7 +201,9 @@ def _take_model_apart(
     state = model.__getstate__()
     skeleton, tensors, _ = state["module"]
     try:
-        rebuilt = rebuild(estimator, model.moments, model.seed, tensors)
+        rebuilt = rebuild(
+            estimator, model.row_shape, model.moments, model.seed, tensors
+        )
         if not alike(describe(rebuilt), describe(skeleton)):
             raise ValueError("it has other activations or another loss")
     except ValueError as error:
@@ -273,6 +275,7 @@ def _read_model(
         for name in [*decoder.arrays]
         if name.startswith("module.")
     }
-    check_start(moments, others["seed"])
-    module = rebuild(estimator, moments, others["seed"], tensors)
+    start = others.get("row_shape"), moments, others["seed"]
+    check_start(*start)
+    module = rebuild(estimator, *start, tensors)
     return Model(module, torch.device("cpu"), moments, **others), device

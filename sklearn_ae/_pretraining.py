@@ -103,7 +103,7 @@ def _rehearse(
     copy_callbacks(estimator.callbacks)
     if estimator.early_stopping:
         count_held_out(n_rows, estimator.validation_fraction)
-    module = estimator._build_module(len(known.mean), known, seed)
+    module = estimator._build_module(None, known, seed)
     flat, rate = FlatParameters(module), estimator.learning_rate
     optimizer = make_optimizer(estimator.optimizer, flat, module.parameters(), rate)
     if estimator.max_epochs and not one_pass:

@@ -28,7 +28,11 @@ _INHERITED = frozenset(vars(nn.Module()))
 
 
 def rebuild(
-    estimator: Any, moments: Moments, seed: int, tensors: dict[str, np.ndarray]
+    estimator: Any,
+    row_shape: tuple[int, ...] | None,
+    moments: Moments,
+    seed: int,
+    tensors: dict[str, np.ndarray],
 ) -> nn.Module:
     """Build the net of an estimator, and write the tensors into it that were trained.
 
@@ -40,7 +44,7 @@ def rebuild(
     n_bytes = sum(array.nbytes for array in tensors.values())
     # Some are made on the way; a net of 10**9 units is refused before it is made.
     with AllocationLimit(4 * n_bytes + 2**16, 8 * len(tensors) + 256):
-        module = estimator._build_module(len(moments.mean), moments, seed)
+        module = estimator._build_module(row_shape, moments, seed)
     wanted = {
         name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for name, tensor in named_tensors(module)
@@ -92,13 +96,15 @@ def check_parameters(estimator: Any) -> None:
     estimator._checked_hidden_layer_sizes()
 
 
-def check_start(moments: Moments, seed: Any) -> None:
-    """Refuse moments and a seed that no fit has started from."""
+def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
+    """Refuse a shape of rows, moments and a seed that no fit has started from."""
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise ValueError(f"{seed!r} is no seed")
     vectors = (moments.mean, moments.low, moments.high, moments.median, moments.shift)
     if not all(map(_is_vector, vectors)) or len({len(v) for v in vectors}) > 1:
         raise ValueError("the moments of its training rows are no vectors of numbers")
+    if not _is_shape(row_shape, len(moments.mean)):
+        raise ValueError("the shape of its rows is wrong")
     deviations = (moments.robust_deviation, moments.scale)
     numbers = (moments.variance, *deviations)
     if not all(type(x) is float and math.isfinite(x) for x in numbers):
@@ -163,8 +169,6 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
     ):
         raise ValueError("the variance of the residuals is wrong")
     _check_labels(model.moments.class_count, fitted)
-    if not _is_shape(model.row_shape, n_features):
-        raise ValueError("the shape of its rows is wrong")
     density = fitted.get("latent_density_")
     if density is not None:
         width = getattr(density, "n_features_in_", None)

@@ -171,17 +171,17 @@ class SparseAutoencoder(BaseAutoencoder):
         return self.penalty == "top_k" and is_fewer and self._is_sparse()
 
     def _build_module(
-        self, n_features: int, moments: Moments, seed: int
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
         """Build the net, whose code passes through the selection."""
         if not self._is_sparse():
-            return super()._build_module(n_features, moments, seed)
+            return super()._build_module(row_shape, moments, seed)
         if self.penalty == "top_k" and self.k > self.n_components:
             raise InvalidParameterError(
                 f"The 'k' parameter of {type(self).__name__} must be at most "
                 f"n_components={self.n_components}. Got {self.k!r} instead."
             )
-        module = super()._build_module(n_features, moments, seed)
+        module = super()._build_module(row_shape, moments, seed)
         if self._selects():
             module.encoder = SelectiveEncoder(module.encoder, self.k)
         elif self.penalty == "kl":

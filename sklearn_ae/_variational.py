@@ -217,9 +217,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         )
 
     def _build_module(
-        self, n_features: int, moments: Moments, seed: int
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
-        module = super()._build_module(n_features, moments, seed)
+        module = super()._build_module(row_shape, moments, seed)
         encode = Encode(module.encoder, module.posterior)
         module.prior = self._build_prior(moments, encode, seed)
         if self.mmd_weight:

@@ -28,6 +28,7 @@ from sklearn_ae import (
 )
 from sklearn_ae.architectures import (
     ARCHITECTURES,
+    LSTM,
     Architecture,
     Convolutional,
     Dense,
@@ -328,7 +329,7 @@ def test_the_shape_goes_along(X, tmp_path):
 
 def test_other_shapes_are_refused(X):
     with pytest.raises(ValueError, match=r"rows of shape \(4, 16\), but \(8, 8\) is"):
-        small().fit(X.reshape(-1, 4, 16))
+        small(architecture=Convolutional((8, 8))).fit(X.reshape(-1, 4, 16))
     estimator = small(architecture=Convolutional((4, 16))).fit(X.reshape(-1, 4, 16))
     with pytest.raises(ValueError, match=r"rows of shape \(8, 8\), but \(4, 16\) is"):
         estimator.transform(X.reshape(-1, 8, 8))
@@ -340,8 +341,8 @@ def test_other_shapes_are_refused(X):
         small().fit(X).transform(np.zeros((3, 36)))
     with pytest.raises(ValueError, match="0 feature"):
         small().fit(np.zeros((3, 8, 0)))
-    for spec in (Convolutional(8), Convolutional((8, 8), dimensions=3)):
-        with pytest.raises(InvalidParameterError, match="parameter of Convolutional"):
+    for spec in (Convolutional(8), Convolutional(dimensions=3), LSTM(0)):
+        with pytest.raises(InvalidParameterError, match="parameter of "):
             small(architecture=spec).fit(X.reshape(-1, 8, 8))
     with pytest.raises(ValueError, match="minimum of 1 is required"):
         small().fit(np.zeros((0, 8, 8)))

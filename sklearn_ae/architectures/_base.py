@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -76,8 +77,24 @@ class Architecture(BaseEstimator, ABC):
         """
         return None
 
+    def for_rows(self, shape: tuple[int, ...]) -> Self:
+        """Answer a spec that takes what this one leaves open from the rows of X.
+
+        It is asked when X has three or more axes, and `shape` is that of a row. The
+        spec itself stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If rows have no such shape.
+        """
+        return self
+
     def check_missing(self, X: np.ndarray) -> None:
         """Refuse rows whose NaN the encoder does not understand.
+
+        Rows have the shape that `row_shape` answers. It is not asked by estimators for
+        which NaN stands for a missing entry, wherever it is.
 
         Raises
         ------
@@ -85,9 +102,44 @@ class Architecture(BaseEstimator, ABC):
         """
         return
 
-    def checked_row_shape(self, n_features: int) -> tuple[int, ...] | None:
-        """Answer `row_shape`, of parameters that are valid."""
+    def ended(self, X: np.ndarray) -> np.ndarray:
+        """Answer where NaN in rows is no missing entry: there is nothing to answer.
+
+        `reconstruct` leaves NaN there. Rows have the shape that `row_shape` answers.
+        """
+        return np.isnan(X)
+
+    def advice(
+        self, found: tuple[int, ...] | None, expected: tuple[int, ...] | None
+    ) -> str | None:
+        """Say what to do about rows of another shape than is expected.
+
+        Parameters
+        ----------
+        found : tuple of int or None
+            The shape of a row of X; None where rows differ in it.
+        expected : tuple of int or None
+            That of rows as the net takes them; None where they are vectors.
+        """
+        if expected is None and found is not None and len(found) > 1:
+            return (
+                "make vectors of the rows, X.reshape(len(X), -1); "
+                "ConvolutionalAutoencoder takes images as they are, and "
+                "LSTMAutoencoder sequences"
+            )
+        return None
+
+    def doubt(self, shape: tuple[int, ...]) -> str | None:
+        """Say what rows of a shape, as `row_shape` answers it, are hardly meant for."""
+        return None
+
+    def settled(self, found: tuple[int, ...] | None) -> Self:
+        """Answer a valid spec for rows that X has in a shape; None is of vectors."""
         self._validate_params()
+        return self if found is None else self.for_rows(found)
+
+    def checked_row_shape(self, n_features: int) -> tuple[int, ...] | None:
+        """Answer `row_shape` as a tuple."""
         shape = self.row_shape(n_features)
         return None if shape is None else tuple(shape)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,9 @@ from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 
 # The least square number of features that is taken for an image.
 _SMALLEST_IMAGE = 16
+# Images have seldom so few pixels along an axis, and seldom more channels; where an
+# axis of a signal has so many entries, it is hardly the channels.
+_MOST_CHANNELS, _SHORTEST_SIDE, _SHORTEST_SIGNAL = 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -189,22 +194,24 @@ class Convolutional(Architecture):
     up; an axis shorter than the stride stays as it is), and the decoder restores it
     exactly. Without hidden layers the net is a dense one. Rows may be flat, or have the
     shape that they are taken for: `fit`, `transform` and the other methods take X of
-    shape (n_samples, n_features) and of shape (n_samples, *input_shape).
+    shape (n_samples, n_features) and of shape (n_samples, *input_shape). Channels come
+    first: `X.transpose(0, 3, 1, 2)` puts them there where they are the last axis.
 
     Parameters
     ----------
     input_shape : tuple of int, default=None
         What a row is, in C order: `(length,)` for a signal, `(height, width)` for an
         image, `(channels, height, width)`, or `(channels, length)` with
-        `dimensions=1`. None takes a square number of at least 16 features for an
-        image, and any other for a signal.
+        `dimensions=1`. None takes it from X if that has three or four axes; of vectors
+        it takes a square number of at least 16 features for an image, and any other
+        for a signal.
     kernel_size : int, default=3
         Length of each axis of a kernel.
     stride : int, default=2
         Distance between the places of neighbouring outputs. Kernels shorter than that
         leave entries in between out.
     dimensions : {1, 2}, default=None
-        Axes of a map; None is 1 where `input_shape` has one entry, and 2 otherwise.
+        Axes of a map; None is 1 where rows have one axis, and 2 otherwise.
     normalization : "layer" or None, default=None
         Whether each row's pre-activations of a hidden layer are standardised together,
         then scaled and shifted channel by channel (Ba et al. 2016). It needs no other
@@ -268,11 +275,55 @@ class Convolutional(Architecture):
         if self.dimensions == 2 and not is_square:
             raise ValueError(
                 f"dimensions=2 needs input_shape for X with {n_features} features, "
-                "which is no square number."
+                "which is no square number, or X of shape (n_samples, height, width)."
             )
         may_be_image = self.dimensions != 1 and n_features >= _SMALLEST_IMAGE
         is_image = self.dimensions == 2 or (is_square and may_be_image)
         return (side, side) if is_image else (n_features,)
+
+    def for_rows(self, shape: tuple[int, ...]) -> Self:
+        """Answer a spec whose `input_shape` is that of the rows, if it was None."""
+        if self.input_shape is not None:
+            return self
+        if len(shape) > (2 if self.dimensions == 1 else 3):
+            kinds = (
+                "with dimensions=1 signals are (channels, length)"
+                if self.dimensions == 1
+                else "images are (height, width) or (channels, height, width)"
+            )
+            raise ValueError(f"X has rows of shape {shape}, but {kinds}: reshape X.")
+        settled = copy.copy(self)
+        settled.input_shape = shape
+        return settled
+
+    def advice(
+        self, found: tuple[int, ...] | None, expected: tuple[int, ...] | None
+    ) -> str | None:
+        """Say how to put channels first, or what sets the shape."""
+        if found is None or expected is None or len(found) < 2:
+            return super().advice(found, expected)
+        has_channels = len(found) > (self.dimensions or 2)
+        if has_channels and (found[-1], *found[:-1]) == expected:
+            return f"put the channels first, {_channels_first(found)}"
+        if self.input_shape is not None:
+            return f"reshape X, or set architecture__input_shape={found}"
+        return None
+
+    def doubt(self, shape: tuple[int, ...]) -> str | None:
+        """Say so where the last axis is likely to be the channels."""
+        n_channels, sizes = self._split(shape)
+        *sides, last = shape
+        least = _SHORTEST_SIGNAL if len(sizes) == 1 else _SHORTEST_SIDE
+        if len(sizes) == len(shape) or last > _MOST_CHANNELS or min(sides) < least:
+            return None
+        values = " by ".join(map(str, sizes))
+        return (
+            f"Rows of shape {shape} are taken for {n_channels} channels of {values} "
+            f"values. If the last axis is that of the channels, put it first: "
+            f"{_channels_first(shape)}, after X.reshape(-1, "
+            f"{', '.join(map(str, shape))}) where rows are flat; the shape of a row is "
+            f"then {(last, *sides)}."
+        )
 
     def _checked_input_shape(self) -> tuple[int, ...]:
         shape = tuple(self.input_shape)
@@ -289,7 +340,9 @@ class Convolutional(Architecture):
 
     def _map_shape(self, n_features: int) -> tuple[int, tuple[int, ...]]:
         """Answer the number of channels of a row, and the sizes of its map."""
-        shape = self.row_shape(n_features)
+        return self._split(self.row_shape(n_features))
+
+    def _split(self, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
         n_axes = self.dimensions or min(len(shape), 2)
         return (shape[0], shape[1:]) if len(shape) > n_axes else (1, shape)
 
@@ -374,6 +427,12 @@ class Convolutional(Architecture):
             nn.GroupNorm(1, n_outputs, dtype=FLOAT),
             Activate(activation),
         ]
+
+
+def _channels_first(shape: tuple[int, ...]) -> str:
+    """Answer what moves the last axis of X to where the channels are."""
+    order = 0, len(shape), *range(1, len(shape))
+    return f"X.transpose{order}"
 
 
 def _weighted(layers: list[nn.Module], is_reversed: bool) -> list[nn.Module]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,6 +22,8 @@ from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 
 # Gates of input, forgetting, candidate and output, in torch's order.
 _N_GATES, _FORGETTING = 4, 1
+# Sequences have seldom so few steps of so many features.
+_FEW_STEPS, _MANY_FEATURES = 4, 16
 
 
 class LSTMLayer(nn.LSTM):
@@ -120,7 +124,8 @@ class Recurrence(nn.Module):
 class SequenceEncoder(nn.Module):
     """Recurrent layers, and a dense one from the state after the last step.
 
-    Steps of NaN at the end of a sequence are no part of it.
+    Steps of NaN at the end of a sequence are no part of it. Other missing entries are
+    read as 0, which of standardised rows is the mean.
     """
 
     def __init__(
@@ -146,14 +151,15 @@ class SequenceEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Encode rows of shape (n_rows, n_features)."""
         steps = x.unflatten(-1, (self.n_steps, self.n_inputs))
-        n_present = (~steps.isnan().any(-1)).sum(-1, keepdim=True)
+        is_there = ~steps.isnan().all(-1)
+        places = torch.arange(self.n_steps, device=x.device)
+        n_present = (is_there * (places + 1)).amax(-1, keepdim=True)
         h = steps.nan_to_num(0.0)
         last = (n_present - 1).clamp(min=0)
         if not self.bidirectional:
             for (layer,) in self.layers:
                 h = layer(h)
             return self.code(_take(h, last).squeeze(1))
-        places = torch.arange(self.n_steps, device=x.device)
         # From the last step to the first; what comes after them stays where it is.
         back = torch.where(places < n_present, n_present - 1 - places, places)
         for onward, backward in self.layers:
@@ -237,12 +243,16 @@ class LSTM(Architecture):
     (`()` is one layer of as many units as components); `activation` plays no part.
     Shorter sequences have NaN in place of their last steps: they take no part in code
     and objective, `reconstruct` answers NaN there, and `inverse_transform` whole
-    sequences. Rows may be flat, or have the shape (n_steps, n_features_per_step).
+    sequences. A :class:`sklearn_ae.DenoisingAutoencoder` also takes NaN before a
+    number, of whole steps or of some of their features: these entries are missing, are
+    read as the training mean, and are answered. Rows may be flat, or have the shape
+    (n_steps, n_features_per_step).
 
     Parameters
     ----------
     n_steps : int, default=None
-        Steps of a sequence; None is one feature for each step.
+        Steps of a sequence; None takes them from X if that has three axes, and of
+        vectors each feature for a step.
     bidirectional : bool, default=False
         Whether the encoder also reads sequences from their end.
     autoregressive : bool, default=False
@@ -301,22 +311,87 @@ class LSTM(Architecture):
             )
         return n_steps, n_features // n_steps
 
+    def for_rows(self, shape: tuple[int, ...]) -> Self:
+        """Answer a spec whose `n_steps` is that of the rows, if it was None."""
+        if self.n_steps is not None:
+            return self
+        if len(shape) != 2:
+            raise ValueError(
+                f"X has rows of shape {shape}, but sequences are (n_steps, "
+                "n_features_per_step): reshape X."
+            )
+        settled = copy.copy(self)
+        settled.n_steps = shape[0]
+        return settled
+
     def check_missing(self, X: np.ndarray) -> None:
-        """Refuse NaN anywhere but in the last steps of a row.
+        """Refuse NaN anywhere but in the last steps of sequences.
 
         Raises
         ------
         ValueError
         """
-        steps = np.isnan(X).reshape(len(X), *self.row_shape(X.shape[1]))
-        missing = steps.any(axis=2)
-        is_wrong = (missing != steps.all(axis=2)).any(axis=1)
-        is_wrong |= (missing[:, :-1] & ~missing[:, 1:]).any(axis=1)
-        if is_wrong.any():
+        if (np.isnan(X) & ~self.ended(X)).any():
             raise ValueError(
                 "Input X contains NaN that a number follows: of a sequence only whole "
-                "steps at its end may be missing."
+                "steps at its end may be missing. DenoisingAutoencoder takes NaN in "
+                "between for missing entries."
             )
+
+    def ended(self, X: np.ndarray) -> np.ndarray:
+        """Answer which steps are after the last one of their sequence."""
+        is_empty = np.isnan(X).all(axis=2)
+        is_over = np.logical_and.accumulate(is_empty[:, ::-1], axis=1)[:, ::-1]
+        return np.broadcast_to(is_over[:, :, np.newaxis], X.shape)
+
+    def advice(
+        self, found: tuple[int, ...] | None, expected: tuple[int, ...] | None
+    ) -> str | None:
+        """Say how sequences become as long as others."""
+        if found is None:
+            return (
+                "sequences of different lengths make one array when shorter ones are "
+                "padded with NaN at their end"
+            )
+        if expected is None or len(found) > 2:
+            return super().advice(found, expected)
+        n_steps, n_inputs = expected
+        is_flat, width = len(found) == 1, found[-1]
+        if not is_flat and width != n_inputs:
+            if found == (n_inputs, n_steps):
+                return "put the steps first, X.transpose(0, 2, 1)"
+            if self.n_steps is not None:
+                return f"reshape X, or set architecture__n_steps={found[0]}"
+            return None
+        if width % n_inputs:
+            return None
+        # Of flat rows, in entries; of others, in steps.
+        n_found, n_wanted = found[0], n_steps * n_inputs if is_flat else n_steps
+        if n_found > n_wanted:
+            return (
+                f"cut longer sequences, X[:, :{n_wanted}], or fit to sequences that "
+                "are padded with NaN at their end to the length of the longest"
+            )
+        added = f"(0, 0), (0, {n_wanted - n_found})" + ("" if is_flat else ", (0, 0)")
+        return (
+            "pad shorter sequences with NaN at their end, "
+            f"np.pad(X, ({added}), constant_values=np.nan)"
+        )
+
+    def doubt(self, shape: tuple[int, ...]) -> str | None:
+        """Say so where the first axis of X's rows is likely to be the features."""
+        n_steps, n_inputs = shape
+        if (
+            self.n_steps is not None
+            or n_steps > _FEW_STEPS
+            or n_inputs < _MANY_FEATURES
+        ):
+            return None
+        return (
+            f"Rows of shape {shape} are taken for sequences of {n_steps} step(s) of "
+            f"{n_inputs} features. If the last axis is that of the steps, "
+            "X.transpose(0, 2, 1) puts it first; LSTM(n_steps) says that it is not."
+        )
 
     def build(
         self,

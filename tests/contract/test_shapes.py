@@ -1,17 +1,25 @@
-"""Promises 12 and 13: X of any shape and order is trained, with every row used."""
+"""Promises 12, 13, 27: X of any shape and order is trained, with every row used."""
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
 
+import sklearn_ae
 from contract.table import (
     ROWS,
     answers,
+    assert_same_model,
     every_case,
     every_class,
     examples,
@@ -21,7 +29,16 @@ from contract.table import (
     weights,
 )
 from contract.watchers import watching
+from sklearn_ae.architectures import LSTM, Convolutional
+from sklearn_ae.model_selection import BatchedGridSearchCV
 
+ROW_SHAPES = {
+    "image": ("convolutional", (3, 4)),
+    "channels": ("convolutional", (2, 3, 4)),
+    "residual": ("residual", (2, 5)),
+    "signals": (Convolutional(dimensions=1), (2, 7)),
+    "sequences": ("lstm", (4, 3)),
+}
 SHAPES = [(1, 1), (1, 5), (2, 2), (7, 1), (17, 3)]
 CONTENTS = {
     "rows near a plane": lambda n, p: structured_rows(n, p) if n * p > 1 else [[0.5]],
@@ -195,3 +212,137 @@ def test_rows_sorted_by_class(row, early_stopping):
     )
     assert shuffled > 0.5
     assert abs(sorted_by_class - shuffled) < 0.03
+
+
+# Of a net without an architecture rows are vectors.
+every_architecture = pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if "architecture" in row.cls().get_params()],
+    ids=lambda row: row.name,
+)
+every_row_shape = pytest.mark.parametrize(
+    ("architecture", "shape"), ROW_SHAPES.values(), ids=ROW_SHAPES
+)
+
+
+def shaped(row, architecture, shape, **params):
+    """Answer an estimator, rows of a shape, and labels."""
+    X = structured_rows(24, int(np.prod(shape))).reshape(24, *shape)
+    params = {**row.by_batch, "hidden_layer_sizes": (3,), "max_epochs": 2, **params}
+    if row.takes_density:
+        params["latent_density"] = GaussianMixture(1)
+    estimator = row.make(architecture=architecture, **params)
+    return estimator.set_params(pretraining=None), X, labels(X)
+
+
+def assert_shape(estimator, X):
+    """Rows in either form have the same answers, in the form that is right."""
+    flat = X.reshape(len(X), -1)
+    expected = answers(estimator, X)
+    for name, found in answers(estimator, flat).items():
+        np.testing.assert_array_equal(
+            found, expected[name].reshape(found.shape), err_msg=name
+        )
+    assert expected["reconstruct"].shape == X.shape
+    assert estimator.reconstruct(flat).shape == flat.shape
+    assert estimator.inverse_transform(expected["transform"]).shape == X.shape
+    assert estimator.sample(3, 0).shape == (3, *X.shape[1:])
+    if hasattr(estimator, "impute"):
+        assert estimator.impute(X).shape == X.shape
+    assert estimator.to_module().row_shape == X.shape[1:]
+    assert estimator.n_features_in_ == flat.shape[1]
+
+
+@every_architecture
+@every_row_shape
+def test_rows_state_their_shape(row, architecture, shape, tmp_path):
+    """27: it is learned, and goes along with the model; parameters stay."""
+    estimator, X, y = shaped(row, architecture, shape)
+    before = repr(estimator)
+    assert_shape(estimator.fit(X, y), X)
+    assert repr(estimator) == before == repr(clone(estimator))
+    estimator.save(tmp_path / "model")
+    for twin in (
+        sklearn_ae.load(tmp_path / "model"),
+        pickle.loads(pickle.dumps(estimator)),
+    ):
+        assert_shape(twin, X)
+        assert_same_model(twin, estimator)
+        assert repr(twin) == before
+    # A refit learns another one.
+    other = X.reshape(len(X), *shape[:-2], shape[-1], shape[-2])
+    assert_shape(estimator.fit(other, y), other)
+    vectors = estimator.set_params(architecture="dense").fit(X.reshape(len(X), -1), y)
+    assert vectors.inverse_transform(vectors.transform(X.reshape(24, -1))).ndim == 2
+
+
+@every_architecture
+@pytest.mark.parametrize("kind", ["channels", "sequences"])
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_the_first_call_decides_on_the_shape(row, kind, way):
+    """27: later ones agree, or have vectors; others are refused, and change nothing."""
+    architecture, shape = ROW_SHAPES[kind]
+    params = {"warm_start": True} if way == "warm_start" else {}
+    estimator, X, y = shaped(row, architecture, shape, **params)
+    train = estimator.partial_fit if way == "partial_fit" else estimator.fit
+    train(X, y)
+    for rows in (X, X.reshape(len(X), -1)):
+        n_epochs = estimator.n_iter_
+        assert_shape(train(rows, y), X)
+        assert estimator.n_iter_ > n_epochs
+    kept = weights(estimator)
+    other = X.reshape(len(X), *shape[:-2], shape[-1], shape[-2])
+    with pytest.raises(ValueError, match="is expected: "):
+        train(other, y)
+    for name, array in weights(estimator).items():
+        np.testing.assert_array_equal(array, kept[name])
+    with pytest.raises(ValueError, match="is expected: "):
+        estimator.transform(other)
+    assert_shape(estimator, X)
+
+
+@every_architecture
+def test_forms_of_rows_with_a_shape(row):
+    """10 and 27: as of vectors."""
+    estimator, X, y = shaped(row, *ROW_SHAPES["image"])
+    single = X.astype("f4")
+    expected = estimator.fit(single, y)
+    read_only = single.copy()
+    read_only.flags.writeable = False
+    for form in (
+        read_only,
+        single.tolist(),
+        torch.from_numpy(single),
+        np.asfortranarray(single),
+        np.repeat(single, 2, axis=1)[:, ::2],
+    ):
+        found = clone(expected).fit(form, y)
+        assert_same_model(found, expected)
+        assert found.reconstruct(form).shape == X.shape
+        assert found.inverse_transform(found.transform(form)).shape == X.shape
+
+
+@every_architecture
+@pytest.mark.parametrize(
+    ("search", "kind"), [(GridSearchCV, "sequences"), (BatchedGridSearchCV, "channels")]
+)
+def test_searches_over_rows_with_a_shape(row, search, kind):
+    """4 and 27: scikit-learn splits them, and the best knows it."""
+    estimator, X, y = shaped(row, *ROW_SHAPES[kind])
+    found = search(estimator, {"learning_rate": [1e-3, 1e-2]}, cv=2).fit(X, y)
+    assert_shape(found.best_estimator_, X)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+
+
+@every_class
+def test_vectors_have_no_shape(row):
+    """27: a dense net says how rows become vectors, and what takes them as they are."""
+    params = {"architecture": "dense"} if row.shaped else {}
+    X = structured_rows(24, 12).reshape(24, 3, 4)
+    estimator = row.make(**params)
+    advice = r"dim 3, .*X.reshape\(len\(X\), -1\); ConvolutionalAutoencoder takes"
+    with pytest.raises(ValueError, match=advice):
+        estimator.fit(X, labels(X))
+    estimator.fit(X.reshape(24, -1), labels(X))
+    with pytest.raises(ValueError, match=advice):
+        estimator.transform(X)
