@@ -278,3 +278,79 @@ def test_noise_leaves_the_padding_alone():
     assert np.isfinite(model.loss_)
     assert np.array_equal(np.isnan(model.reconstruct(X)), np.isnan(X))
     assert np.isfinite(model.impute(X)).all()
+
+
+def with_gaps(X):
+    """Answer sequences with gaps of features and of steps, some of which end early."""
+    X = shortened(X)
+    X[0, 2, 1] = X[1, 0] = X[2, 1:3] = np.nan
+    X[3] = waves()[3]
+    X[3, -1, 0] = np.nan
+    X[4] = waves()[4]
+    X[4, 4:], X[4, 1] = np.nan, np.nan
+    return X
+
+
+@pytest.mark.parametrize("params", SPECS.values(), ids=SPECS)
+@pytest.mark.parametrize("noise", ["masking", "gaussian"])
+def test_gaps_inside_sequences_are_missing_entries(params, noise):
+    """They are answered and filled; what is after the end is only filled."""
+    X = with_gaps(waves())
+    missing, is_over = np.isnan(X), LSTM().ended(X)
+    assert is_over.sum() < missing.sum()
+    assert is_over[4].sum() == 4
+    model = DenoisingAutoencoder(
+        2,
+        noise=noise,
+        architecture=LSTM(**params),
+        hidden_layer_sizes=(8,),
+        max_epochs=3,
+        random_state=0,
+    ).fit(X)
+    assert get_tags(model).input_tags.allow_nan
+    assert np.isfinite(model.loss_curve_).all()
+    for rows in (X, X.reshape(len(X), -1)):
+        found, over = model.reconstruct(rows), is_over.reshape(rows.shape)
+        assert np.isnan(found[over]).all()
+        assert np.isfinite(found[~over]).all()
+        filled, gaps = model.impute(rows), missing.reshape(rows.shape)
+        assert np.array_equal(filled[~gaps], rows[~gaps])
+        assert_allclose(filled[gaps & ~over], found[gaps & ~over])
+        assert np.isfinite(filled).all()
+        assert np.isfinite(model.score_samples(rows)).all()
+    partial = DenoisingAutoencoder(2, architecture="lstm", random_state=0)
+    assert np.isfinite(partial.partial_fit(X).partial_fit(X).reconstruct(X[:1])).all()
+
+
+def test_a_gap_is_read_as_the_mean():
+    """As elsewhere; the code is that of the row with the mean in its place."""
+    X = waves()
+    model = DenoisingAutoencoder(
+        2, architecture="lstm", hidden_layer_sizes=(8,), max_epochs=3, random_state=0
+    ).fit(X)
+    gap, mean = X[:1].copy(), X[:1].copy()
+    gap[0, 2], mean[0, 2] = np.nan, X[:, 2].mean(axis=0)
+    gap[0, 4, 1], mean[0, 4, 1] = np.nan, X[:, 4, 1].mean()
+    assert_allclose(model.transform(gap), model.transform(mean), rtol=1e-6)
+    ended = X[:1].copy()
+    ended[0, 4:] = np.nan
+    assert np.abs(model.transform(ended) - model.transform(mean)).max() > 1e-4
+
+
+def test_what_denoising_refuses_of_sequences():
+    model = DenoisingAutoencoder(2, architecture="lstm", max_epochs=1)
+    for spoil, says in (
+        (np.s_[3], "NaN only in row 3"),
+        (np.s_[:, 2, 1], "NaN only in column 5"),
+    ):
+        X = waves()
+        X[spoil] = np.nan
+        with pytest.raises(ValueError, match=says):
+            model.fit(X)
+    X = waves()
+    X[3, 2, 1] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(X)
+    X[3, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="DenoisingAutoencoder takes NaN in between"):
+        LSTMAutoencoder(2, max_epochs=1).fit(X)

@@ -56,6 +56,7 @@ REFUSED = {
     "one row as 1-D": (lambda X: X[0], r"Expected 2D array, got 1D array instead"),
     "scalar": (lambda X: 3.0, r"Expected 2D array, got scalar array instead"),
     "3-D": (lambda X: X[None], r"Found array with dim 3"),
+    "5-D": (lambda X: X[None, None, None], r"Found array with dim 5"),
     "no row": (lambda X: X[:0], r"Found array with 0 sample\(s\)"),
     "no feature": (lambda X: X[:, :0], r"Found array with 0 feature\(s\)|has 0 feat"),
     "sparse with nan": (
@@ -91,6 +92,8 @@ def refusal(row, kind):
         return REFUSED[kind][0], "[Ss]parse"
     if kind == "3-D" and row.shaped:
         return REFUSED[kind][0], r"X has rows of shape \(60, 6\)"
+    if kind == "5-D" and row.shaped:
+        return REFUSED[kind][0], r"X has rows of shape \(1, 1, 60, 6\)"
     if row.sequences and kind in REFUSED_ANYWAY:
         return REFUSED[kind][0], "NaN that a number follows"
     return (REFUSED_ANYWAY if row.missing else {}).get(kind, REFUSED[kind])
@@ -112,6 +115,8 @@ def fitted(fitted_row):
 @pytest.mark.parametrize("method", LEARNING)
 def test_refused_in_training(row, kind, method, X, y):
     """9: and no fitted model comes of it."""
+    if kind == "3-D" and row.shaped:
+        pytest.skip("takes such rows")
     spoil, message = refusal(row, kind)
     estimator = row.make(**row.by_batch)
     with pytest.raises((ValueError, TypeError), match=message):

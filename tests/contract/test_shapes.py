@@ -29,7 +29,7 @@ from contract.table import (
     weights,
 )
 from contract.watchers import watching
-from sklearn_ae.architectures import LSTM, Convolutional
+from sklearn_ae.architectures import Convolutional
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
 ROW_SHAPES = {
