@@ -75,19 +75,24 @@ class ConditionalModule(AutoencoderModule):
         self, x: Tensor, classes: Tensor | None = None
     ) -> Tensor:
         z = self.encode_standardized(x)
-        if classes is None:
-            classes = self._most_probable(z, *split_missing(x, self.may_miss))
-        return self.decode(z, classes)
+        if classes is not None:
+            return self.decode(z, classes)
+        classes, log_p = self._most_probable(z, *split_missing(x, self.may_miss))
+        # Of a row that is too large for all classes, the first is none to answer.
+        is_told = log_p.isfinite().unsqueeze(-1)
+        return self.decode(z, classes).masked_fill(~is_told, torch.nan)
 
-    def _most_probable(self, z: Tensor, x: Tensor, weights: Tensor | None) -> Tensor:
-        """Answer the class of each row with the largest p(y|z) p(x|z, y)."""
+    def _most_probable(
+        self, z: Tensor, x: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Answer each row's class of the largest log p(y|z) p(x|z, y), and that."""
         best = torch.full(z.shape[:-1], -torch.inf, dtype=z.dtype, device=z.device)
         chosen = torch.zeros(z.shape[:-1], dtype=torch.int64, device=z.device)
         for classes, log_p in self._each_class(z):
             log_p = log_p - self.unit * super().cost(z, x, weights, classes)
             chosen = torch.where(log_p > best, classes, chosen)
             best = torch.maximum(log_p, best)
-        return chosen
+        return chosen, best
 
     def _each_class(self, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Answer each class, as often as there are rows, and log p(y|z) of codes."""

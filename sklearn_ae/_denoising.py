@@ -27,7 +27,7 @@ from sklearn_ae._corruption import (
     MaskingNoise,
     Noise,
 )
-from sklearn_ae._input import shape_of_rows, with_shape
+from sklearn_ae._input import refuse_row, shape_of_rows, with_shape
 from sklearn_ae._layers import Stage
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import resolve_spec
@@ -178,5 +178,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         model, X = self._fitted_rows(X)
         rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
         noise_level = float(model.module.corruption.level) * model.moments.scale
-        score = (model.reconstruct(X) - rows) / noise_level**2
-        return with_shape(score, row_shape)
+        x_hat = model.reconstruct(X)
+        with np.errstate(over="ignore"):
+            score = (x_hat.astype(np.float64) - rows) / noise_level**2
+        too_large = np.abs(score) > np.finfo(x_hat.dtype).max
+        for number in np.flatnonzero(too_large.any(axis=1)):
+            refuse_row(rows[number], number, x_hat.dtype)
+        return with_shape(score.astype(x_hat.dtype), row_shape)

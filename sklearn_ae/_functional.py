@@ -65,6 +65,11 @@ class Activation(NamedTuple):
     low: float | None
 
 
+def fill_missing(x: Tensor) -> Tensor:
+    """Answer 0 for NaN; what has become infinite stays so, and is no answer."""
+    return x.nan_to_num(0.0, torch.inf, -torch.inf)
+
+
 def over_rows(value: Tensor, x: Tensor, n_axes: int = 2) -> Tensor:
     """Make a hyperparameter of each model, if there is a stack, fit the models' rows.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import scipy.sparse
@@ -266,17 +267,19 @@ def value_range(X: Array) -> tuple[float, float]:
     return float(ends[:, 0].min()), float(ends[:, 1].max())
 
 
-def check_finite(values: Tensor) -> Tensor:
-    """Answer the values if all are finite.
+def refuse_row(row: np.ndarray, number: int, dtype: np.dtype) -> NoReturn:
+    """Refuse a finite row, since what is computed of it is more than a dtype can hold.
 
     Raises
     ------
     ValueError
-        If some are not: finite rows went in, so one was too large to compute with.
     """
-    if not is_finite(values):
-        raise ValueError(TOO_LARGE.format(str(values.dtype).removeprefix("torch.")))
-    return values
+    largest = np.nanmax(np.abs(row.astype(np.float64)))
+    raise ValueError(
+        f"Input X contains a value too large for dtype('{dtype}'): with an entry of "
+        f"{largest:.2g}, what is computed of row {number} exceeds "
+        f"{np.finfo(dtype).max:.2g}."
+    )
 
 
 def is_finite(values: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +15,14 @@ from torch import Tensor
 from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import (
     Array,
-    check_finite,
     compute_dtype,
+    is_finite,
     read_rows,
+    refuse_row,
     row_slices,
     view_rows,
 )
-from sklearn_ae._latent_densities import NormalDensity
+from sklearn_ae._latent_densities import LatentDensity, NormalDensity
 from sklearn_ae._layers import dense_layers
 from sklearn_ae._modules import (
     AutoencoderModule,
@@ -176,13 +178,19 @@ class Model:
         classes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Lower bound of each row's log-likelihood, by points shared by all rows."""
-        dtype = _TORCH_DTYPES[compute_dtype(X)]
-        points = points.to(self.device, dtype)
-        with evaluation(self.device), one_thread():
-            prior = self._twin(dtype).module.prior.settled()
+        points = points.to(self.device)
+
+        @functools.cache
+        def settled(dtype: torch.dtype) -> tuple[LatentDensity, Tensor]:
+            with one_thread():
+                return self._twin(dtype).module.prior.settled(), points.to(dtype)
 
         def of_rows(module: AutoencoderModule, *rows: Tensor) -> Tensor:
-            return bound(module, prior, points, *rows)
+            return bound(module, *settled(rows[0].dtype), *rows).double()
+
+        with evaluation(self.device):
+            # Once, before threads ask for it.
+            settled(_TORCH_DTYPES[compute_dtype(X)])
 
         width = max(self.module.width, getattr(self.module.prior, "width", 1))
         n_passes = len(points) * -(-width // self.module.width)
@@ -221,7 +229,10 @@ class Model:
                 given = [torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)]
                 if classes is not None:
                     given.append(torch.from_numpy(classes[rows]).to(self.device))
-                return check_finite(function(twin.module, *given)).cpu().numpy()
+                found = function(twin.module, *given)
+                if not is_finite(found):
+                    found = self._with_large_rows(function, given, found, rows.start)
+                return found.cpu().numpy()
 
         def store(rows: slice) -> None:
             answer[rows] = compute(rows)
@@ -238,6 +249,35 @@ class Model:
         work = float(twin.n_products) * n_rows * n_passes
         map_slices(store, others, 0.0 if in_turn else work)
         return answer
+
+    def _with_large_rows(
+        self,
+        function: Callable[..., Tensor],
+        given: list[Tensor],
+        found: Tensor,
+        start: int,
+    ) -> Tensor:
+        """Compute rows that were too large for float32 once more, in float64.
+
+        Raises
+        ------
+        ValueError
+            If the answer still is more than its dtype can hold, naming the row.
+        """
+
+        def too_large() -> Tensor:
+            finite = found.isfinite().reshape(len(found), -1).all(1)
+            return (~finite).nonzero()[:, 0]
+
+        where = too_large()
+        if given[0].dtype != torch.float64:
+            x, *others = (part[where] for part in given)
+            again = function(self._twin(torch.float64).module, x.double(), *others)
+            found = found.index_copy(0, where, again.to(found.dtype))
+        for number in too_large().tolist():
+            dtype = np.dtype(str(found.dtype).removeprefix("torch."))
+            refuse_row(given[0][number].cpu().numpy(), start + number, dtype)
+        return found
 
     def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
@@ -281,5 +321,7 @@ def _squared_error(module: AutoencoderModule, x: Tensor, *classes: Tensor) -> Te
     squares = module(x, *classes).sub_(x).double().square_()
     if not module.may_miss:
         return squares.sum(-1)
+    # A row that was too large for the net has no answer.
+    failed = (squares.isnan() & ~x.isnan()).any(-1)
     # The mean over what was observed stands for the rest.
-    return squares.nanmean(-1) * x.shape[-1]
+    return (squares.nanmean(-1) * x.shape[-1]).masked_fill_(failed, torch.nan)

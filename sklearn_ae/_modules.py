@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._functional import fill_missing
 from sklearn_ae._layers import dense_layers
 from sklearn_ae._penalties import Pass
 from sklearn_ae._posteriors import Certain, Posterior
@@ -85,7 +86,7 @@ class AutoencoderModule(nn.Module):
 
     def fill_missing(self, x: Tensor) -> Tensor:
         """Answer what the encoder gets of standardised rows with NaN."""
-        return x.nan_to_num(0.0) if self.may_miss and not self.reads_missing else x
+        return fill_missing(x) if self.may_miss and not self.reads_missing else x
 
     def encode(self, x: Tensor, n_layers: int | None = None) -> Tensor:
         """Encode rows of shape (n_rows, n_features) to (n_rows, n_components).
@@ -282,9 +283,9 @@ def split_missing(x: Tensor, has_missing: bool) -> tuple[Tensor, Tensor | None]:
     """Answer rows with 0 for NaN, and weights n_features / observed of the others."""
     if not has_missing:
         return x, None
-    observed = x.isfinite()
+    observed = ~x.isnan()
     n_observed = observed.sum(-1, keepdim=True)
-    return x.nan_to_num(0.0), observed * (x.shape[-1] / n_observed).to(x.dtype)
+    return fill_missing(x), observed * (x.shape[-1] / n_observed).to(x.dtype)
 
 
 def copy_module(module: nn.Module) -> nn.Module:

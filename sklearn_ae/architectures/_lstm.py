@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from sklearn_ae._derivatives import is_twice_differentiable
-from sklearn_ae._functional import weight_deviation
+from sklearn_ae._functional import fill_missing, weight_deviation
 from sklearn_ae._sharing import recur
 from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
@@ -154,7 +154,7 @@ class SequenceEncoder(nn.Module):
         is_there = ~steps.isnan().all(-1)
         places = torch.arange(self.n_steps, device=x.device)
         n_present = (is_there * (places + 1)).amax(-1, keepdim=True)
-        h = steps.nan_to_num(0.0)
+        h = fill_missing(steps)
         last = (n_present - 1).clamp(min=0)
         if not self.bidirectional:
             for (layer,) in self.layers:
