@@ -384,6 +384,60 @@ def test_its_learning_rate_follows():
     assert own[-1] < own[0]
 
 
+def test_both_players_are_kept_as_in_the_best_epoch():
+    """And go on from there: encoder, decoder and discriminator are of one epoch."""
+    nets, own, opposed = [], [], []
+
+    class Look(Callback):
+        def on_epoch_end(self, net, **_):
+            nets.append(net)
+            own.append(net.flat_.vector.detach().clone())
+            opposed.append(net.opposed_.vector.detach().clone())
+
+    stopping = {"early_stopping": True, "n_iter_no_change": 3, "max_epochs": 100}
+    model = make(callbacks=[Look()], learning_rate=0.05, **stopping).fit(X)
+    best = int(np.argmax(model.validation_scores_))
+    assert 0 < best < model.n_iter_ - 1
+    for seen, parts in ((own, nets[0].module_), (opposed, nets[0].discriminator_)):
+        kept = torch.nn.utils.parameters_to_vector(parts.parameters())
+        assert torch.equal(kept, seen[best])
+        assert not torch.equal(kept, seen[-1])
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.03, 10.0])
+@pytest.mark.parametrize("n_components", [2, 3])
+def test_what_the_discriminator_minimises(penalty, n_components):
+    """Half the log loss by draws, half that by codes, and the squared gradient."""
+    draws = np.random.default_rng(0).normal(size=(len(X), n_components))
+    found = []
+
+    class Look(Callback):
+        def on_grad_computed(self, net, **_):
+            gradients = [p.grad.clone() for p in net.discriminator_.parameters()]
+            found.append((net.discriminator_, gradients))
+
+    model = AdversarialAutoencoder(
+        n_components,
+        prior=lambda n, random_state: draws[:n],
+        gradient_penalty=penalty,
+        optimizer=torch.optim.SGD,
+        callbacks=[Look()],
+        batch_size=len(X),
+        **{**FAST, "max_epochs": 1, "learning_rate": 1e-30},
+    ).fit(X)
+    ((player, gradients),) = found
+    points = torch.tensor(np.vstack([draws, model.transform(X)]), dtype=torch.float32)
+    points.requires_grad_()
+    odds = player(points, None)
+    log_loss = -torch.nn.functional.logsigmoid(odds[: len(X)]).mean() / 2
+    log_loss = log_loss - torch.nn.functional.logsigmoid(-odds[len(X) :]).mean() / 2
+    (slope,) = torch.autograd.grad(odds.sum(), points, create_graph=True)
+    objective = log_loss + penalty * slope.square().sum(dim=1).mean()
+    expected = torch.autograd.grad(objective, list(player.parameters()))
+    torch.testing.assert_close(gradients, list(expected), rtol=1e-4, atol=1e-6)
+    assert model.discriminator_loss_ == pytest.approx([log_loss.item()], rel=1e-5)
+
+
 def test_it_may_diverge_alone():
     with pytest.raises(DivergenceError, match="diverged in epoch"):
         make(optimizer="sgd", learning_rate_ratio=1e30, alpha=1e-30).fit(X)

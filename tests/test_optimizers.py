@@ -5,12 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback, Checkpoint
 from torch import nn
 
-from sklearn_ae import Autoencoder, Correntropy, LinearAutoencoder
+from sklearn_ae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    Correntropy,
+    DenoisingAutoencoder,
+    LinearAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 from sklearn_ae._training.optimizers import FlatAdam, FlatParameters
 
 
@@ -87,6 +96,88 @@ def test_checkpoints_look_at_the_last_batch(optimizer, tmp_path):
     assert any(key.startswith("encoder") for key in saved)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        torch.optim.AdamW,
+        partial(torch.optim.AdamW, weight_decay=0.5),
+        partial(torch.optim.SGD, weight_decay=0.5, momentum=0.9),
+        partial(torch.optim.RMSprop, weight_decay=0.5),
+        partial(torch.optim.NAdam, weight_decay=0.5, decoupled_weight_decay=True),
+    ],
+    ids=["AdamW", "AdamW of one's own", "SGD", "RMSprop", "NAdam"],
+)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_no_decay_but_the_objectives(kind, weight_decay):
+    """A class's own would pull on biases as well, and be in no term of the loss."""
+    X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    options = {"hidden_layer_sizes": (4,), "max_epochs": 5, "random_state": 0}
+    options |= {"learning_rate": 0.01, "weight_decay": weight_decay}
+    found = Autoencoder(optimizer=kind, **options).fit(X)
+
+    class Bare(getattr(kind, "func", kind)):
+        def __init__(self, parameters, lr):
+            keywords = {**getattr(kind, "keywords", {}), "weight_decay": 0.0}
+            super().__init__(parameters, lr=lr, **keywords)
+
+    assert (
+        found.loss_curve_ == Autoencoder(optimizer=Bare, **options).fit(X).loss_curve_
+    )
+
+
+OF_ALL_ROWS = [
+    Autoencoder(2, hidden_layer_sizes=(4,), weight_decay=0.01),
+    Autoencoder(2, hidden_layer_sizes=(4,), loss="huber", activation="tanh"),
+    ContractiveAutoencoder(2, hidden_layer_sizes=(4,), activation="tanh", alpha=0.1),
+    SparseAutoencoder(6, penalty="l1", alpha=0.1),
+]
+
+
+@pytest.mark.parametrize("estimator", OF_ALL_ROWS, ids=lambda e: type(e).__name__)
+def test_lbfgs_weighs_rows_alike(estimator, monkeypatch):
+    """Whatever the slices that it sums over, of which the last is the smallest."""
+    X = torch.randn(43, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    estimator.set_params(optimizer="lbfgs", max_epochs=2, random_state=0)
+    expected = estimator.fit(X).loss_curve_
+    for n_entries in (5 * 40, 5 * 20):
+        monkeypatch.setattr("sklearn_ae._input._SLICE_ENTRIES", n_entries)
+        assert estimator.fit(X).loss_curve_ == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, "lbfgs"], ids=["class", "name"])
+def test_lbfgs_draws_noise_once_an_epoch(kind):
+    """What is told of an epoch is the objective that it has made smaller."""
+    X = torch.randn(43, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    draws = []
+
+    def noise(X, random_state):
+        draws.append(random_state.normal())
+        return X + random_state.normal(size=X.shape)
+
+    model = DenoisingAutoencoder(2, noise=noise, optimizer=kind, random_state=0)
+    model.set_params(hidden_layer_sizes=(4,), max_epochs=3, tol=0.0).fit(X)
+    assert len(set(draws)) == model.n_iter_ == 3
+    assert len(draws) > 20
+
+
+def test_the_loss_of_a_step_of_lbfgs_is_that_of_its_end(monkeypatch):
+    """With the codes of `VariationalAutoencoder`, which are drawn, as with noise."""
+    X = torch.randn(43, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    answered = []
+    step = torch.optim.LBFGS.step
+
+    def watched(self, closure):
+        step(self, closure)
+        answered.append(float(closure()))
+
+    monkeypatch.setattr(torch.optim.LBFGS, "step", watched)
+    model = VariationalAutoencoder(2, optimizer="lbfgs", noise_variance=1.0)
+    model.set_params(max_epochs=3, random_state=0).fit(X)
+    net = model.to_module()
+    told = [(loss - net.floor) / net.unit for loss in model.loss_curve_]
+    assert told == pytest.approx(answered, rel=1e-6)
+
+
 def test_lbfgs_ignores_a_schedule():
     X = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)).numpy()
     options = {"optimizer": "lbfgs", "max_epochs": 3, "random_state": 0}
@@ -115,6 +206,44 @@ class _Rates(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         self.seen.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.Adam])
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("cosine", 0.5 + 0.5 * np.cos(np.pi * np.arange(9) / 8)),
+        ("exponential", 0.01 ** (np.arange(9) / 8)),
+    ],
+)
+def test_schedules_end_at_the_last_epoch(schedule, shares, optimizer):
+    """With the share of the first rate that is promised: 0, or a hundredth."""
+    X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    ends = []
+
+    class End(Callback):
+        def on_train_end(self, net, **kwargs):
+            ends.append(net.optimizer_.param_groups[0]["lr"])
+
+    _Rates.seen.clear()
+    options = {"learning_rate_schedule": schedule, "learning_rate": 0.02}
+    options |= {"optimizer": optimizer, "max_epochs": 8, "n_iter_no_change": 1}
+    # A schedule that is planned is not cut short, however little there is to gain.
+    Autoencoder(callbacks=[_Rates(), End()], tol=10.0, **options).fit(X)
+    assert [*_Rates.seen, *ends] == pytest.approx(0.02 * shares, abs=1e-12)
+
+
+def test_plateau_waits_for_half_of_the_patience():
+    """And then takes a tenth, again and again."""
+    X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    _Rates.seen.clear()
+    options = {"learning_rate_schedule": "plateau", "n_iter_no_change": 8}
+    options |= {"learning_rate": 0.02, "tol": 10.0, "max_epochs": 30}
+    model = Autoencoder(callbacks=[_Rates()], random_state=0, **options).fit(X)
+    # The first epoch is what the others are compared with.
+    assert model.n_iter_ == 9
+    expected = [0.02] * 6 + [0.002] * 3
+    assert _Rates.seen == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "correntropy", Correntropy(100.0)])

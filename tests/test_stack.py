@@ -194,6 +194,22 @@ def test_schedules(schedule, optimizer, X):
     assert_as_alone(estimators, [X[:50], X[20:71]])
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_nets_that_part_keep_their_own_state(optimizer, X, stacked):
+    """Set alike at first, of one optimizer, then by callbacks each in another way."""
+
+    def part(net, **_):
+        if len(net.history) == 2:
+            (group,) = net.optimizer_.param_groups
+            group["lr"] *= 1 + float(net.module_.penalties["weight_decay"].weight)
+
+    params = {**FAST, "batch_size": 80, "callbacks": [watching(on_epoch_end=part)]}
+    estimator = Autoencoder(3, **params, optimizer=optimizer, random_state=0)
+    # With few steps Adam's averages still depend much on how many there were.
+    assert_as_alone(along(estimator, "weight_decay", WEIGHTS), [X[:50], X[20:71]])
+    assert stacked == [6]
+
+
 def test_each_net_stops_by_itself(X, stacked):
     """Early or late, while the others go on: by its own held-out rows."""
     params = {**FAST, "max_epochs": 80, "tol": 5e-2, "n_iter_no_change": 2}

@@ -88,6 +88,20 @@ def test_a_rising_objective_does_not_end_the_training(X):
     assert small(max_epochs=40, **params).fit(X).n_iter_ > 30
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("n_warmup_epochs", [0, 1, 4])
+def test_convergence_is_told_from_the_first_whole_objective(
+    n_warmup_epochs, early_stopping, X
+):
+    """The epoch after the warm-up is what later ones are compared with, no other."""
+    still = {"learning_rate": 1e-30, "tol": 10.0, "n_iter_no_change": 3}
+    still |= {"early_stopping": early_stopping, "max_epochs": 20}
+    model = small(kl_warmup_epochs=n_warmup_epochs, warm_start=True, **still).fit(X)
+    assert model.n_iter_ == n_warmup_epochs + 1 + 3
+    # Which is over when training goes on.
+    assert model.fit(X).n_iter_ == n_warmup_epochs + 2 * (1 + 3)
+
+
 def test_free_bits_cost_the_same_below(X):
     """The divergence of each component counts as that many nats at least."""
     model = small(free_bits=2.0, learning_rate=1e-30, max_epochs=1).fit(X)
