@@ -19,7 +19,7 @@ from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
 from sklearn_ae._labels import encode_labels
 from sklearn_ae._model import Model
-from sklearn_ae._parameters import uses_all_rows
+from sklearn_ae._parameters import TRAINING, uses_all_rows
 from sklearn_ae._priors import normal_quantiles
 from sklearn_ae._torch import derive_seed
 
@@ -47,8 +47,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
     see shapes that are thin beside the whole; and its gradient is penalised, which
     takes the place of noise on codes and draws.
 
-    The discriminator is no part of the fitted model: copies, files and fits without
-    `warm_start` are without it, and where they are trained on, a new one learns first.
+    The discriminator is no part of the fitted model. With `warm_start=True` and after
+    `partial_fit` it is kept, in pickles and files too; where others are trained on, a
+    new one learns first.
 
     The encoder's cost depends on the discriminator, so it falls and rises during
     training. Without `early_stopping` all of `max_epochs` are trained; with it the
@@ -169,6 +170,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
         "optimizer": [StrOptions({"adam", "sgd", "rmsprop"}), callable],
     }
     _kinds_of_spec = {"prior": "imposed_prior"}
+    _apart_from_net = TRAINING | {
+        *("prior", "alpha", "discriminator_hidden_layer_sizes", "learning_rate_ratio"),
+        *("gradient_penalty", "label_conditioned"),
+    }
     _absent_attributes = ("latent_density_",)
     _lasting_attributes = ("prior_",)
     _passing_attributes = (

@@ -29,6 +29,7 @@ from sklearn_ae._learning import LearningMixin
 from sklearn_ae._model import Model
 from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._persistence import SaveMixin
+from sklearn_ae._pickling import PickleMixin
 from sklearn_ae._priors import fit_density
 from sklearn_ae._sampling import SampleMixin, not_computed
 from sklearn_ae._torch import derive_seed
@@ -50,6 +51,7 @@ class BaseAutoencoder(
     LearningMixin,
     BaseBuilder,
     SaveMixin,
+    PickleMixin,
     InspectionMixin,
     SampleMixin,
     CallbackSupportMixin,

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
+from sklearn_ae._descriptions import is_same, net_parameters
 from sklearn_ae._input import Array, RowSource
 from sklearn_ae._layers import Layer, write_layers
 from sklearn_ae._model import Model
@@ -27,6 +28,7 @@ from sklearn_ae._training.callbacks import (
     copy_callbacks,
 )
 from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.optimizers import load_optimizer
 
 
 @dataclass
@@ -275,7 +277,7 @@ def _start_model(
     dtype = torch.float64 if uses_all_rows(estimator.optimizer) else torch.float32
     set_precision(module, dtype).to(device)
     model = Model(module, device, found, estimator.n_components, seed, n_epochs)
-    model.row_shape = row_shape
+    model.row_shape, model.parameters = row_shape, net_parameters(estimator)
     return model
 
 
@@ -376,13 +378,12 @@ def _restore_state(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
     if kept is None:
         return
     net.generator_states = kept["generators"]
-    net.restore_own_state(kept)
-    if kept["optimizer"] != net.optimizer:
+    is_same_kind = is_same(kept["optimizer"], net.optimizer)
+    net.restore_own_state(kept, is_same_kind)
+    if not is_same_kind:
         return
-    groups = net.optimizer_.param_groups
-    rates = [group["lr"] for group in groups]
-    # A copy: torch goes on with the very tensors that it is given.
-    net.optimizer_.load_state_dict(copy.deepcopy(kept["state"]))
+    rates = [group["lr"] for group in net.optimizer_.param_groups]
+    load_optimizer(net.optimizer_, kept["state"])
     for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
         group["lr"] = rate
         # Left by a schedule of the earlier run; a new one starts from `lr`.

@@ -12,7 +12,6 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import (
     Array,
     compute_dtype,
@@ -24,18 +23,10 @@ from sklearn_ae._input import (
 )
 from sklearn_ae._latent_densities import LatentDensity, NormalDensity
 from sklearn_ae._layers import dense_layers
-from sklearn_ae._modules import (
-    AutoencoderModule,
-    copy_module,
-    fill_tensors,
-    in_precision,
-    named_tensors,
-    share_parameters,
-    shared_parameters,
-)
+from sklearn_ae._modules import AutoencoderModule, in_precision
 from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
-from sklearn_ae._torch import device_or_cpu, evaluation
+from sklearn_ae._torch import evaluation
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
@@ -70,7 +61,9 @@ class Model:
     row_shape : tuple of int or None
         That of a row in the (first) X that had more than two axes; None for vectors.
     training_state : dict or None
-        Of the optimizer and the generators, where a fit may continue; in memory only.
+        Of the optimizer and the generators, where a fit may continue.
+    parameters : dict
+        What the net was built from: those of the estimator's parameters, as they were.
     """
 
     module: AutoencoderModule
@@ -82,6 +75,7 @@ class Model:
     residual_variance: np.ndarray | None = None
     row_shape: tuple[int, ...] | None = None
     training_state: dict[str, Any] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
     _twins: dict[torch.dtype, _Twin] = field(default_factory=dict)
 
     def encode(self, X: Array) -> np.ndarray:
@@ -285,36 +279,6 @@ class Model:
                 module = in_precision(self.module, dtype).eval()
             self._twins[dtype] = _Twin(module, module.n_products)
         return self._twins[dtype]
-
-    @undisturbed
-    def __getstate__(self) -> dict[str, Any]:
-        """Keep weights as numpy arrays: they load without CUDA, and nothing else does.
-
-        The state of the training and the copies in other precisions stay behind.
-        """
-        module = copy_module(self.module).cpu()
-        arrays = {
-            name: tensor.detach().numpy() for name, tensor in named_tensors(module)
-        }
-        shared = shared_parameters(module)
-        return {
-            **vars(self),
-            # Of parameters in two places, the move there makes two.
-            "module": (module.to("meta"), arrays, shared),
-            "device": str(self.device),
-            "training_state": None,
-            "_twins": {},
-        }
-
-    @undisturbed
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the module on its device, or on the CPU where there is none."""
-        skeleton, arrays, shared = state["module"]
-        device = device_or_cpu(state["device"])
-        module = skeleton.to_empty(device="cpu")
-        share_parameters(module, shared)
-        fill_tensors(module, arrays)
-        self.__dict__.update(state, module=module.to(device), device=device)
 
 
 def _squared_error(module: AutoencoderModule, x: Tensor, *classes: Tensor) -> Tensor:

@@ -47,6 +47,16 @@ SPECS: dict[str, dict[str, type]] = {
 # The package's own estimators by name: those that a file may hold.
 CLASSES: dict[str, type[Parameters]] = {}
 
+# What says how a net is trained, or what comes after it, and not what it is.
+TRAINING = frozenset(
+    {
+        *("optimizer", "learning_rate", "learning_rate_schedule", "batch_size"),
+        *("max_epochs", "tol", "n_iter_no_change", "early_stopping"),
+        *("validation_fraction", "warm_start", "pretraining", "pretraining_epochs"),
+        *("callbacks", "latent_density", "device", "random_state", "verbose"),
+    }
+)
+
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
 
@@ -178,6 +188,8 @@ class Parameters(Undisturbed):
     _absent_attributes: ClassVar[tuple[str, ...]] = ()
     # The kind of spec, a key of `SPECS`, of parameters of another name than the kind's.
     _kinds_of_spec: ClassVar[dict[str, str]] = {}
+    # Those of its parameters that do not say what its net is.
+    _apart_from_net: ClassVar[frozenset[str]] = TRAINING
 
     _parameter_constraints = {
         "n_components": [_POSITIVE_INTEGER],

@@ -7,7 +7,6 @@ built again from the parameters, and refused where it does not fit the arrays.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from sklearn_ae._ambient import Undisturbed, undisturbed
+from sklearn_ae._descriptions import APART, net_parameters, take_apart
 from sklearn_ae._encoding import Decoder, Encoder
 from sklearn_ae._files import read_file, write_file
 from sklearn_ae._model import Model
@@ -32,6 +32,7 @@ from sklearn_ae._rebuilding import (
 )
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import device_or_cpu
+from sklearn_ae._training.state import as_tensors, check_training_state
 from sklearn_ae._version import __version__
 
 _HEADER = {
@@ -42,8 +43,6 @@ _HEADER = {
     "model": (dict, type(None)),
 }
 _CONTAINERS = ("default", "pandas", "polars")
-# Fields of a model that are not written, or not as they are.
-_APART = ("module", "device", "moments", "training_state", "_twins")
 
 
 class SaveMixin(Undisturbed):
@@ -54,9 +53,10 @@ class SaveMixin(Undisturbed):
 
         The file is in the safetensors format and holds no code, so one of unknown
         origin can be read safely, unlike a pickle. It holds the parameters and, after
-        `fit`, all that was fitted; the optimizer's state is left out, as from a pickle.
-        Where an interrupt has kept something from being computed, it says what.
-        It takes the place of an earlier file at once, when it is complete.
+        `fit`, all that was fitted, with the optimizer's state where training is to go
+        on from it: with `warm_start=True` and after `partial_fit`. Where an interrupt
+        has kept something from being computed, it says what. It takes the place of an
+        earlier file at once, when it is complete.
 
         Parameters
         ----------
@@ -198,13 +198,13 @@ def _take_apart(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _take_model_apart(
     estimator: Any, model: Model, arrays: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    state = model.__getstate__()
-    skeleton, tensors, _ = state["module"]
+    others = take_apart(model)
+    tensors, moments = others.pop("tensors"), others.pop("moments")
     try:
         rebuilt = rebuild(
             estimator, model.row_shape, model.moments, model.seed, tensors
         )
-        if not alike(describe(rebuilt), describe(skeleton)):
+        if not alike(describe(rebuilt), describe(model.module)):
             raise ValueError("it has other activations or another loss")
     except ValueError as error:
         raise ValueError(
@@ -213,12 +213,9 @@ def _take_model_apart(
         ) from error
     arrays |= {f"module.{name}": array for name, array in tensors.items()}
     encode = Encoder("model", arrays).encode
-    moments = {
-        field.name: encode(field.name, getattr(model.moments, field.name))
-        for field in dataclasses.fields(Moments)
-    }
-    others = {name: encode(name, v) for name, v in state.items() if name not in _APART}
-    return {"device": state["device"], "moments": moments, **others}
+    moments = {name: encode(name, value) for name, value in moments.items()}
+    others = {name: encode(name, value) for name, value in others.items()}
+    return {**others, "moments": moments}
 
 
 def _put_together(
@@ -268,8 +265,8 @@ def _read_model(
         raise ValueError(f"there is no device {device!r}")
     moments = Moments(**decoder.decode_parts(fields.pop("moments")))
     others = decoder.decode_parts(fields)
-    if others.keys() & {*_APART}:
-        raise ValueError(f"a model in a file has no {others.keys() & {*_APART}}")
+    if others.keys() & APART - {"training_state"}:
+        raise ValueError(f"a model in a file has no {others.keys() & APART}")
     tensors = {
         name.removeprefix("module."): decoder.arrays.pop(name)
         for name in [*decoder.arrays]
@@ -278,4 +275,9 @@ def _read_model(
     start = others.get("row_shape"), moments, others["seed"]
     check_start(*start)
     module = rebuild(estimator, *start, tensors)
+    others["parameters"] = net_parameters(estimator)
+    if "training_state" in others:
+        state = others["training_state"]
+        check_training_state(state, sum(p.numel() for p in module.parameters()))
+        others["training_state"] = as_tensors(state)
     return Model(module, torch.device("cpu"), moments, **others), device

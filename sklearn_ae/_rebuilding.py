@@ -34,6 +34,30 @@ def rebuild(
     seed: int,
     tensors: dict[str, np.ndarray],
 ) -> nn.Module:
+    """Build the net of an estimator from a file's tensors, which may be anything.
+
+    Raises
+    ------
+    ValueError
+        If they are not those of such a net.
+    """
+    for name, array in sorted(tensors.items()):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name!r} has values that are not finite")
+    n_bytes = sum(array.nbytes for array in tensors.values())
+    # Some are made on the way; a net of 10**9 units is refused before it is made.
+    with AllocationLimit(4 * n_bytes + 2**16, 8 * len(tensors) + 256):
+        module = estimator._build_module(row_shape, moments, seed)
+    return _filled(estimator, module, tensors)
+
+
+def build_again(
+    estimator: Any,
+    row_shape: tuple[int, ...] | None,
+    moments: Moments,
+    seed: int,
+    tensors: dict[str, np.ndarray],
+) -> nn.Module:
     """Build the net of an estimator, and write the tensors into it that were trained.
 
     Raises
@@ -41,10 +65,13 @@ def rebuild(
     ValueError
         If they are not those of such a net.
     """
-    n_bytes = sum(array.nbytes for array in tensors.values())
-    # Some are made on the way; a net of 10**9 units is refused before it is made.
-    with AllocationLimit(4 * n_bytes + 2**16, 8 * len(tensors) + 256):
-        module = estimator._build_module(row_shape, moments, seed)
+    module = estimator._build_module(row_shape, moments, seed)
+    return _filled(estimator, module, tensors)
+
+
+def _filled(
+    estimator: Any, module: nn.Module, tensors: dict[str, np.ndarray]
+) -> nn.Module:
     wanted = {
         name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for name, tensor in named_tensors(module)
@@ -56,8 +83,6 @@ def rebuild(
                 f"{name!r} is {found.get(name)}, where the net of its parameters has "
                 f"{wanted.get(name)}"
             )
-        if not np.isfinite(tensors[name]).all():
-            raise ValueError(f"{name!r} has values that are not finite")
     fill_tensors(module, tensors)
     module.rehearse(estimator.n_components)
     return module.eval()

@@ -18,7 +18,12 @@ from sklearn_ae._code_sources import CodeSource
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._torch import make_generator
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.optimizers import FlatParameters, make_optimizer
+from sklearn_ae._training.optimizers import (
+    FlatParameters,
+    load_optimizer,
+    make_optimizer,
+)
+from sklearn_ae._training.streams import restore_generator
 from sklearn_ae._training.sums import TermSums
 from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
 from sklearn_ae.exceptions import DivergenceError
@@ -254,7 +259,7 @@ class AdversarialNet(AutoencoderNet):
             "draws": self.draws_.get_state(),
         }
 
-    def restore_own_state(self, kept: dict[str, Any]) -> None:
+    def restore_own_state(self, kept: dict[str, Any], is_same_kind: bool) -> None:
         """Go on with the discriminator of an earlier fit.
 
         Raises
@@ -276,12 +281,9 @@ class AdversarialNet(AutoencoderNet):
             )
         for name, parameter in own.items():
             parameter.data.copy_(weights[name])
-        if kept["draws"].shape == self.draws_.get_state().shape:
-            # Those of another device are of another kind.
-            self.draws_.set_state(kept["draws"])
-        if kept["optimizer"] == self.optimizer:
-            state = copy.deepcopy(kept["discriminator state"])
-            self.opposed_optimizer_.load_state_dict(state)
+        restore_generator(self.draws_, kept["draws"])
+        if is_same_kind:
+            load_optimizer(self.opposed_optimizer_, kept["discriminator state"])
 
 
 @contextmanager

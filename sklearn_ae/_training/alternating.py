@@ -94,7 +94,7 @@ def alternate(net: Any, batches: Batches, sums: TermSums) -> bool:
     return seen.stands(linear.n_kept, net.tol)
 
 
-def _count_codes(n_features: int, n_components: int) -> int:
+def count_codes(n_features: int, n_components: int) -> int:
     """Answer how many codes the wider net has: fewer than features, if the net has."""
     if n_components >= n_features:
         return n_features
@@ -103,7 +103,7 @@ def _count_codes(n_features: int, n_components: int) -> int:
 
 def _first_block(start: Tensor, generator: torch.Generator) -> Tensor:
     """Answer what the span of a decoder begins with, of random columns for the rest."""
-    n_codes = _count_codes(*start.shape)
+    n_codes = count_codes(*start.shape)
     drawn = _random_like(start, n_codes + start.shape[1], generator)
     first, more = drawn.split([start.shape[1], n_codes], 1)
     # Weight decay leaves nothing of some codes.

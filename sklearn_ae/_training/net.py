@@ -133,7 +133,7 @@ class AutoencoderNet(NeuralNet):
         """Answer what a later fit needs to go on, beside the optimizer's state."""
         return {}
 
-    def restore_own_state(self, kept: dict[str, Any]) -> None:
+    def restore_own_state(self, kept: dict[str, Any], is_same_kind: bool) -> None:
         """Go on from what `own_state` of an earlier fit has answered."""
 
     def _make_streams(self, use: str, epoch: int = 0) -> Streams:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -207,6 +208,18 @@ def make_optimizer(
         # The objective has the decay already; a second one would not be reported.
         chosen["weight_decay"] = 0.0
     return optimizer(list(parameters), **chosen)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Let an optimizer go on from the state of one of its kind, which stays as it is.
+
+    Settings that the other had no value for, in another version of torch, stay.
+    """
+    settings = [dict(group) for group in optimizer.param_groups]
+    # A copy: torch goes on with the very tensors that it is given.
+    optimizer.load_state_dict(copy.deepcopy(state))
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update({key: own[key] for key in own.keys() - group.keys()})
 
 
 def make_schedule(

@@ -52,4 +52,11 @@ class Streams:
     def restore(self, states: dict[str, Tensor]) -> None:
         """Put the generators back to where they were."""
         for name in self._generators.keys() & states.keys():
-            self._generators[name].set_state(states[name])
+            restore_generator(self._generators[name], states[name])
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Put a generator back to where one has stopped, on a device of the same kind."""
+    # Those of another kind of device have another kind of state.
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state)
