@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn_ae._training.optimizers import OPTIMIZERS
 
 # Of tensors that numpy has no form for.
 _WITHOUT_ARRAYS = frozenset({torch.bfloat16, torch.complex32})
+_LARGEST_SETTING = 1e6
 
 
 def as_arrays(state: Any) -> Any:
@@ -73,7 +73,7 @@ def _check_optimizer(name: str, state: dict[str, Any], n_values: int) -> None:
     known = _state_of_one(name)
     (group,), (wanted,) = state["param_groups"], known["param_groups"]
     # Another version of torch may have more settings, or fewer.
-    for key in group.keys() & wanted.keys():
+    for key in group.keys() & wanted.keys() - {"lr", "params"}:
         if _kind(group[key]) != _kind(wanted[key]):
             raise ValueError(f"{key}={group[key]!r} is no setting of its optimizer")
     if state.keys() != known.keys() or group["params"] != [0]:
@@ -89,10 +89,13 @@ def _check_optimizer(name: str, state: dict[str, Any], n_values: int) -> None:
 
 
 def _kind(value: Any) -> Any:
+    """Answer what a setting that a schedule or a callback has moved still is."""
     if isinstance(value, tuple):
         return tuple(map(_kind, value))
-    is_number = type(value) in (int, float) and math.isfinite(value)
-    return float if is_number else type(value)
+    if type(value) in (int, float) and abs(value) < _LARGEST_SETTING:
+        # Whether there is any momentum decides what else a state has.
+        return float, value == 0
+    return value
 
 
 def _state_of_one(name: str) -> dict[str, Any]:

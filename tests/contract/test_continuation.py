@@ -1,22 +1,32 @@
-"""Promise 8: refitting starts afresh, a refusal harms nothing, going on is smooth."""
+"""Promises 8, 22b: refits start afresh, a refusal harms nothing, going on is smooth."""
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
+from functools import partial
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
+import torch
 from sklearn.mixture import GaussianMixture
 
+import sklearn_ae
 from contract.table import (
     answers,
     assert_same_model,
+    digest,
     every_case,
     every_class,
     fitted_numbers,
     labels,
     structured_rows,
 )
-from sklearn_ae import DivergenceError
+from sklearn_ae import Autoencoder, DivergenceError
 
 OTHER_X = structured_rows(45, 4, seed=1)
 
@@ -182,3 +192,115 @@ def test_partial_fit_refuses_early_stopping_and_lbfgs_has_none(row, X, y):
     with pytest.raises(AttributeError, match="partial_fit"):
         row.make(optimizer="lbfgs").partial_fit(X, y)
     assert not hasattr(row.make(optimizer="lbfgs"), "partial_fit")
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def through_skops(estimator):
+    data = skops.io.dumps(estimator)
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+def through_file(estimator, path):
+    estimator.save(path)
+    return sklearn_ae.load(path)
+
+
+def copies_of(estimator, path):
+    """Answer what each container gives back, by its name."""
+    found = {
+        "pickle": pickle.loads(pickle.dumps(estimator)),
+        "joblib": through_joblib(estimator),
+        "deepcopy": copy.deepcopy(estimator),
+        "skops": through_skops(estimator),
+    }
+    if not any(callable(value) for value in estimator.get_params().values()):
+        found["file"] = through_file(estimator, path)
+        # Of what was read from one.
+        found["pickle"] = pickle.loads(pickle.dumps(found["file"]))
+    return found
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_starts_of_copies(row, params, X, y, tmp_path):
+    """8, 22b: `fit` goes on bit by bit as in memory, from whatever it was kept in."""
+    estimator = row.make(**params, warm_start=True).fit(X, y)
+    copies = copies_of(estimator, tmp_path / "file")
+    for _ in range(2):
+        expected = digest(estimator.fit(X, y), X)
+        for name, copied in copies.items():
+            assert digest(copied.fit(X, y), X) == expected, name
+
+
+@every_case
+def test_streams_of_copies(row, params, X, y, tmp_path):
+    """8, 22b: so does `partial_fit`, after `fit` and after itself."""
+    estimator = row.make(**params)
+    if not hasattr(estimator, "partial_fit") or estimator.early_stopping:
+        return
+    for first in ("partial_fit", "fit"):
+        estimator = getattr(row.make(**params, warm_start=first == "fit"), first)(X, y)
+        copies = copies_of(estimator, tmp_path / "file")
+        for _ in range(2):
+            expected = digest(estimator.partial_fit(X[:40], y[:40]), X)
+            for name, copied in copies.items():
+                assert digest(copied.partial_fit(X[:40], y[:40]), X) == expected, name
+
+
+@every_class
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_copies_go_on_with_every_optimizer(row, optimizer, X, y, tmp_path):
+    """8, 22b: with moments, momentum and squares; other than one that begins afresh."""
+    params = {**row.by_batch, "optimizer": optimizer, "tol": 0.0, "warm_start": True}
+    estimator = row.make(**params).fit(X, y)
+    copies = copies_of(estimator, tmp_path / "file")
+    forgetful = pickle.loads(pickle.dumps(estimator))
+    forgetful._model.training_state = None
+    expected = digest(estimator.fit(X, y), X)
+    for name, copied in copies.items():
+        assert digest(copied.fit(X, y), X) == expected, name
+    assert digest(forgetful.fit(X, y), X) != expected
+
+
+FOREIGN = {
+    "class": torch.optim.NAdam,
+    "partial": partial(torch.optim.AdamW, amsgrad=True),
+    "another partial": partial(torch.optim.SGD, momentum=0.5),
+    "average": torch.optim.ASGD,
+    "sums": torch.optim.Adagrad,
+    "signs": torch.optim.Rprop,
+    "factors": torch.optim.Adafactor,
+}
+
+
+@pytest.mark.parametrize("optimizer", FOREIGN.values(), ids=FOREIGN)
+def test_copies_go_on_with_optimizers_of_torch(optimizer, X, tmp_path):
+    """8, 22b: whose state is one array or more for each parameter."""
+    params = {"max_epochs": 3, "batch_size": 16, "tol": 0.0, "random_state": 0}
+    params |= {"optimizer": optimizer, "learning_rate": 0.01}
+    for warm_start in (True, False):
+        estimator = Autoencoder(**params, warm_start=warm_start)
+        estimator = estimator.fit(X) if warm_start else estimator.partial_fit(X)
+        copies = copies_of(estimator, tmp_path / "file")
+        assert set(copies) == {"pickle", "joblib", "deepcopy", "skops"}
+        expected = digest(estimator.partial_fit(X), X)
+        for name, copied in copies.items():
+            assert digest(copied.partial_fit(X), X) == expected, name
+
+
+def test_a_copy_goes_on_with_another_optimizer(X, tmp_path):
+    """8: the state of one is nothing to another, in memory or from a file."""
+    estimator = Autoencoder(max_epochs=2, random_state=0, warm_start=True).fit(X)
+    for optimizer in ("sgd", "lbfgs", partial(torch.optim.Adam, amsgrad=True)):
+        copied = pickle.loads(pickle.dumps(estimator)).set_params(optimizer=optimizer)
+        twin = through_file(estimator, tmp_path / "file").set_params(
+            optimizer=optimizer
+        )
+        assert_same_model(copied.fit(X), twin.fit(X))
+    assert estimator._model.training_state is not None

@@ -89,7 +89,7 @@ def test_files_answer_the_same(row, params, X, y, path):
 
 @every_class
 def test_training_goes_on(row, X, y, path):
-    """23, 8: as from a pickle, which has no optimizer's state either."""
+    """23, 8: as from a pickle, with the optimizer's state."""
     for method in ("fit", "partial_fit"):
         estimator = row.make(**row.by_batch, warm_start=True).fit(X, y)
         copied = pickle.loads(pickle.dumps(estimator))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
@@ -16,6 +17,7 @@ import sklearn_ae
 from contract.forging import fitted, forge, parts_of
 from contract.table import structured_rows
 from contract.test_sparse import peak_bytes
+from sklearn_ae import AdversarialAutoencoder, Autoencoder, DenoisingAutoencoder
 
 MEBIBYTE = 2**20
 N_FILES = 1000
@@ -106,3 +108,73 @@ def test_thousand_forged_files(seed, tmp_path):
     assert n_refused == N_FILES - n_harmless > N_FILES / 2
     assert n_harmless > 10
     assert peak_bytes() - before < 60 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("cls", "optimizer"),
+    [
+        (Autoencoder, "sgd"),
+        (DenoisingAutoencoder, "adam"),
+        (AdversarialAutoencoder, "rmsprop"),
+    ],
+)
+def test_forged_states_of_training(cls, optimizer, tmp_path):
+    """23, 8: an optimizer's state is checked, or training says what is wrong."""
+    rng, path, X = random.Random(0), tmp_path / "model", structured_rows(40)
+    small = {"hidden_layer_sizes": (4,), "batch_size": 16, "max_epochs": 1}
+    estimator = cls(2, **small, optimizer=optimizer, warm_start=True).fit(X)
+    header, arrays = parts_of(estimator, path)
+    names = [name for name in arrays if name.startswith("model.training_state")]
+    assert names
+    n_refused = 0
+    for _ in range(150):
+        changed, moved = copy.deepcopy(header), dict(arrays)
+        if rng.random() < 0.7:
+            mutate_header(changed["model"]["training_state"], rng)
+        else:
+            state = {name: moved.pop(name) for name in names}
+            mutate_arrays(state, rng)
+            moved |= state
+        forge(path, changed, moved)
+        try:
+            loaded = sklearn_ae.load(path)
+        except ValueError as error:
+            n_refused += type(error) is ValueError and str(path) in str(error)
+            continue
+        # Numbers may be anything, and so may what is learned with them.
+        with np.errstate(all="ignore"), suppress(ValueError):
+            loaded.fit(X)
+    assert n_refused > 50
+
+
+def test_wrong_states_of_training(tmp_path):
+    """23: of another width, of another optimizer, not finite, and of no generator."""
+    path, X = tmp_path / "model", structured_rows(40)
+    estimator = DenoisingAutoencoder(2, max_epochs=1, warm_start=True).fit(X)
+
+    def spoilt(spoil):
+        copied = copy.deepcopy(estimator)
+        spoil(copied._model.training_state)
+        copied.save(path)
+        with pytest.raises(ValueError, match="cannot be loaded"):
+            sklearn_ae.load(path)
+
+    def moments(state):
+        return state["state"]["state"][0]
+
+    def group(state):
+        return state["state"]["param_groups"][0]
+
+    spoilt(lambda state: moments(state).update(exp_avg=torch.zeros(3)))
+    spoilt(lambda state: moments(state)["exp_avg_sq"].fill_(torch.nan))
+    spoilt(lambda state: moments(state).pop("step"))
+    spoilt(lambda state: state.update(optimizer="sgd"))
+    spoilt(lambda state: state.update(optimizer="lbfgs"))
+    spoilt(lambda state: group(state).update(betas=(0.9, "x")))
+    spoilt(lambda state: group(state).update(params=[0, 1]))
+    spoilt(lambda state: state["generators"].update(corruption=torch.zeros(3)))
+    spoilt(lambda state: state["generators"]["corruption"].fill_(0))
+    spoilt(lambda state: state.pop("generators"))
+    spoilt(lambda state: state.update(more=1))
+    estimator.save(path)
+    assert sklearn_ae.load(path).fit(X).n_iter_ == estimator.n_iter_ + 1
