@@ -261,7 +261,7 @@ def _read_model(
 ) -> tuple[Model, str]:
     fields = dict(stored)
     device = fields.pop("device")
-    if not re.fullmatch(r"cpu|cuda(:\d{1,4})?", device):
+    if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d{1,4})?", device):
         raise ValueError(f"there is no device {device!r}")
     moments = Moments(**decoder.decode_parts(fields.pop("moments")))
     others = decoder.decode_parts(fields)
@@ -278,6 +278,6 @@ def _read_model(
     others["parameters"] = net_parameters(estimator)
     if "training_state" in others:
         state = others["training_state"]
-        check_training_state(state, sum(p.numel() for p in module.parameters()))
+        check_training_state(state, module, estimator.n_components)
         others["training_state"] = as_tensors(state)
     return Model(module, torch.device("cpu"), moments, **others), device

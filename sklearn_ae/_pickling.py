@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import torch
@@ -14,6 +13,7 @@ from sklearn_ae._densities import put_together, take_apart
 from sklearn_ae._descriptions import OwnPart, describe_model, rebuild_model
 from sklearn_ae._model import Model
 from sklearn_ae._version import __version__
+from sklearn_ae._warnings import warn_caller
 
 # Of the state; version 0.1.0 had pickles of modules, and no number.
 FORMAT = 2
@@ -46,14 +46,12 @@ class PickleMixin:
                 "sklearn_ae."
             )
         if number < FORMAT or version != __version__:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=name,
-                    current_sklearn_version=f"{__version__} of sklearn_ae",
-                    original_sklearn_version=f"{version} of sklearn_ae",
-                ),
-                stacklevel=2,
+            told = InconsistentVersionWarning(
+                estimator_name=name,
+                current_sklearn_version=f"{__version__} of sklearn_ae",
+                original_sklearn_version=f"{version} of sklearn_ae",
             )
+            warn_caller(told, InconsistentVersionWarning)
         model = state.pop("_model", None)
         super().__setstate__({name: _from_plain(v) for name, v in state.items()})
         if isinstance(model, Model):

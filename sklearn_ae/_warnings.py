@@ -10,7 +10,7 @@ from types import FrameType
 _INSIDE = ("sklearn_ae", "sklearn", "joblib", "contextlib")
 
 
-def warn_caller(message: str, category: type[Warning]) -> None:
+def warn_caller(message: str | Warning, category: type[Warning]) -> None:
     """Warn where a public method was called, however deep the warning arises."""
     level, frame = 1, sys._getframe()
     while frame.f_back and _package_of(frame) in _INSIDE:

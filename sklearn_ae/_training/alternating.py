@@ -55,7 +55,8 @@ class AlternatingLeastSquares(torch.optim.Optimizer):
 
     @block.setter
     def block(self, block: Tensor) -> None:
-        self._state["block"] = block
+        # Files keep no other order, and products round by it.
+        self._state["block"] = block.contiguous()
 
     @property
     def _state(self) -> dict[str, Tensor]:

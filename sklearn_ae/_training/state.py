@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from sklearn_ae._training.alternating import count_codes
 from sklearn_ae._training.optimizers import OPTIMIZERS
 
 # Of tensors that numpy has no form for.
@@ -37,15 +39,16 @@ def as_tensors(state: Any) -> Any:
     return state
 
 
-def check_training_state(state: Any, n_values: int) -> None:
+def check_training_state(state: Any, module: nn.Module, n_components: int) -> None:
     """Refuse a state, read from a file, that no training has left behind.
 
     Parameters
     ----------
     state : dict
         Of arrays.
-    n_values : int
-        How many numbers are trained.
+    module : AutoencoderModule
+        What was trained.
+    n_components : int
 
     Raises
     ------
@@ -56,7 +59,13 @@ def check_training_state(state: Any, n_values: int) -> None:
     names = {"optimizer", "state", "generators"}
     if not names <= state.keys() <= names | game:
         raise ValueError("the state of its training lacks something, or has too much")
-    _check_optimizer(state["optimizer"], state["state"], n_values)
+    if state["optimizer"] == "alternating":
+        _check_alternating(
+            state["state"], len(module.reconstruction.shift), n_components
+        )
+    else:
+        n_values = sum(p.numel() for p in module.parameters())
+        _check_optimizer(state["optimizer"], state["state"], n_values)
     for generator in state["generators"].values():
         _check_generator(generator)
     if not game & state.keys():
@@ -67,6 +76,20 @@ def check_training_state(state: Any, n_values: int) -> None:
     n_opposed = sum(array.size for array in weights)
     _check_optimizer(state["optimizer"], state["discriminator state"], n_opposed)
     _check_generator(state["draws"])
+
+
+def _check_alternating(
+    state: dict[str, Any], n_features: int, n_components: int
+) -> None:
+    shape = n_features, count_codes(n_features, n_components)
+    if state["param_groups"][0]["params"] != [0] or len(state["param_groups"]) > 1:
+        raise ValueError("the state of its optimizer is wrong")
+    for kept in state["state"].values():
+        block = kept["block"]
+        if len(kept) > 1 or block.shape != shape or block.dtype != np.float64:
+            raise ValueError("the state of its optimizer is wrong")
+        if not np.isfinite(block).all():
+            raise ValueError("the state of its optimizer is not finite")
 
 
 def _check_optimizer(name: str, state: dict[str, Any], n_values: int) -> None:
@@ -100,7 +123,7 @@ def _kind(value: Any) -> Any:
 
 def _state_of_one(name: str) -> dict[str, Any]:
     """Answer the state of an optimizer after a step on one number."""
-    number = torch.nn.Parameter(torch.zeros(1, dtype=torch.float32))
+    number = nn.Parameter(torch.zeros(1, dtype=torch.float32))
     number.grad = torch.zeros_like(number)
     optimizer = OPTIMIZERS[name]([number], lr=1.0)
     optimizer.step()
