@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,8 @@ class BoltzmannMachine:
     visible, hidden : {"binary", "gaussian"}
     generator : torch.Generator
         Draws the weights and, in training, the states of the units.
+    spread : ndarray of shape (n_visible,), default=None
+        What deviations of the visible units are multiples of; None where all are 1.
     """
 
     def __init__(
@@ -44,11 +47,14 @@ class BoltzmannMachine:
         visible: str,
         hidden: str,
         generator: torch.Generator,
+        spread: np.ndarray | None = None,
     ) -> None:
         self.visible, self.hidden, self.generator = visible, hidden, generator
         device = generator.device
         self.weight = torch.empty(n_hidden, n_visible, device=device)
         self.weight.normal_(0.0, _WEIGHT_DEVIATION, generator=generator)
+        if spread is not None:
+            self.weight.mul_(torch.from_numpy(spread).to(self.weight))
         self.visible_bias = torch.zeros(n_visible, device=device)
         self.hidden_bias = torch.zeros(n_hidden, device=device)
         self._velocity = [torch.zeros_like(p) for p in self.parameters()]

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
+import numpy as np
 from sklearn.base import clone
 
 from sklearn_ae._corruption import Corruption
 from sklearn_ae._input import Accepted, Array, value_range
-from sklearn_ae._layers import Stage
+from sklearn_ae._layers import Stage, start_outputs
 from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
@@ -22,6 +23,10 @@ from sklearn_ae._reconstruction import Reconstruction
 from sklearn_ae._units import Units, objective_weight
 from sklearn_ae.architectures import Architecture
 from sklearn_ae.architectures._own import build_parts
+
+# Where one column is most of the variance, its outputs would move by several learning
+# rates a step; those of digits and clothes stay below.
+_LARGEST_SPREAD = 2.0
 
 
 class BaseBuilder(Parameters):
@@ -57,6 +62,11 @@ class BaseBuilder(Parameters):
         encoder, decoder = build(n_given)
         if n_answers != n_given:
             encoder, _ = build(n_answers)
+        start = self._loss().start(moments)
+        if start is not None:
+            layout = architecture.output_layout(n_features)
+            start = start.reshape(layout).mean(axis=(0, 2))
+        start_outputs(decoder, self._output_spread(row_shape, moments), start)
         reconstruction = self._loss().build(self.output_activation, moments)
         return self._module_type(
             encoder,
@@ -69,6 +79,26 @@ class BaseBuilder(Parameters):
             reads_missing=architecture.reads_missing,
             posterior=posterior,
         )
+
+    def _output_spread(
+        self, row_shape: tuple[int, ...] | None, moments: Moments
+    ) -> np.ndarray | None:
+        """Answer the deviation that each unit of the output layer stands for.
+
+        It is in units of the scale. Where the weights read rows as well, they are less,
+        so that codes begin as large as they would; never are they so large that steps
+        spoil what is learned. None is for a single unit, for outputs that have no
+        units, and where nothing is known.
+        """
+        architecture = self._checked_architecture().settled(row_shape)
+        layout = architecture.output_layout(len(moments.mean))
+        if moments.deviation is None or layout[1] == 1 or not self._loss().has_units:
+            return None
+        squares = np.square(moments.deviation / moments.scale).reshape(layout)
+        squares = squares.mean(axis=(0, 2))
+        if self.tied_weights and squares.any():
+            squares /= np.square(squares).mean()
+        return np.minimum(np.sqrt(squares), _LARGEST_SPREAD)
 
     def _checked_architecture(self) -> Architecture:
         architecture = resolve_spec("architecture", self.architecture)

@@ -262,7 +262,7 @@ def _start_model(
         seed = start.seed if start else draw_seed(estimator.random_state)
         n_epochs, row_shape = 0, rows.row_shape
     else:
-        found = replace(previous.moments, has_missing=found.has_missing)
+        found = previous.moments.continued(found)
         seed, n_epochs = previous.seed, previous.n_epochs
         # Vectors say nothing of a shape.
         row_shape = previous.row_shape or rows.row_shape
@@ -320,6 +320,7 @@ def _build_net(
         batch_size=batch_size_for(estimator.batch_size, n_rows),
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
+        spread=estimator._output_spread(model.row_shape, model.moments),
         callbacks=callbacks,
         device=str(model.device),
     ).initialize()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sklearn_ae._moments import Moments
 from sklearn_ae._units import Units
-from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
+from sklearn_ae.architectures._dense import (
+    DenseLayer,
+    TransposedLayer,
+    output_parameters,
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,50 @@ def first_directions(decoder: nn.Module) -> Tensor:
         "The layer that reads the code has no directions, whose norms penalty='l1' "
         "needs: it is none of nn.Linear or of a dense layer."
     )
+
+
+@torch.no_grad()
+def start_outputs(
+    decoder: nn.Module, spread: np.ndarray | None, start: np.ndarray | None
+) -> None:
+    """Let the outputs of each unit begin at a place, and as far from it as they lie.
+
+    A column of small numbers beside one of large numbers then begins near its mean, of
+    which it would otherwise learn nothing before its weights are as small.
+
+    Parameters
+    ----------
+    decoder : nn.Module
+    spread, start : ndarray of shape (n_units,) or None
+        None stands for scales of 1, and for places that are 0.
+    """
+    for parameter, factor in output_factors(decoder, spread):
+        parameter.mul_(factor)
+    for bias, place in output_factors(decoder, start):
+        if bias.ndim == 1:
+            bias.add_(place)
+
+
+def output_factors(
+    decoder: nn.Module, spread: np.ndarray | None
+) -> list[tuple[nn.Parameter, Tensor]]:
+    """List the weights and biases of outputs, each with its units' scales.
+
+    Parameters
+    ----------
+    decoder : nn.Module
+    spread : ndarray of shape (n_units,) or None
+        None stands for scales of 1, and an empty list.
+    """
+    found = []
+    for parameter, axis in [] if spread is None else output_parameters(decoder):
+        if parameter.shape[axis] != len(spread):
+            return []
+        shape = [1] * parameter.ndim
+        shape[axis] = -1
+        factor = torch.from_numpy(spread).to(parameter.device, parameter.dtype)
+        found.append((parameter, factor.reshape(shape)))
+    return found
 
 
 def is_linear(encoder: nn.Module) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from numbers import Real
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -18,6 +19,10 @@ from sklearn_ae._reconstruction import (
 )
 
 
+# Of a kernel's width, the deviation of entries below which most cost their square.
+_NARROW = 1 / 3
+
+
 class Loss(BaseEstimator):
     """What a reconstruction costs: a spec, for the parameter `loss`.
 
@@ -29,11 +34,14 @@ class Loss(BaseEstimator):
         Multiplying X by c multiplies the loss by c to this power.
     bounded : bool
         Whether there are X that it refuses.
+    has_units : bool
+        Whether outputs are in units of X; else they are logits.
     """
 
     name: str
     degree = 2
     bounded = False
+    has_units = True
     # Whether it looks at the medians of the rows.
     uses_medians = False
     _parameter_constraints = {}
@@ -45,6 +53,10 @@ class Loss(BaseEstimator):
         hardly move has others.
         """
         return moments
+
+    def start(self, moments: Moments) -> np.ndarray | None:
+        """Answer where outputs begin, in units of the scale; None is at the shift."""
+        return None
 
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""
@@ -142,6 +154,7 @@ class BinaryCrossEntropy(Loss):
     reconstruction: type[Reconstruction] = BernoulliReconstruction
     degree = 0
     bounded = True
+    has_units = False
 
     def of_codes(self, moments: Moments) -> Loss:
         """Answer the squared error: codes are no probabilities."""
@@ -189,6 +202,7 @@ class Multinomial(Loss):
 
     name = "multinomial"
     bounded = True
+    has_units = False
 
     def unit(self, moments: Moments) -> float:
         """Answer what weights of penalties are multiples of, for such rows."""
@@ -290,6 +304,19 @@ class Correntropy(Loss):
     def standardized(self, moments: Moments) -> Moments:
         """Answer the moments with a shift and a scale that outliers hardly move."""
         return replace(moments, shift=moments.median, scale=moments.robust_deviation)
+
+    def start(self, moments: Moments) -> np.ndarray | None:
+        """Answer the means of features that vary far less than the kernel is wide.
+
+        There it costs what the squared error does, which the mean makes least. Such
+        features hardly change the objective, which may end before they have come there.
+        """
+        if moments.deviation is None:
+            return None
+        distance = moments.mean - moments.median
+        is_narrow = moments.deviation < _NARROW * self.width(moments)
+        is_near = np.abs(distance) <= moments.deviation
+        return np.where(is_narrow & is_near, distance, 0.0) / moments.scale
 
     def lengths(self, moments: Moments) -> dict[str, float]:
         """Hyperparameters that have the units of X."""

@@ -23,11 +23,11 @@ _LEAST_RATIO = 1e-12
 
 def medians(
     X: Array, mean: np.ndarray, scale: float, low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Answer the median of each feature, and a robust counterpart of the RMS deviation.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Answer each feature's median and robust deviation, and one of all of them.
 
-    The latter is 1.4826 times the root mean square, over features, of their median
-    distances from their medians, so that features of large variance decide. Where
+    A robust deviation is 1.4826 times the median distance from the median; that of all
+    features is the root mean square, so that those of large variance decide. Where
     more than half of the entries of most features are alike, as in images of little ink
     or counts of words, that says nothing: then it is the median distance of a row, and
     where most rows are alike, the root mean square deviation.
@@ -53,11 +53,12 @@ def medians(
         n_observed = n_observed + np.isfinite(distance).sum(axis=1)
     per_entry = (total / np.maximum(n_observed, 1))[:, None]
     by_row = math.sqrt(float(_median(per_entry)[0]))
-    by_feature = GAUSSIAN_SHARE * math.sqrt(float(np.square(deviation).mean()))
+    deviation *= GAUSSIAN_SHARE
+    by_feature = math.sqrt(float(np.square(deviation).mean()))
     is_told = np.median(deviation) > 0 and by_feature > _LEAST_SHARE * by_row
     robust = by_feature if is_told else by_row
     largest = float(np.maximum(high - center, center - low).max())
-    return center, robust if robust > _LEAST_RATIO * largest else scale
+    return center, deviation, robust if robust > _LEAST_RATIO * largest else scale
 
 
 def _column_chunks(X: Array) -> Iterator[tuple[slice, np.ndarray]]:

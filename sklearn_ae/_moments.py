@@ -49,6 +49,10 @@ class Moments:
         where the rows do not differ, unless the loss has chosen something else.
     has_missing : bool
         Whether entries are missing.
+    deviation : ndarray of shape (n_features,) or None
+        Root mean square deviation of each feature; 0 where it is constant. Where medians
+        were asked for, 1.4826 times the median distance from the median, unless that
+        is 0. None where nothing is known of it, as in files of 0.1.0.
     class_count : ndarray of shape (n_classes,) or None
         How many rows of each class there are, where rows have labels.
     """
@@ -62,7 +66,19 @@ class Moments:
     shift: np.ndarray
     scale: float
     has_missing: bool = False
+    deviation: np.ndarray | None = None
     class_count: np.ndarray | None = None
+
+    def continued(self, found: Moments) -> Moments:
+        """Answer these moments for training that goes on with rows that were found.
+
+        A feature that has not varied so far takes the deviation from what it was.
+        """
+        deviation = self.deviation
+        if deviation is not None:
+            distance = np.hypot(found.deviation, found.mean - self.mean)
+            deviation = np.where(deviation > 0, deviation, distance)
+        return replace(self, has_missing=found.has_missing, deviation=deviation)
 
 
 def moments(
@@ -102,15 +118,23 @@ def moments(
 
 
 def _add_medians(X: Array, known: Moments) -> Moments:
-    median, deviation = medians(X, known.mean, known.scale, known.low, known.high)
-    # Rows that do not differ are not told from their rounding.
-    deviation = deviation if known.variance else 1.0
-    return replace(known, median=median, robust_deviation=deviation)
+    median, by_feature, robust = medians(
+        X, known.mean, known.scale, known.low, known.high
+    )
+    # Where most entries of a feature are alike, the others are all there is to tell.
+    by_feature = np.where(by_feature > 0, by_feature, known.deviation)
+    return replace(
+        known,
+        median=median,
+        # Rows that do not differ are not told from their rounding.
+        robust_deviation=robust if known.variance else 1.0,
+        deviation=by_feature,
+    )
 
 
 def _moments_of_all(X: Array) -> Moments:
     """Update by Chan, Golub and LeVeque (1983), exact for data far from zero."""
-    n_seen, mean, spread = 0, np.zeros(X.shape[1]), 0.0
+    n_seen, mean, spread = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
     extremes = _Extremes(X.shape[1])
     for rows in row_slices(*X.shape):
         part = read_rows(X, rows, _DOUBLE)
@@ -120,11 +144,11 @@ def _moments_of_all(X: Array) -> Moments:
         n_part, gap = len(part), part_mean - mean
         total = n_seen + n_part
         # Not by inner products, whose rounding depends on the number of threads.
-        spread += float(np.einsum("ij,ij->", part, part))
-        spread += float(np.square(gap).sum()) * n_seen * n_part / total
+        spread += np.einsum("ij,ij->j", part, part)
+        spread += np.square(gap) * (n_seen * n_part / total)
         mean += gap * (n_part / total)
         n_seen = total
-    return _finished(mean, spread / n_seen, extremes)
+    return _finished(mean, float(spread.sum()) / n_seen, spread / n_seen, extremes)
 
 
 def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
@@ -134,11 +158,14 @@ def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
         part = read_rows(X, rows, _DOUBLE)
         extremes.update(part)
         total += np.nansum(part, axis=0)
-    mean = total / np.maximum(n_observed, 1)
+    n_observed = np.maximum(n_observed, 1)
+    mean, squares = total / n_observed, np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
         part = np.square(read_rows(X, rows, _DOUBLE) - mean)
         spread += float(np.nanmean(part, axis=1).sum()) * X.shape[1]
-    return _finished(mean, spread / X.shape[0], extremes, has_missing=True)
+        squares += np.nansum(part, axis=0)
+    variance = spread / X.shape[0]
+    return _finished(mean, variance, squares / n_observed, extremes, has_missing=True)
 
 
 class _Extremes:
@@ -159,6 +186,7 @@ class _Extremes:
 def _finished(
     mean: np.ndarray,
     variance: float,
+    by_feature: np.ndarray,
     extremes: _Extremes,
     has_missing: bool = False,
 ) -> Moments:
@@ -168,4 +196,8 @@ def _finished(
         variance = 0.0
     low, high = extremes.low, extremes.high
     scale = math.sqrt(variance / len(mean)) if variance else 1.0
-    return Moments(mean, variance, low, high, mean, scale, mean, scale, has_missing)
+    # Of a constant feature, what is left is rounding.
+    deviation = np.where(low < high, np.sqrt(by_feature), 0.0)
+    return Moments(
+        mean, variance, low, high, mean, scale, mean, scale, has_missing, deviation
+    )

@@ -121,7 +121,8 @@ def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> Non
         if stage.index:
             # As they are: between layers of a net nothing is shifted or scaled.
             known = moments(X, with_medians=estimator._loss().uses_medians)
-            known = replace(known, shift=np.zeros(X.shape[1]), scale=1.0)
+            none = np.zeros(X.shape[1])
+            known = replace(known, shift=none, scale=1.0, deviation=None)
         method = train_layer[estimator.pretraining]
         layer, curve, X = method(estimator, stage, X, known, start.seed)
         start.trained.append((layer, curve))
@@ -142,6 +143,13 @@ def _autoencoder_layer(
 
 def _title(estimator: Any, stage: Stage) -> str:
     return f"{type(estimator).__name__}, layer {stage.index + 1}"
+
+
+def _spread(estimator: Any, stage: Stage, known: Moments) -> np.ndarray | None:
+    """Answer what weights of the layer's visible units are multiples of."""
+    if stage.index:
+        return None
+    return estimator._shallow_copy(stage)._output_spread(None, known)
 
 
 def _watched(errors: Iterator[float], estimator: Any, stage: Stage) -> list[float]:
@@ -179,6 +187,7 @@ def _machine_layer(
         "binary" if is_probability else UNITS[stage.below or "identity"],
         UNITS[stage.activation],
         make_generator(seed, "pretraining", stage.index, device),
+        _spread(estimator, stage, known),
     )
     batches = Batches(source, size, derive_seed(seed, "pretraining", stage.index))
     weight, bias = machine.weight, machine.hidden_bias

@@ -113,9 +113,8 @@ def _first_block(start: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _random_like(tensor: Tensor, n_columns: int, generator: torch.Generator) -> Tensor:
-    shape, place = (len(tensor), n_columns), generator.device
-    drawn = torch.randn(shape, generator=generator, dtype=tensor.dtype, device=place)
-    return drawn.to(tensor.device) / math.sqrt(len(tensor))
+    drawn = torch.randn(len(tensor), n_columns, generator=generator, dtype=tensor.dtype)
+    return (drawn / math.sqrt(len(tensor))).to(tensor.device)
 
 
 def _orthonormal(columns: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from sklearn_ae import _dense_gradient
 from sklearn_ae._input import RowSource, is_finite, slice_size
+from sklearn_ae._layers import output_factors
 from sklearn_ae._modules import AutoencoderModule, split_missing
 from sklearn_ae._threads import one_thread
 from sklearn_ae._training.batches import Batches
@@ -26,6 +28,7 @@ from sklearn_ae._training.optimizers import (
     make_optimizer,
     make_schedule,
     on_all_rows,
+    scaled_update,
     step_schedule,
 )
 from sklearn_ae._training.streams import Streams
@@ -54,6 +57,9 @@ class AutoencoderNet(NeuralNet):
         Where the generators of an earlier fit have stopped.
     epochs_before : int
         Epochs that this seed has served in earlier fits of the same model.
+    spread : ndarray of shape (n_units,), default=None
+        Deviations that units of the output layer stand for, in units of the scale; None
+        where they are all 1.
     optimizer, lr, schedule, max_epochs, batch_size, tol, n_iter_no_change, callbacks
         The estimator's parameters.
     """
@@ -70,6 +76,7 @@ class AutoencoderNet(NeuralNet):
         schedule: Any = None,
         tol: float = 0.0,
         n_iter_no_change: int = 10,
+        spread: np.ndarray | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -84,6 +91,7 @@ class AutoencoderNet(NeuralNet):
         self.schedule = schedule
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.spread = spread
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -112,6 +120,10 @@ class AutoencoderNet(NeuralNet):
         )
         self.streams_ = self._make_streams("training", self.epochs_before)
         return self
+
+    def output_factors(self) -> list[tuple[nn.Parameter, Tensor]]:
+        """List weights of the output layer, and what their steps are multiples of."""
+        return output_factors(self.module_.decoder, self.spread)
 
     def _autograd(
         self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
@@ -295,9 +307,6 @@ class AutoencoderNet(NeuralNet):
         try:
             if self.on_all_rows_:
                 self.exhausted_ = self.on_all_rows_.epoch(self, batches, self.sums_)
-                # Callbacks may look at the record of the last batch.
-                self.history.new_batch()
-                self.history.record_batch("train_batch_size", len(batches.source))
             else:
                 self._batched_epoch(batches, self.sums_)
         finally:
@@ -319,9 +328,8 @@ class AutoencoderNet(NeuralNet):
             )
 
     def _batched_epoch(self, batches: Batches, sums: TermSums) -> None:
-        update: Callable[[], Any] = getattr(
-            self.optimizer_, "update", self.optimizer_.step
-        )
+        factors = self.flat_.spread(self.output_factors())
+        update = scaled_update(self.optimizer_, factors)
         gradient, draw, add = self.gradient_, self.streams_.draw, sums.add
         watched = listen_to_batches(self.callbacks_)
         self.module_.train()
@@ -406,8 +414,9 @@ class AutoencoderNet(NeuralNet):
     def _has_converged(self, objective: float, least_gain: float) -> bool:
         """Whether `n_iter_no_change` epochs brought less than what counts as a gain.
 
-        Not of the training objective where a schedule is planned over `max_epochs`: to
-        stand still at a high learning rate says nothing. Nor where the optimizer ends.
+        A schedule that is planned over `max_epochs` is not cut short by the training
+        objective: that it stands still at a high learning rate says nothing. Nor is an
+        optimizer that tells by itself when nothing is left to gain.
         """
         if self.epochs_before + len(self.history) <= self.module_.n_warmup_epochs:
             # The objective is on its way up to what it is to be.

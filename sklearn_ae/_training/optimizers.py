@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from sklearn_ae._threads import split
+from sklearn_ae._threads import entry_shares, split
 from sklearn_ae._training.alternating import AlternatingLeastSquares, alternate
 from sklearn_ae._training.batches import Batches
 from sklearn_ae._training.line_search import search_epoch
@@ -30,6 +31,10 @@ LBFGS_ITERATIONS = 20
 PLANNED_SCHEDULES = ("cosine", "exponential")
 # An exponential schedule ends at this share of the first learning rate.
 _FINAL_SHARE = 0.01
+# Added to the root of mean squared gradients. Those of a column's weights go with its
+# deviation: of one a million times smaller than the others, torch's own 1e-8 would be
+# most of the sum.
+_EPSILON = 1e-12
 
 
 class FlatParameters:
@@ -51,6 +56,24 @@ class FlatParameters:
             self._parameters, views_of(vector, self._parameters), strict=True
         ):
             setattr(parameter, role, view)
+
+    def spread(
+        self, factors: list[tuple[nn.Parameter, Tensor]]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Answer the parts of the vector that have these parameters, with factors."""
+        known = {id(parameter): factor for parameter, factor in factors}
+        found, start = [], 0
+        # Next to each other they are one part: a call less.
+        for is_known, run in itertools.groupby(
+            self._parameters, key=lambda p: id(p) in known
+        ):
+            run = list(run)
+            stop = start + sum(p.numel() for p in run)
+            if is_known:
+                pieces = [known[id(p)].expand(p.shape).flatten() for p in run]
+                found.append((self.vector.data[start:stop], torch.cat(pieces)))
+            start = stop
+        return found
 
     def move_to(self, vector: Tensor) -> None:
         """Keep the parameters in other memory, whose values they take."""
@@ -89,6 +112,44 @@ def views_of(vector: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
     return [piece.view((*vector.shape[:-1], *p.shape)) for piece, p in pairs]
 
 
+# Optimizers whose steps go with the size of the gradient.
+_PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD, torch.optim.LBFGS)
+_interpolate = split(torch.lerp, entry_shares)
+
+
+def scaled_update(
+    optimizer: torch.optim.Optimizer, factors: list[tuple[Tensor, Tensor]]
+) -> Callable[[], Any]:
+    """Answer what takes a step, a multiple of the optimizer's own for some weights.
+
+    Adam and its like move each weight by the learning rate, however small its gradient
+    is: the outputs of a column that is a thousand times smaller than others by a
+    thousand times too much, unless the rate is in units of the column's deviation. To
+    multiply steps is the same as to have these weights in other units. The others'
+    steps are in the gradient's units already.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+    factors : list of (Tensor, Tensor)
+        Weights, and what their steps are multiplied by.
+    """
+    update = getattr(optimizer, "update", optimizer.step)
+    if not factors or isinstance(optimizer, _PROPORTIONAL):
+        return update
+    before = [torch.empty_like(weight) for weight, _ in factors]
+
+    @torch.no_grad()
+    def scaled() -> None:
+        for (weight, _), kept in zip(factors, before, strict=True):
+            kept.copy_(weight)
+        update()
+        for (weight, factor), kept in zip(factors, before, strict=True):
+            _interpolate(kept, weight, factor, out=weight)
+
+    return scaled
+
+
 class FlatAdam(torch.optim.Adam):
     """Adam (Kingma and Ba 2015) on one vector or a few, with a step that is one call.
 
@@ -97,7 +158,7 @@ class FlatAdam(torch.optim.Adam):
     """
 
     def __init__(self, parameters: list[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, lr=lr, fused=True)
+        super().__init__(parameters, lr=lr, fused=True, eps=_EPSILON)
 
     @split
     @torch.no_grad()
@@ -134,7 +195,7 @@ class FlatAdam(torch.optim.Adam):
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": FlatAdam,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
-    "rmsprop": torch.optim.RMSprop,
+    "rmsprop": partial(torch.optim.RMSprop, eps=_EPSILON),
     "lbfgs": partial(
         torch.optim.LBFGS,
         max_iter=LBFGS_ITERATIONS,

@@ -16,7 +16,7 @@ from sklearn_ae._input import RowSource
 from sklearn_ae._modules import AutoencoderModule, copy_module
 from sklearn_ae._training.functional_gradient import FunctionalGradient
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.optimizers import OPTIMIZERS, views_of
+from sklearn_ae._training.optimizers import OPTIMIZERS, scaled_update, views_of
 
 # What an optimizer's group has that is no setting of it.
 _NOT_SETTINGS = ("params", "initial_lr")
@@ -178,11 +178,23 @@ class _Block:
         make = OPTIMIZERS[first.net.optimizer]
         self.optimizer = make(self.parameters, lr=first.settings["lr"])
         self.optimizer.param_groups[0].update(first.settings)
-        self.update = getattr(self.optimizer, "update", self.optimizer.step)
+        self.update = scaled_update(self.optimizer, self._factors())
         if first.states:
             for i, parameter in enumerate(self.parameters):
                 states = [member.states[i] for member in members]
                 self.optimizer.state[parameter] = _stack_states(states)
+
+    def _factors(self) -> list[tuple[Tensor, Tensor]]:
+        """List weights of all output layers, and what their steps are multiples of."""
+        places = {id(p): i for i, p in enumerate(_parameters(self.members[0]))}
+        pairs = [member.net.output_factors() for member in self.members]
+        return [
+            (
+                self.parameters[places[id(same[0][0])]].data,
+                torch.stack([factor for _, factor in same]),
+            )
+            for same in zip(*pairs, strict=True)
+        ]
 
     def follow(self) -> bool:
         """Set the optimizer to what those of the nets are set to, if they agree."""
@@ -205,6 +217,10 @@ class _Block:
                 }
                 for state in states
             ]
+
+
+def _parameters(member: Member) -> list[nn.Parameter]:
+    return list(member.net.module_.parameters())
 
 
 def _stack_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -90,6 +90,15 @@ class Architecture(BaseEstimator, ABC):
         """
         return self
 
+    def output_layout(self, n_features: int) -> tuple[int, int, int]:
+        """Answer which features the output layer makes by the same weights.
+
+        As an array of that shape, a row has one unit of the layer along the second
+        axis: features that differ in their place along the others only share weights,
+        and are taken to be in the same units.
+        """
+        return 1, n_features, 1
+
     def check_missing(self, X: np.ndarray) -> None:
         """Refuse rows whose NaN the encoder does not understand.
 

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from sklearn_ae._functional import ACTIVATIONS
 from sklearn_ae._sharing import Geometry, convolve
 from sklearn_ae.architectures._base import Architecture
-from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
+from sklearn_ae.architectures._dense import (
+    FLOAT,
+    DenseLayer,
+    OutputLayer,
+    Rearrangement,
+    initialize,
+)
 
 # The least square number of features that is taken for an image.
 _SMALLEST_IMAGE = 16
@@ -66,7 +72,7 @@ class Step:
         return Step(self.reduced, self.kernel_size, 1)
 
 
-class Reshape(nn.Module):
+class Reshape(Rearrangement):
     """Gives the last axes of a tensor another shape."""
 
     activation = "identity"
@@ -92,7 +98,7 @@ class Activate(nn.Module):
         return ACTIVATIONS[self.activation].function(a)
 
 
-class _Kernels(nn.Module):
+class _Kernels(OutputLayer):
     """What a convolution and its transpose share: the kernels, and their geometry.
 
     Attributes
@@ -148,6 +154,8 @@ class TransposedConvolutionalLayer(_Kernels):
     With the same weights it is the adjoint of :class:`ConvolutionalLayer`: its outputs
     have exactly the sizes of that one's inputs.
     """
+
+    output_axis = 1
 
     def __init__(
         self, n_inputs: int, n_outputs: int, step: Step, activation: str
@@ -345,6 +353,11 @@ class Convolutional(Architecture):
     def _split(self, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
         n_axes = self.dimensions or min(len(shape), 2)
         return (shape[0], shape[1:]) if len(shape) > n_axes else (1, shape)
+
+    def output_layout(self, n_features: int) -> tuple[int, int, int]:
+        """Answer that the entries of a channel are made by the same weights."""
+        n_channels, sizes = self._map_shape(n_features)
+        return 1, n_channels, math.prod(sizes)
 
     def build(
         self,

@@ -16,7 +16,25 @@ from sklearn_ae.architectures._base import Architecture
 FLOAT = torch.float32
 
 
-class DenseLayer(nn.Module):
+class OutputLayer(nn.Module):
+    """A layer whose answers are linear in some of its parameters, if it comes last."""
+
+    activation: str
+    # Of the weights, the axis that counts units.
+    output_axis = 0
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        """List these parameters, each with the axis that counts units."""
+        if self.activation != "identity":
+            return []
+        return [(self.weight, self.output_axis), (self.bias, 0)]
+
+
+class Rearrangement(nn.Module):
+    """A part of a net that answers the numbers that it gets, in another shape."""
+
+
+class DenseLayer(OutputLayer):
     """An affine map and its activation, h = s(W h' + b), with W of shape (out, in)."""
 
     def __init__(self, n_inputs: int, n_outputs: int, activation: str) -> None:
@@ -42,7 +60,7 @@ class DenseLayer(nn.Module):
         return ACTIVATIONS[self.activation].function(a)
 
 
-class TransposedLayer(nn.Module):
+class TransposedLayer(OutputLayer):
     """A decoder layer that uses the weights of an encoder layer, h = s(W' h' + b)."""
 
     def __init__(self, mirrored: DenseLayer, activation: str) -> None:
@@ -53,6 +71,12 @@ class TransposedLayer(nn.Module):
         # Out of torch's registry: the weights are the encoder's and counted there.
         object.__setattr__(self, "mirrored", mirrored)
 
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        """List the encoder's weights, of which the second axis counts outputs."""
+        if self.activation != "identity":
+            return []
+        return [(self.mirrored.weight, 1), (self.bias, 0)]
+
     @property
     def directions(self) -> Tensor:
         """What each input adds to the pre-activations, (..., n_inputs, n_outputs)."""
@@ -62,6 +86,22 @@ class TransposedLayer(nn.Module):
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
         a = linear(h, self.mirrored.weight.t(), self.bias)
         return ACTIVATIONS[self.activation].function(a)
+
+
+def output_parameters(part: nn.Module) -> list[tuple[nn.Parameter, int]]:
+    """List what the outputs of a decoder are linear in, and the axis that counts units.
+
+    It is empty where the last layer is none that is known to be linear.
+    """
+    if isinstance(part, nn.Linear):
+        return [(p, 0) for p in (part.weight, part.bias) if p is not None]
+    if isinstance(part, OutputLayer):
+        return part.output_parameters()
+    if isinstance(part, nn.Sequential):
+        for layer in reversed(part):
+            if not isinstance(layer, Rearrangement):
+                return output_parameters(layer)
+    return []
 
 
 def initialize(

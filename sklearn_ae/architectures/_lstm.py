@@ -18,7 +18,12 @@ from sklearn_ae._functional import fill_missing, weight_deviation
 from sklearn_ae._sharing import recur
 from sklearn_ae._torch import make_generator
 from sklearn_ae.architectures._base import Architecture
-from sklearn_ae.architectures._dense import FLOAT, DenseLayer, initialize
+from sklearn_ae.architectures._dense import (
+    FLOAT,
+    DenseLayer,
+    OutputLayer,
+    initialize,
+)
 
 # Gates of input, forgetting, candidate and output, in torch's order.
 _N_GATES, _FORGETTING = 4, 1
@@ -175,7 +180,7 @@ def _take(h: Tensor, places: Tensor) -> Tensor:
     return h.gather(1, places.unsqueeze(-1).expand(-1, -1, h.shape[-1]))
 
 
-class SequenceDecoder(nn.Module):
+class SequenceDecoder(OutputLayer):
     """Recurrent layers that get the code at each step, and a dense one of each state.
 
     They begin with the last step, which is nearest to what the encoder has read last
@@ -202,6 +207,10 @@ class SequenceDecoder(nn.Module):
         self.n_components = n_components
         self.output = DenseLayer(widths[-1], n_outputs, "identity")
         self.output.n_places = n_steps
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        """List those of the layer that answers, in each step the same."""
+        return self.output.output_parameters()
 
     @property
     def directions(self) -> Tensor:
@@ -323,6 +332,10 @@ class LSTM(Architecture):
         settled = copy.copy(self)
         settled.n_steps = shape[0]
         return settled
+
+    def output_layout(self, n_features: int) -> tuple[int, int, int]:
+        """Answer that a feature is made by the same weights in all steps."""
+        return *self.row_shape(n_features), 1
 
     def check_missing(self, X: np.ndarray) -> None:
         """Refuse NaN anywhere but in the last steps of sequences.

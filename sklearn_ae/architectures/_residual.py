@@ -15,9 +15,14 @@ from sklearn_ae.architectures._convolutional import (
     ConvolutionalLayer,
     Step,
 )
+from sklearn_ae.architectures._dense import (
+    OutputLayer,
+    Rearrangement,
+    output_parameters,
+)
 
 
-class Enlarge(nn.Module):
+class Enlarge(Rearrangement):
     """Repeats the entries of a map until it has the given sizes."""
 
     activation = "identity"
@@ -31,7 +36,7 @@ class Enlarge(nn.Module):
         return F.interpolate(h, size=self.sizes, mode="nearest")
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(OutputLayer):
     """Layers that add to their input: h' = s(h + f(h)).
 
     Parameters
@@ -50,6 +55,12 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.shortcut = nn.Sequential(*shortcut) if shortcut else None
         self.activation = activation
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        """List those of both ways, whose answers are added."""
+        if self.activation != "identity" or self.shortcut is None:
+            return []
+        return output_parameters(self.layers) + output_parameters(self.shortcut)
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the block to maps of shape (n_rows, n_inputs, *sizes)."""
