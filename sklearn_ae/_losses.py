@@ -18,7 +18,6 @@ from sklearn_ae._reconstruction import (
     ResidualReconstruction,
 )
 
-
 # Of a kernel's width, the deviation of entries below which most cost their square.
 _NARROW = 1 / 3
 

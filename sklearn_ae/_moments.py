@@ -50,9 +50,9 @@ class Moments:
     has_missing : bool
         Whether entries are missing.
     deviation : ndarray of shape (n_features,) or None
-        Root mean square deviation of each feature; 0 where it is constant. Where medians
-        were asked for, 1.4826 times the median distance from the median, unless that
-        is 0. None where nothing is known of it, as in files of 0.1.0.
+        Root mean square deviation of each feature; 0 where it is constant. Where
+        medians were asked for, 1.4826 times the median distance from the median, unless
+        that is 0. None where nothing is known of it, as in files of 0.1.0.
     class_count : ndarray of shape (n_classes,) or None
         How many rows of each class there are, where rows have labels.
     """

@@ -125,7 +125,9 @@ def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
     """Refuse a shape of rows, moments and a seed that no fit has started from."""
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise ValueError(f"{seed!r} is no seed")
-    vectors = (moments.mean, moments.low, moments.high, moments.median, moments.shift)
+    vectors = [moments.mean, moments.low, moments.high, moments.median, moments.shift]
+    if moments.deviation is not None:
+        vectors.append(moments.deviation)
     if not all(map(_is_vector, vectors)) or len({len(v) for v in vectors}) > 1:
         raise ValueError("the moments of its training rows are no vectors of numbers")
     if not _is_shape(row_shape, len(moments.mean)):
@@ -138,7 +140,8 @@ def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
         raise ValueError("has_missing is neither true nor false")
     if moments.class_count is not None and not _are_counts(moments.class_count):
         raise ValueError("the counts of its classes are no counts")
-    if moments.variance < 0 or min(deviations) <= 0:
+    least = 0.0 if moments.deviation is None else moments.deviation.min()
+    if min(moments.variance, least) < 0 or min(deviations) <= 0:
         raise ValueError(
             "the moments of its training rows are negative, or a scale is 0"
         )
