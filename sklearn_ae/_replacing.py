@@ -72,17 +72,6 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     _flush_folder(folder)
 
 
-def _lock(handle: int) -> None:
-    """Hold a lock on an open file until it is closed.
-
-    Raises
-    ------
-    OSError
-        If another process holds one, or the file system has none.
-    """
-    flock(handle, LOCK_EX | LOCK_NB)
-
-
 def _open_without_name(folder: str) -> BinaryIO | None:
     """Open a file that is gone when its writer is; None where there are none such."""
     if not hasattr(os, "O_TMPFILE") or not os.path.isdir(_OPEN_FILES):
@@ -94,7 +83,7 @@ def _open_without_name(folder: str) -> BinaryIO | None:
         return None
     file = os.fdopen(handle, "wb")
     with suppress(OSError):
-        _lock(handle)
+        flock(handle, LOCK_EX)
     return file
 
 
@@ -104,11 +93,12 @@ def _open_named(temporary: str) -> BinaryIO:
         handle = os.open(temporary, flags, 0o666)
         if flock is None:
             return os.fdopen(handle, "wb")
+        # Some file systems have no locks.
         with suppress(OSError):
-            _lock(handle)
+            flock(handle, LOCK_EX)
         if os.path.lexists(temporary):
             return os.fdopen(handle, "wb")
-        # Somebody has swept it away before it had its lock.
+        # Somebody had it before, and has swept it away.
         os.close(handle)
 
 
@@ -140,7 +130,7 @@ def _remove_abandoned(path: str) -> None:
     with suppress(OSError):
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            _lock(handle)
+            flock(handle, LOCK_EX | LOCK_NB)
             os.unlink(path)
         finally:
             os.close(handle)

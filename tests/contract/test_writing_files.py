@@ -5,15 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
 import stat
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import sklearn_ae
 from contract.table import assert_same_model, structured_rows
-from sklearn_ae import Autoencoder
+from sklearn_ae import Autoencoder, _replacing
 
 
 @pytest.fixture
@@ -65,6 +67,23 @@ def test_a_failure_leaves_the_old_file(step, error, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+def started_child(function, *args):
+    """Begin to run a function in a process of its own; answer that."""
+    child = multiprocessing.get_context("fork").Process(target=function, args=args)
+    with warnings.catch_warnings():
+        # Newer pythons warn of forks that have threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    return child
+
+
+def in_a_child(function, *args):
+    """Run a function in a process of its own; answer how that has ended."""
+    child = started_child(function, *args)
+    child.join(60)
+    return child.exitcode
+
+
 def _save_for_ever(estimators, path):
     while True:
         for estimator in estimators:
@@ -77,15 +96,10 @@ def test_a_killed_process_leaves_the_old_file(path):
     params = {"hidden_layer_sizes": (200,), "max_epochs": 1, "random_state": 0}
     estimators = [Autoencoder(n, **params).fit(X) for n in (2, 3)]
     estimators[0].save(path)
-    context = multiprocessing.get_context("fork")
     rng = random.Random(0)
     found = []
     for _ in range(25):
-        child = context.Process(target=_save_for_ever, args=(estimators, path))
-        with warnings.catch_warnings():
-            # Newer pythons warn of forks that have threads.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child.start()
+        child = started_child(_save_for_ever, estimators, path)
         time.sleep(rng.uniform(0.02, 0.12))
         child.kill()
         child.join()
@@ -93,3 +107,83 @@ def test_a_killed_process_leaves_the_old_file(path):
         found.append(loaded.n_components)
         assert_same_model(loaded, estimators[found[-1] - 2])
     assert set(found) == {2, 3}
+    # Nothing beside it in the end, however many there were.
+    estimators[0].save(path)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def _save_until(step, path):
+    setattr(os, step, lambda *args: os.kill(os.getpid(), signal.SIGKILL))
+    Autoencoder(n_components=7).save(path)
+
+
+@pytest.fixture(params=[False, True], ids=["without name", "named"])
+def has_names(request, monkeypatch):
+    """Whether files have names while they are written, as not every system needs."""
+    if request.param:
+        monkeypatch.setattr(_replacing, "_open_without_name", lambda folder: None)
+    return request.param
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_what_a_killed_process_leaves_is_removed(step, has_names, path):
+    """23: by the next one that writes; the old file is whole until then."""
+    Autoencoder(n_components=5).save(path)
+    (path.parent / ".sklearn_ae-notes").touch()
+    for _ in range(2):
+        assert in_a_child(_save_until, step, path) == -signal.SIGKILL
+    assert sklearn_ae.load(path).n_components == 5
+    left = {*os.listdir(path.parent)} - {path.name, ".sklearn_ae-notes"}
+    # A file without a name is gone by then; the first one left is removed already.
+    assert len(left) == (has_names or step == "replace")
+    Autoencoder(n_components=6).save(path.with_name("other"))
+    assert {*os.listdir(path.parent)} == {path.name, "other", ".sklearn_ae-notes"}
+
+
+@pytest.mark.usefixtures("has_names")
+def test_what_is_being_written_stays(path, monkeypatch):
+    """23: others may write into the folder at the same time."""
+    replace = os.replace
+
+    def with_another(temporary, target):
+        if str(target) == str(path):
+            Autoencoder(n_components=3).save(path.with_name("other"))
+            third = path.with_name("third")
+            assert in_a_child(Autoencoder().save, third) == 0
+        replace(temporary, target)
+
+    monkeypatch.setattr(os, "replace", with_another)
+    Autoencoder(n_components=4).save(path)
+    assert sklearn_ae.load(path).n_components == 4
+    assert {*os.listdir(path.parent)} == {path.name, "other", "third"}
+
+
+def test_a_folder_that_cannot_be_listed(path, monkeypatch):
+    """23: what is there stays, and the file is written."""
+
+    def refuse(folder):
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    Autoencoder(n_components=4).save(path)
+    assert sklearn_ae.load(path).n_components == 4
+
+
+def _save_from_threads(path):
+    def save(n_components):
+        for _ in range(20):
+            Autoencoder(n_components).save(path)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(save, (3, 4, 5)))
+
+
+@pytest.mark.usefixtures("has_names")
+def test_threads_and_processes_write_at_once(path):
+    """23: one of the files is there in the end, whole, and nothing else."""
+    children = [started_child(_save_from_threads, path) for _ in range(2)]
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0, 0]
+    assert sklearn_ae.load(path).n_components in (3, 4, 5)
+    assert os.listdir(path.parent) == [path.name]
