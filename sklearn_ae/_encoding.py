@@ -20,6 +20,10 @@ _DTYPES = {
     for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 }
 _LAST_CHARACTER = 0x10FFFF
+# A list of so many numbers, or of records, is an array, or several: the header of a
+# file is short however long the fit was.
+_LONG = 64
+_COLUMNS = {float: np.float64, int: np.int64, bool: np.bool_}
 
 
 class Encoder:
@@ -58,7 +62,7 @@ class Encoder:
         if kind is float:
             return value if math.isfinite(value) else {"float": str(value)}
         if kind is list:
-            return [self.encode(name, item) for item in value]
+            return self._encode_list(name, value)
         if kind is tuple:
             return {"tuple": [self.encode(name, item) for item in value]}
         if kind is dict:
@@ -67,6 +71,22 @@ class Encoder:
         if kind is np.ndarray:
             return self._encode_array(name, value)
         return self._encode_object(name, value)
+
+    def _encode_list(self, name: str, items: list[Any]) -> Any:
+        kinds = {type(item) for item in items}
+        if len(items) < _LONG or len(kinds) > 1:
+            return [self.encode(name, item) for item in items]
+        (kind,) = kinds
+        if kind is dict and _are_records(items):
+            columns = {
+                key: self._encode_list(f"{name}__{key}", [item[key] for item in items])
+                for key in items[0]
+            }
+            return {"records": columns}
+        is_short = kind is int and max(map(abs, items)) < 2**63
+        if kind in (float, bool) or is_short:
+            return {"column": self._put_aside(name, np.array(items, _COLUMNS[kind]))}
+        return [self.encode(name, item) for item in items]
 
     def _encode_array(self, name: str, array: np.ndarray) -> Any:
         if array.dtype.newbyteorder("=") in _DTYPES:
@@ -122,6 +142,8 @@ class Decoder:
             "array": self.arrays.pop,
             "text": self._decode_text,
             "objects": self._decode_objects,
+            "column": self._decode_column,
+            "records": self._decode_records,
             "spec": self._decode_spec,
             "density": self._decode_density,
         }
@@ -164,6 +186,19 @@ class Decoder:
             raise ValueError(f"{key} holds no text")
         return codes.view(f"U{codes.shape[-1]}")[..., 0]
 
+    def _decode_column(self, key: str) -> list[Any]:
+        column = self.arrays.pop(key)
+        if column.ndim != 1 or column.dtype not in _COLUMNS.values():
+            raise ValueError(f"{key} holds no column")
+        return column.tolist()
+
+    def _decode_records(self, columns: dict[str, Any]) -> list[dict[str, Any]]:
+        decoded = {key: self.decode(column) for key, column in columns.items()}
+        if not decoded or not all(isinstance(c, list) for c in decoded.values()):
+            raise ValueError("records have no columns")
+        rows = zip(*decoded.values(), strict=True)
+        return [dict(zip(decoded, row, strict=True)) for row in rows]
+
     def _decode_objects(self, items: list[Any]) -> np.ndarray:
         found = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
@@ -180,6 +215,13 @@ class Decoder:
         name, parameters, fitted = content
         fitted = None if fitted is None else self.decode_parts(fitted)
         return put_together(name, self.decode_parts(parameters), fitted)
+
+
+def _are_records(items: list[dict[Any, Any]]) -> bool:
+    """Whether all have the same names for their entries, in the same order."""
+    names = [*items[0]]
+    is_named = bool(names) and all(type(name) is str for name in names)
+    return is_named and all([*item] == names for item in items)
 
 
 def _refusal(name: str, value: Any) -> ValueError:

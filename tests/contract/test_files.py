@@ -319,6 +319,37 @@ def test_files_are_plain_and_small(row, path):
     assert path.with_name("again").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        *([0.1 + 0.2, np.nan, -np.inf] * 30, [1, -(2**63) + 1] * 40, [True] * 70),
+        *([2**70] * 70, [1, 2.0] * 40, [None] * 70, ["a"] * 70, [[0.5] * 70] * 2),
+        [{"a": 1, "terms": {"b": 0.5}, "c": False} for _ in range(70)],
+        *([{}] * 70, [{"a": 1}, {"b": 1}] * 40, [{1: 2}] * 70),
+    ],
+    ids=range(12),
+)
+def test_long_lists_come_back(values, path):
+    """23: whatever their entries are, of the very types."""
+    estimator = Autoencoder(max_epochs=1).fit(structured_rows())
+    estimator.more_ = values
+    loaded = through_file(estimator, path)
+    assert repr(loaded.more_) == repr(values)
+
+
+def test_long_fits_have_short_headers(path):
+    """23: 100,000 epochs, as numbers and not as text."""
+    estimator = Autoencoder(max_epochs=2, random_state=0).fit(structured_rows())
+    n = 50_000
+    estimator.history_ = [dict(row) for row in estimator.history_ * n]
+    estimator.loss_curve_ = estimator.loss_curve_ * n
+    estimator.loss_terms_ = {k: v * n for k, v in estimator.loss_terms_.items()}
+    loaded = through_file(estimator, path)
+    assert loaded.history_ == estimator.history_
+    assert loaded.loss_curve_ == estimator.loss_curve_
+    assert int.from_bytes(path.read_bytes()[:8], "little") < 10_000
+
+
 def released():
     return sorted(FILES.glob("*/*.safetensors"))
 
