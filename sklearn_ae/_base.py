@@ -118,8 +118,13 @@ class BaseAutoencoder(
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training rows, in any units: a shift and a scale are part of the net.
+            Images of shape (n_samples, height, width) or (n_samples, channels, height,
+            width) go to convolutional nets as they are, and sequences of shape
+            (n_samples, n_steps, n_features_per_step) to recurrent ones: the shape is
+            learned from X, unless the architecture says another.
         y : None or array-like of shape (n_samples,), default=None
-            Labels, of estimators that are trained with labels; ignored by others.
+            Labels, of estimators that are trained with labels; ignored by others, with
+            a warning if it has other rows of the shape of X.
 
         Returns
         -------
@@ -148,7 +153,8 @@ class BaseAutoencoder(
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train on, once through the rows of X in their order.
 
-        Shift, scale and the `v` of `score` are those of the first call's rows; what is
+        Shift, scale, the shape of rows and the `v` of `score` are those of the first
+        call's rows; what is
         computed from the trained net, such as a latent density, is that of the last
         call's. With `pretraining` the first call's rows are what the layers are trained
         on first. `max_epochs`, `tol` and the schedule play no part. It is not available
@@ -202,7 +208,8 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of the training rows; where these were images
-            (or had several axes otherwise), of their shape.
+            (or had several axes otherwise), of their shape, as (n_samples, height,
+            width).
         """
         return self._decode(X)
 
@@ -222,7 +229,8 @@ class BaseAutoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            With `loss="multinomial"` every row sums to what the training rows sum to on
+            Of the shape of X, whatever that of the training rows. With
+            `loss="multinomial"` every row sums to what the training rows sum to on
             average, whatever the sum of its own.
         """
         return self._reconstruct(X)

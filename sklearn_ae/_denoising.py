@@ -105,6 +105,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         "noise_level": [Interval(Real, 0, None, closed="left")],
     }
     _may_miss = True
+    _on_ignored_rows = (
+        "y has the shape of X, and is ignored: X are the clean rows, and `noise` makes "
+        "the noisy ones, others in each epoch. Fit to clean rows as X, and give noisy "
+        "ones to reconstruct."
+    )
 
     def _build_corruption(self, moments: Moments) -> Corruption | None:
         if not self.noise_level:

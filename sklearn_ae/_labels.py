@@ -1,13 +1,23 @@
-"""Labels of rows as the numbers of their classes."""
+"""Labels of rows as the numbers of their classes, and what is no label."""
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+from sklearn_ae._input import Array, read_rows, row_slices
 
 
 def encode_labels(
@@ -107,6 +117,58 @@ def _vector(labels: Any, name: str) -> np.ndarray:
                 raise ValueError(f"{name} has {label!r} among its labels.")
     assert_all_finite(labels, input_name=name)
     return labels
+
+
+def are_other_rows(y: Any, X: Array, given: Any) -> bool:
+    """Whether y has rows of numbers like those of X, that are not the same rows.
+
+    Nothing is read of a y of another shape, and no more than tells them apart.
+
+    Parameters
+    ----------
+    y : object
+        What was passed as the target.
+    X : ndarray or CSR array of shape (n_samples, n_features)
+        Checked rows.
+    given : object
+        What was passed as X.
+    """
+    if y is None or y is given or not _has_shape(y, X):
+        return False
+    if isinstance(y, Tensor):
+        y = y.detach().cpu()
+        y = y.double() if y.is_floating_point() else y
+    try:
+        rows = check_array(
+            y, accept_sparse="csr", ensure_all_finite=False, allow_nd=True
+        )
+    except (TypeError, ValueError):
+        # What is no number is a label.
+        return False
+    # Integers are labels, unless X has integers too.
+    kind = rows.dtype.kind
+    if kind != "f" and not (kind in "iu" and X.dtype.kind in "iu"):
+        return False
+    double = np.dtype(np.float64)
+    return not all(
+        np.array_equal(
+            read_rows(rows, part, double).reshape(-1, X.shape[1]),
+            read_rows(X, part, double),
+            equal_nan=True,
+        )
+        for part in row_slices(*X.shape)
+    )
+
+
+def _has_shape(y: Any, X: Array) -> bool:
+    """Whether y has as many rows as X, and more than one number in each, as many."""
+    shape = getattr(y, "shape", ())
+    if isinstance(y, (list, tuple)) and len(y):
+        with suppress(ValueError):
+            # Of the first: there may be millions of labels.
+            shape = len(y), *np.shape(y[0])
+    n_features = math.prod(shape[1:])
+    return shape[:1] == X.shape[:1] and n_features == X.shape[1] > 1
 
 
 def _listed(classes: np.ndarray) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_ae._ambient import undisturbed
 from sklearn_ae._input import check_training_rows, shape_of_rows
+from sklearn_ae._labels import are_other_rows
 from sklearn_ae._torch import draw_seed
-from sklearn_ae._warnings import warn_caller
+from sklearn_ae._warnings import warn_once
 
 
 class LearningMixin:
@@ -18,6 +19,13 @@ class LearningMixin:
 
     A stack begins the runs of several estimators and completes them after training.
     """
+
+    # What a y of other rows than X was passed for, and how that is done.
+    _on_ignored_rows: ClassVar[str] = (
+        "y has the shape of X, and is ignored: the rows of X are to be rebuilt from "
+        "themselves. What removes noise is a DenoisingAutoencoder fitted to clean rows "
+        "as X; its `noise` makes the noisy ones."
+    )
 
     def _report(
         self, train: Callable[[Any], Self], data: dict[str, Any], n_subtasks: int
@@ -66,7 +74,7 @@ class LearningMixin:
         # Here, since skorch takes longer to import than everything else together.
         from sklearn_ae._fitting import TrainingRows
 
-        row_shape = shape_of_rows(X)
+        given, row_shape = X, shape_of_rows(X)
         accepted = self._accepted()
         if continues:
             accepted = self._accepted_by(self._model.module)
@@ -75,8 +83,12 @@ class LearningMixin:
             shape = accepted.row_shape(X.shape[1], row_shape)
             doubt = None if shape is None else accepted.doubt(shape)
             if doubt is not None:
-                warn_caller(doubt, UserWarning)
+                warn_once(doubt, UserWarning)
         targets, labels = self._encode_targets(X, y, not continues, classes)
+        # Chunks of a stream are much alike: what is said of the first holds for all.
+        is_new = not continues or self.warm_start
+        if targets is None and is_new and are_other_rows(y, X, given):
+            warn_once(self._on_ignored_rows, UserWarning)
         return TrainingRows(X, seen | labels, row_shape, targets)
 
     @undisturbed

@@ -23,6 +23,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_ae._threads import shared_among
+from sklearn_ae._warnings import saying_once
 from sklearn_ae.model_selection._tasks import (
     StackJob,
     Task,
@@ -184,7 +185,7 @@ class Evaluation:
 def _run_job(
     job: StackJob, score: Callable[[Task], Any], stop: _Stop, n_workers: int
 ) -> list[tuple[int, Any]]:
-    with shared_among(n_workers):
+    with shared_among(n_workers), saying_once(job.said):
         return list(job.results(score, stop.check))
 
 

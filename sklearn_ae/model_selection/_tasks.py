@@ -23,6 +23,7 @@ from sklearn_ae._stacking import (
     stack_size,
     train_runs,
 )
+from sklearn_ae._warnings import said_so_far
 
 _IDLE = (None, "passthrough")
 
@@ -169,6 +170,8 @@ class StackJob:
     def __init__(self, tasks: list[Task], X: Any, y: Any, memory: float | None) -> None:
         self.tasks, self.X, self.y, self.memory = tasks, X, y, memory
         self.fold: _Fold | None = None
+        # It may be another thread that trains them.
+        self.said = said_so_far()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the fold behind, which another process can make of the rows."""

@@ -15,6 +15,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from contract.table import (
     ROWS,
@@ -25,6 +27,7 @@ from contract.table import (
     examples,
     labels,
 )
+from sklearn_ae.model_selection import BatchedGridSearchCV
 
 NAMES = list("abcdef")
 
@@ -260,3 +263,102 @@ def test_answers_are_the_callers_own(row, X, y):
         found[...] = -1
     for name, found in answers(estimator, X).items():
         np.testing.assert_array_equal(found, expected[name])
+
+
+# Of what is trained with labels, rows are refused for them.
+unsupervised = pytest.mark.parametrize(
+    "row", [row for row in ROWS if not row.needs_y], ids=lambda row: row.name
+)
+IGNORED = "y has the shape of X, and is ignored"
+
+
+def said(caught):
+    return [str(w.message) for w in caught if str(w.message).startswith(IGNORED)]
+
+
+@unsupervised
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_other_rows_as_y(row, method, whole):
+    """A warning: y changes nothing, and may have been meant to be what is learned."""
+    noisy = whole + np.random.default_rng(1).normal(size=whole.shape)
+    plain = row.make(**row.by_batch).fit(noisy)
+    for X, y in (
+        (noisy, whole),
+        (pd.DataFrame(noisy), pd.DataFrame(whole).astype("Float64")),
+        (noisy, pl.DataFrame(whole)),
+        (noisy.astype("f4"), whole.tolist()),
+        (noisy, torch.tensor(whole, requires_grad=True)),
+        (noisy, np.asfortranarray(noisy + 1e-9)),
+        ((9 * noisy).astype(int), whole.astype(int)),
+        *(
+            [(scipy.sparse.csr_array(noisy), scipy.sparse.csc_array(whole))]
+            * row.sparse
+        ),
+    ):
+        estimator = row.make(**row.by_batch)
+        with pytest.warns(UserWarning, match=IGNORED) as caught:
+            getattr(estimator, method)(X, y)
+        assert len(said(caught)) == 1
+        assert "`noise` makes" in str(caught[0].message)
+        assert caught[0].filename == __file__
+    if method == "fit":
+        with pytest.warns(UserWarning, match=IGNORED):
+            assert_same_model(row.make(**row.by_batch).fit(noisy, whole), plain)
+
+
+@unsupervised
+def test_y_that_is_no_other_rows(row, whole):
+    """Nothing is said of labels, nor of the same rows (warnings are errors here)."""
+    X, y = whole, labels(whole)
+    single = X.astype("f4")
+    for rows, target in (
+        (X, None),
+        (X, X),
+        (X, X.copy()),
+        (X, X.tolist()),
+        (single, single.astype("f8")),
+        (pd.DataFrame(X), pd.DataFrame(X)),
+        (X, torch.from_numpy(X)),
+        (X, y),
+        (X, y.tolist()),
+        (X, np.arange(len(X), dtype=float)[:, np.newaxis]),
+        (X, np.eye(3)[np.arange(len(X)) % 3]),
+        (X, np.random.default_rng(0).integers(0, 3, X.shape)),
+        (X, np.tile(y[:, np.newaxis], (1, X.shape[1]))),
+        (X[:, :1], X[:, 1:2]),
+        (X, [[1, 2], [3]] * (len(X) // 2)),
+        (X, X[:7]),
+        *([(scipy.sparse.csr_array(X), scipy.sparse.csr_array(X))] * row.sparse),
+    ):
+        estimator = row.make(**row.by_batch, warm_start=True)
+        estimator.fit(rows, target).fit(rows, target)
+    if row.missing:
+        X = X.copy()
+        X[3, 2] = np.nan
+        row.make().fit(X, X.copy())
+
+
+@unsupervised
+def test_other_rows_as_y_of_a_stream_and_of_a_search(row, whole):
+    """It is said once of all chunks, and by a batched search of all candidates."""
+    noisy = whole + np.random.default_rng(1).normal(size=whole.shape)
+    streamed = row.make(**row.by_batch)
+    with pytest.warns(UserWarning, match=IGNORED) as caught:
+        streamed.partial_fit(noisy, whole).partial_fit(noisy, whole)
+    assert len(said(caught)) == 1
+    warm = row.make(**row.by_batch, warm_start=True).fit(noisy)
+    with pytest.warns(UserWarning, match=IGNORED):
+        warm.fit(noisy, whole)
+    pipeline = make_pipeline(StandardScaler(), row.make(**row.by_batch))
+    with pytest.warns(UserWarning, match=IGNORED) as caught:
+        pipeline.fit(noisy, whole)
+    assert len(said(caught)) == 1
+    for n_jobs in (1, 2):
+        search = BatchedGridSearchCV(
+            row.make(**row.by_batch), {"weight_decay": [0.0, 0.1]}, cv=2, n_jobs=n_jobs
+        )
+        with pytest.warns(UserWarning, match=IGNORED) as caught:
+            search.fit(noisy, whole)
+        # Of what trains alone, each process has to say it.
+        if n_jobs == 1 or row.make(**row.by_batch)._may_stack():
+            assert len(said(caught)) == 1
