@@ -154,11 +154,11 @@ class BaseAutoencoder(
         """Train on, once through the rows of X in their order.
 
         Shift, scale, the shape of rows and the `v` of `score` are those of the first
-        call's rows; what is
-        computed from the trained net, such as a latent density, is that of the last
-        call's. With `pretraining` the first call's rows are what the layers are trained
-        on first. `max_epochs`, `tol` and the schedule play no part. It is not available
-        with `optimizer="lbfgs"` or `"alternating"`, whose epochs take all rows at once.
+        call's rows; what is computed from the trained net, such as a latent density, is
+        that of the last call's. With `pretraining` the first call's rows are what the
+        layers are trained on first. `max_epochs`, `tol` and the schedule play no part.
+        It is not available with `optimizer="lbfgs"` or `"alternating"`, whose epochs
+        take all rows at once.
 
         Parameters
         ----------

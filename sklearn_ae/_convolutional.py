@@ -20,8 +20,10 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         Channels of the maps, each half as high and wide as the one before; mirrored in
         the decoder.
     architecture : str or spec, default="convolutional"
-        As in :class:`Autoencoder`; `Convolutional(input_shape=...)` where rows are
-        neither square images nor signals.
+        As in :class:`Autoencoder`. X of shape (n_samples, height, width) or (n_samples,
+        channels, height, width) says what rows are; `Convolutional(input_shape=...)`
+        says it of vectors that are neither square images nor signals, and
+        `Convolutional(dimensions=1)` takes X of shape (n_samples, channels, length).
 
     See Also
     --------
@@ -41,6 +43,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     >>> convolutional = ConvolutionalAutoencoder(8, max_epochs=5, random_state=0)
     >>> convolutional.fit(X).transform(X).shape
     (1797, 8)
+    >>> strips = X.reshape(-1, 4, 16)  # as if they were 4 by 16 pixels
+    >>> convolutional.fit(strips).inverse_transform(convolutional.transform(X)).shape
+    (1797, 4, 16)
     """
 
     hidden_layer_sizes: tuple[int, ...] = (16, 32)

@@ -53,7 +53,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     scores add none: `reconstruct` removes what noise there is in X. NaN stands for a
     missing entry: the net gets the feature's training mean for it (with the loss
     "correntropy" its median), as for a masked one, and errors are taken over what was
-    observed, times n_features / observed.
+    observed, times n_features / observed. With `architecture="lstm"` steps of NaN at
+    the end of a sequence are no part of it, so only `impute` answers them.
+
+    X are clean rows: the noisy ones are made by `noise`, and a y is ignored.
 
     `score` measures how rows are reconstructed as they are, so it prefers the least
     `noise_level`: choose it by :func:`sklearn_ae.metrics.make_denoising_scorer`, by

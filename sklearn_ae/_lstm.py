@@ -19,8 +19,9 @@ class LSTMAutoencoder(BaseAutoencoder):
     hidden_layer_sizes : tuple of int, default=(64,)
         Units of the recurrent layers, mirrored in the decoder.
     architecture : str or spec, default="lstm"
-        As in :class:`Autoencoder`; `LSTM(n_steps=...)` where a step has several
-        features.
+        As in :class:`Autoencoder`. X of shape (n_samples, n_steps,
+        n_features_per_step) says what rows are; `LSTM(n_steps=...)` says it of vectors
+        whose steps have several features.
 
     See Also
     --------
@@ -45,6 +46,9 @@ class LSTMAutoencoder(BaseAutoencoder):
     (100, 2)
     >>> bool(np.array_equal(np.isnan(recurrent.reconstruct(X)), np.isnan(X)))
     True
+    >>> pairs = np.stack([X, 2 * X], axis=2)  # two features in each step
+    >>> recurrent.fit(pairs).reconstruct(pairs).shape
+    (100, 20, 2)
     """
 
     hidden_layer_sizes: tuple[int, ...] = (64,)
