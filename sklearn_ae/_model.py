@@ -23,7 +23,7 @@ from sklearn_ae._input import (
 )
 from sklearn_ae._latent_densities import LatentDensity, NormalDensity
 from sklearn_ae._layers import dense_layers
-from sklearn_ae._modules import AutoencoderModule, in_precision
+from sklearn_ae._modules import AutoencoderModule, compact_weights, in_precision
 from sklearn_ae._moments import Moments
 from sklearn_ae._threads import map_slices, one_thread
 from sklearn_ae._torch import evaluation
@@ -276,7 +276,7 @@ class Model:
     def _twin(self, dtype: torch.dtype) -> _Twin:
         if dtype not in self._twins:
             with one_thread():
-                module = in_precision(self.module, dtype).eval()
+                module = compact_weights(in_precision(self.module, dtype)).eval()
             self._twins[dtype] = _Twin(module, module.n_products)
         return self._twins[dtype]
 

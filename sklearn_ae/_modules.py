@@ -308,6 +308,14 @@ def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return set_precision(copy_module(module), dtype)
 
 
+def compact_weights(module: nn.Module) -> nn.Module:
+    """Put the weights of recurrent layers next to each other, as cuDNN has them."""
+    for part in module.modules():
+        if isinstance(part, nn.RNNBase):
+            part.flatten_parameters()
+    return module
+
+
 def named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     """List all parameters and buffers of a module by name."""
     return [*module.named_parameters(), *module.named_buffers()]

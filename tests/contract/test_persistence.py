@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import pickle
 import warnings
+from contextlib import contextmanager
 
 import cloudpickle
 import joblib
@@ -29,6 +30,7 @@ from contract.table import (
     structured_rows,
     weights,
 )
+from sklearn_ae import Autoencoder
 
 without_cuda = pytest.mark.skipif(
     torch.cuda.is_available(), reason="needs a machine without CUDA"
@@ -196,17 +198,10 @@ def test_a_model_of_another_machine(row, device, X, y):
 @every_case
 def test_cuda_and_cpu_agree(row, params, X, y):
     """24: one model's answers to 1e-4, with the flags as they were."""
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [flag.allow_tf32 for flag in flags]
-    for flag in flags:
-        flag.allow_tf32 = True
-    try:
+    with tf32(True) as flags:
         estimator = row.make(**params, device="cuda").fit(X, y)
         found = answers(estimator, X.astype("f4"))
         assert all(flag.allow_tf32 for flag in flags)
-    finally:
-        for flag, value in zip(flags, before, strict=True):
-            flag.allow_tf32 = value
     on_cpu = copy.deepcopy(estimator)
     on_cpu._model.module.cpu()
     on_cpu._model.device = torch.device("cpu")
@@ -217,10 +212,63 @@ def test_cuda_and_cpu_agree(row, params, X, y):
     copied = pickle.loads(pickle.dumps(estimator))
     for name, array in answers(copied, X.astype("f4")).items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
-    again = row.make(**params, device="cuda").fit(X, y)
-    for name, array in weights(again).items():
-        expected = weights(estimator)[name]
-        np.testing.assert_allclose(array, expected, rtol=1e-3, atol=1e-4)
+
+
+@contextmanager
+def tf32(allowed):
+    """Let products on CUDA be of 10 bits or not; answer who knows it."""
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [flag.allow_tf32 for flag in flags]
+    try:
+        for flag in flags:
+            flag.allow_tf32 = allowed
+        yield flags
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("allowed", [True, False])
+@every_case
+def test_fits_on_cuda_are_repeatable(row, params, allowed, X, y):
+    """19: bit-equal for dense nets, with the same flags."""
+    with tf32(allowed):
+        first, second = (row.make(**params, device="cuda").fit(X, y) for _ in "12")
+    for name, array in weights(first).items():
+        found = weights(second)[name]
+        if row.shaped or row.sequences:
+            np.testing.assert_allclose(found, array, rtol=1e-2, atol=1e-3)
+        else:
+            np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.cuda
+def test_flags_of_cuda_are_honoured(monkeypatch):
+    """26: TF32 in training as the user has it, and never in answers; determinism."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    X = structured_rows(600, 300)
+    models = []
+    for allowed in (False, True):
+        with tf32(allowed):
+            model = Autoencoder(32, max_epochs=2, random_state=0, device="cuda")
+            models.append(model.fit(X))
+    exact, coarse = (weights(model) for model in models)
+    assert any((exact[name] != coarse[name]).any() for name in exact)
+    with tf32(True):
+        codes = models[0].transform(X)
+    np.testing.assert_array_equal(models[0].transform(X), codes)
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        for model in models:
+            again = clone(model).fit(X)
+            assert torch.are_deterministic_algorithms_enabled()
+            np.testing.assert_array_equal(
+                again.transform(X), clone(model).fit(X).transform(X)
+            )
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @pytest.mark.cuda
