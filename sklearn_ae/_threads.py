@@ -63,12 +63,17 @@ def _mark_forked() -> None:
     _forked = True
 
 
-os.register_at_fork(after_in_child=_mark_forked)
+if hasattr(os, "register_at_fork"):
+    # Windows begins every process afresh.
+    os.register_at_fork(after_in_child=_mark_forked)
 
 
 @functools.cache
 def _mkl_setter() -> Callable[[int], int] | None:
-    """Answer MKL's setter of this thread's limit, where torch is built with MKL."""
+    """Answer MKL's setter of this thread's limit, where torch has MKL and exports it.
+
+    On Windows and macOS its library has another name, and exports none.
+    """
     library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     if not library.exists():
         return None
@@ -100,7 +105,10 @@ def _setters() -> list[Callable[[int], Any]]:
     n_threads = torch.get_num_threads()
     setters: list[Callable[[int], Any]] = []
     for pool in _openmp_pools():
-        set_pool, before = pool.dynlib.omp_set_num_threads, pool.num_threads
+        set_pool = getattr(pool.dynlib, "omp_set_num_threads", None)
+        if set_pool is None:
+            continue
+        before = pool.num_threads
         set_pool(n_threads + 1)
         # Other libraries may have pools of their own.
         if torch.get_num_threads() != n_threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from sklearn_ae import _threads
 from sklearn_ae._threads import (
     map_slices,
     one_thread,
@@ -49,6 +51,41 @@ def test_shares_limit_split():
         count = split(torch.get_num_threads, lambda n, most=n_shares: min(n, most))
         with one_thread(ENOUGH):
             assert count() == n_threads
+
+
+class Pools:
+    """What is found of thread pools where torch has none, or one of another kind."""
+
+    def __init__(self, *pools):
+        self.lib_controllers = list(pools)
+
+    def select(self, **kwargs):
+        return self
+
+
+class StrangePool:
+    """A pool whose library has not the functions of OpenMP."""
+
+    dynlib = object()
+    num_threads = None
+
+    def set_num_threads(self, n_threads):
+        return None
+
+
+@pytest.mark.parametrize("pools", [Pools(), Pools(StrangePool())])
+def test_where_no_pool_is_known_it_computes_all_the_same(monkeypatch, tmp_path, pools):
+    """Libraries of torch have other names, and other pools, elsewhere."""
+    monkeypatch.setattr(_threads, "ThreadpoolController", lambda: pools)
+    monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
+    for name in ("_setters", "_openmp_pools", "_mkl_setter", "_pool"):
+        cached = getattr(_threads, name)
+        monkeypatch.setattr(_threads, name, functools.cache(cached.__wrapped__))
+    seen = []
+    with one_thread(ENOUGH):
+        assert split(torch.add)(torch.ones(2), 1).tolist() == [2, 2]
+    map_slices(seen.append, [slice(0, 1), slice(1, 2)], ENOUGH)
+    assert len(seen) == 2
 
 
 def test_limits_within_limits():

@@ -11,7 +11,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
@@ -161,25 +160,42 @@ class Evaluation:
             job.fold = None
         places = {task.place for job in work for task in job.tasks}
         alone = [task for task in tasks if task.place not in places]
-        n_workers = max(1, min(effective_n_jobs(search.n_jobs), len(work)))
-        backend, _ = get_active_backend(prefer="threads")
-        # In another thread OpenMP would begin further threads, and more of them than
-        # there are cores let each other wait.
-        is_here = n_workers == 1 and backend.uses_threads
+        n_workers = min(_n_workers(search.n_jobs), len(work)) if work else 1
         try:
-            jobs = Parallel(n_jobs=1 if is_here else search.n_jobs, prefer="threads")(
-                delayed(_run_job)(job, score, stop, n_workers) for job in work
+            # One worker is this thread, unless the backend's are on other machines: in
+            # another thread OpenMP would begin further threads, and more of them than
+            # there are cores let each other wait.
+            jobs = _in_parallel(
+                [delayed(_run_job)(job, score, stop, n_workers) for job in work],
+                n_jobs=n_workers,
+                prefer="threads",
             )
-            # Processes take a second to begin.
-            n_jobs = search.n_jobs if alone else 1
-            out = Parallel(n_jobs=n_jobs, pre_dispatch=search.pre_dispatch)(
-                delayed(score)(task) for task in alone
+            out = _in_parallel(
+                [delayed(score)(task) for task in alone],
+                n_jobs=search.n_jobs,
+                pre_dispatch=search.pre_dispatch,
             )
         finally:
             stop.event.set()
         results = dict(pair for job in jobs for pair in job)
         results |= {t.place: result for t, result in zip(alone, out, strict=True)}
         return [results[place] for place in range(len(tasks))]
+
+
+def _n_workers(n_jobs: int | None) -> int:
+    """Answer how many stacks joblib's backend can compute at the same time."""
+    backend, _ = get_active_backend(prefer="threads")
+    if n_jobs is None:
+        # Who prefers threads is not told what `parallel_config` says of `n_jobs`.
+        _, n_jobs = get_active_backend()
+    if n_jobs is None:
+        n_jobs = getattr(backend, "default_n_jobs", 1)
+    return max(1, backend.effective_n_jobs(int(n_jobs)))
+
+
+def _in_parallel(calls: list[Any], **options: Any) -> list[Any]:
+    """Answer what calls do, by joblib's backend; for none no worker is begun."""
+    return Parallel(**options)(calls) if calls else []
 
 
 def _run_job(
