@@ -168,7 +168,7 @@ def test_jobs_of_the_context_reach_the_stacks(X, monkeypatch):
     def wait(estimator, X, y=None):
         if threading.current_thread().name not in names:
             names.add(threading.current_thread().name)
-            both.wait(timeout=60)
+            both.wait(timeout=30)
         return 0.0
 
     search = BatchedGridSearchCV(*STACKS["several"], cv=2, scoring=wait, refit=False)
