@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.model_selection import GridSearchCV
 
 from contract.table import ROWS, labels
 from sklearn_ae import Autoencoder, DenoisingAutoencoder, StackedAutoencoder
 from sklearn_ae.architectures import LSTM, Convolutional, Residual
+from sklearn_ae.model_selection import BatchedGridSearchCV
 
 
 def people():
@@ -167,3 +169,23 @@ def test_the_objective_is_in_units_of_x():
     np.testing.assert_allclose(
         model.loss_terms_["weight_decay"][-1], 2.0 * squares, rtol=0.02
     )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_nets_of_a_batched_search_have_the_units_of_their_folds(optimizer):
+    """28: each fold has deviations of its own, each net of a fold its own weights."""
+    X = TABLES["wine"]()
+    model = Autoencoder(
+        hidden_layer_sizes=(8,), optimizer=optimizer, max_epochs=8, random_state=0
+    )
+    grid = {"weight_decay": [0.0, 1.0], "learning_rate": [1e-3, 3e-3]}
+    both = [
+        search(model, grid, cv=3, scoring=least_r2_score).fit(X)
+        for search in (BatchedGridSearchCV, GridSearchCV)
+    ]
+    found, expected = (search.cv_results_["mean_test_score"] for search in both)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def least_r2_score(model, X, y=None):
+    return least_r2(model, X)
