@@ -19,6 +19,8 @@ from torch import Tensor
 Array = np.ndarray | scipy.sparse.csr_array | scipy.sparse.csr_matrix
 Shape = tuple[int, ...]
 
+# Numbers of float64 that there are at least between integers that are told apart.
+_LEAST_STEPS = 2**10
 # Entries read at a time: large enough for the matrix products, small enough for caches.
 _SLICE_ENTRIES = 2**19
 # scikit-learn's words for it.
@@ -197,9 +199,11 @@ def check_training_rows(
     """
     stand_in = object.__new__(type(estimator))
     stand_in.__dict__.update(vars(estimator))
-    X = check_rows(stand_in, X, reset=reset, accepted=accepted)
+    checked = check_rows(stand_in, X, reset=reset, accepted=accepted)
+    if reset:
+        refuse_lost_digits(X if hasattr(X, "columns") else checked)
     names = ("n_features_in_", "feature_names_in_")
-    return X, {name: v for name, v in vars(stand_in).items() if name in names}
+    return checked, {name: v for name, v in vars(stand_in).items() if name in names}
 
 
 def check_codes(Z: object, n_components: int) -> Array:
@@ -214,6 +218,52 @@ def check_codes(Z: object, n_components: int) -> Array:
             "as transform answers them."
         )
     return Z.tocsr() if scipy.sparse.issparse(Z) else Z
+
+
+def refuse_lost_digits(X: object) -> None:
+    """Refuse 64-bit integers that differ by less than float64 can tell, in a column.
+
+    Parameters
+    ----------
+    X : array, frame or sparse matrix of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        Naming the first of those columns.
+    """
+    for number, column in enumerate(_large_integers(X)):
+        low, high = int(column.min()), int(column.max())
+        step = float(np.spacing(float(max(-low, high))))
+        # Of more distant ones, the difference is as good as their own.
+        if low + _LEAST_STEPS * step <= high:
+            continue
+        # In python, since the largest have no way back.
+        if any(int(float(value)) != value for value in np.unique(column).tolist()):
+            raise ValueError(
+                f"Column {number} of X has integers from {low} to {high}, of which "
+                f"float64 has only every {step:.0f}th: subtract the least from all "
+                "of them first."
+            )
+
+
+def _large_integers(X: object) -> Iterator[np.ndarray]:
+    """Yield, for each column, what of it float64 may not have: the column or one 0."""
+    none = np.zeros(1)
+    if hasattr(X, "columns"):
+        # Beside others of float64, columns become such before anybody has seen them.
+        parts = (np.asarray(X[name]).reshape(len(X), -1) for name in X.columns)
+    else:
+        # Most entries of sparse rows are 0, far from all that is large.
+        parts = [none[None] if scipy.sparse.issparse(X) else np.asarray(X)]
+    for part in parts:
+        is_wide = part.dtype.kind in "iu" and part.dtype.itemsize == 8 and part.size
+        if not is_wide:
+            yield from (none for _ in range(part.shape[1]))
+            continue
+        lowest, highest = part.min(axis=0).tolist(), part.max(axis=0).tolist()
+        for column, *ends in zip(part.T, lowest, highest, strict=True):
+            yield column if max(map(abs, ends)) > 2**53 else none
 
 
 def compute_dtype(X: Array) -> np.dtype:

@@ -81,8 +81,13 @@ class AutoencoderModule(nn.Module):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Subtract the shift and divide by the scale."""
-        shift = self.reconstruction.shift.to(x.dtype)
-        return (x - shift).div_(self.reconstruction.scale)
+        shift = self.reconstruction.shift
+        rounded = shift.to(x.dtype)
+        x = x - rounded
+        if x.dtype != shift.dtype:
+            # Of rows far from zero the rounding may be as large as their differences.
+            x.sub_((shift - rounded).to(x.dtype))
+        return x.div_(self.reconstruction.scale)
 
     def fill_missing(self, x: Tensor) -> Tensor:
         """Answer what the encoder gets of standardised rows with NaN."""

@@ -19,6 +19,8 @@ from sklearn_ae._medians import medians
 
 _DOUBLE = np.dtype(np.float64)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Of smaller ones float64 has not all digits, and squares of residuals are smaller yet.
+_LEAST_VARIANCE = 1e-300
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Moments:
     mean : ndarray of shape (n_features,)
         Over the entries that are not missing.
     variance : float
-        Mean squared distance of the rows from their mean; 0 where it is rounding. With
-        missing entries, a row's is that of its others times n_features / observed.
+        Mean squared distance of the rows from their mean; 0 where all are the same.
+        With missing entries, a row's is that of its others times n_features / observed.
     low, high : ndarray of shape (n_features,)
         The smallest and the largest value of each feature.
     median : ndarray of shape (n_features,)
@@ -103,7 +105,8 @@ def moments(
     Raises
     ------
     ValueError
-        If X holds values that float32 cannot, or nothing but NaN in a column.
+        If X holds values that float32 cannot, or nothing but NaN in a column; if rows
+        are to be the first, and differ by so little that float64 loses its square.
     """
     n_observed = None
     if may_miss:
@@ -114,7 +117,18 @@ def moments(
         known = _moments_of_observed(X, n_observed)
     else:
         known = _moments_of_all(X)
+    if not continues:
+        _refuse_small(known)
     return _add_medians(X, known) if with_medians else known
+
+
+def _refuse_small(known: Moments) -> None:
+    spread = float((known.high - known.low).max())
+    if spread and known.variance < _LEAST_VARIANCE:
+        raise ValueError(
+            f"The rows of X differ by {spread:.2g} at most, and float64 cannot hold "
+            "the squares of that: multiply X, so that deviations are 1e-150 at least."
+        )
 
 
 def _add_medians(X: Array, known: Moments) -> Moments:
@@ -136,9 +150,12 @@ def _moments_of_all(X: Array) -> Moments:
     """Update by Chan, Golub and LeVeque (1983), exact for data far from zero."""
     n_seen, mean, spread = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
     extremes = _Extremes(X.shape[1])
+    origin = read_rows(X, slice(1), _DOUBLE)[0]
     for rows in row_slices(*X.shape):
         part = read_rows(X, rows, _DOUBLE)
         extremes.update(part)
+        # So that of constant columns nothing is left, and of others no digit is lost.
+        part -= origin
         part_mean = part.mean(axis=0)
         part -= part_mean
         n_part, gap = len(part), part_mean - mean
@@ -148,23 +165,26 @@ def _moments_of_all(X: Array) -> Moments:
         spread += np.square(gap) * (n_seen * n_part / total)
         mean += gap * (n_part / total)
         n_seen = total
-    return _finished(mean, float(spread.sum()) / n_seen, spread / n_seen, extremes)
+    variance = float(spread.sum()) / n_seen
+    return _finished(origin + mean, variance, spread / n_seen, extremes)
 
 
 def _moments_of_observed(X: Array, n_observed: np.ndarray) -> Moments:
     total, spread = np.zeros(X.shape[1]), 0.0
     extremes = _Extremes(X.shape[1])
     for rows in row_slices(*X.shape):
-        part = read_rows(X, rows, _DOUBLE)
-        extremes.update(part)
-        total += np.nansum(part, axis=0)
+        extremes.update(read_rows(X, rows, _DOUBLE))
+    # Of a column of which nothing was observed it is of no account.
+    origin = np.where(n_observed > 0, extremes.low, 0.0)
+    for rows in row_slices(*X.shape):
+        total += np.nansum(read_rows(X, rows, _DOUBLE) - origin, axis=0)
     n_observed = np.maximum(n_observed, 1)
     mean, squares = total / n_observed, np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
-        part = np.square(read_rows(X, rows, _DOUBLE) - mean)
+        part = np.square(read_rows(X, rows, _DOUBLE) - origin - mean)
         spread += float(np.nanmean(part, axis=1).sum()) * X.shape[1]
         squares += np.nansum(part, axis=0)
-    variance = spread / X.shape[0]
+    mean, variance = origin + mean, spread / X.shape[0]
     return _finished(mean, variance, squares / n_observed, extremes, has_missing=True)
 
 
@@ -190,10 +210,6 @@ def _finished(
     extremes: _Extremes,
     has_missing: bool = False,
 ) -> Moments:
-    # What constant columns leave behind when their mean is subtracted.
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(mean)
-    if variance <= float(np.square(rounding).sum()):
-        variance = 0.0
     low, high = extremes.low, extremes.high
     scale = math.sqrt(variance / len(mean)) if variance else 1.0
     # Of a constant feature, what is left is rounding.

@@ -71,7 +71,11 @@ class Reconstruction(nn.Module, ABC):
 
     def to_data_units(self, x: Tensor) -> Tensor:
         """Undo the standardisation: x * scale + shift."""
-        return (x * over_rows(self.scale, x)).add_(over_features(self.shift, x))
+        found = x * over_rows(self.scale, x)
+        if x.dtype != self.shift.dtype and not self.training:
+            # What the shift loses in float32 may be much in units of scale.
+            found.add_(over_features(self.shift - self.shift.to(x.dtype), x))
+        return found.add_(over_features(self.shift, x))
 
     @abstractmethod
     def mean(self, a: Tensor) -> Tensor:

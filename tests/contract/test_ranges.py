@@ -5,9 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from contract.table import dense, every_class, labels
+from contract.table import N_ROWS, dense, every_class, labels
+from sklearn_ae import Autoencoder, Huber
 
 # What looks at rows, by name: what of its answer is of one row each.
 LOOKING = {
@@ -121,3 +124,136 @@ def test_large_codes(row, X, y):
             continue
         np.testing.assert_array_equal(found[::2], expected[::2])
         assert np.isfinite(found).all()
+
+
+# All rows in a range of their own.
+
+# Integers in three pairs of equal columns, so that three components tell all.
+STEPS = np.random.default_rng(0).integers(0, 6, size=(N_ROWS, 3))[:, [0, 0, 1, 1, 2, 2]]
+
+
+def share_explained(rows, rebuilt):
+    """Answer the share of variance that is rebuilt, computed with more digits."""
+    rows = np.asarray(rows).astype(np.longdouble)
+    error = rows - np.asarray(rebuilt).astype(np.longdouble)
+    spread = rows - rows.mean(axis=0)
+    size = np.abs(spread).max()
+    return float(1 - np.square(error / size).sum() / np.square(spread / size).sum())
+
+
+def real(row):
+    """Arguments with which rows may be any real numbers, for few epochs."""
+    return {"max_epochs": 8, "n_components": 3}
+
+
+@every_class
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(2.0**52 + STEPS, id="2^52"),
+        pytest.param(2.0**53 + 2.0 * STEPS, id="2^53"),
+        pytest.param(-(2.0**60) - 256.0 * STEPS, id="-2^60"),
+        pytest.param(2**53 + 2 * STEPS, id="integers that float64 has"),
+        pytest.param(2**60 + 10**6 * STEPS, id="integers far apart"),
+        pytest.param((2**24 + 2 * STEPS).astype("f4"), id="float32"),
+        pytest.param((1e4 + 1e-2 * STEPS).astype("f4"), id="float32 of small spread"),
+        pytest.param(np.c_[STEPS[:, :4], 1e9 + STEPS[:, 4:]], id="two columns far off"),
+    ],
+)
+def test_rows_far_from_zero(row, rows):
+    """7, 9: what differs is no constant; scores are what reconstructions are worth."""
+    y = labels(rows)
+    near = row.make(**real(row)).fit(STEPS.astype(np.float64), y)
+    estimator = row.make(**real(row)).fit(rows, y)
+    explained = share_explained(rows, estimator.reconstruct(rows))
+    # A step of float64 is a part of these differences.
+    expected = share_explained(STEPS, near.reconstruct(STEPS * 1.0))
+    assert explained == pytest.approx(expected, abs=0.15)
+    if not row.in_nats:
+        assert estimator.score(rows) == pytest.approx(explained, abs=0.02)
+    error = estimator.reconstruction_error(rows).mean()
+    variance = (rows - rows[0]).astype(np.float64).var(axis=0).mean()
+    assert 1 - error / variance == pytest.approx(explained, abs=0.02)
+    if rows.dtype == np.float32:
+        exact = dense(estimator.transform(rows.astype(np.float64)))
+        np.testing.assert_allclose(dense(estimator.transform(rows)), exact, 1e-3, 1e-4)
+
+
+@every_class
+@pytest.mark.parametrize("offset", [2**53, -(2**60), 2**62])
+@pytest.mark.parametrize("kind", ["array", "list", "pandas", "beside reals", "polars"])
+def test_integers_that_float64_does_not_tell_apart(row, offset, kind):
+    """9: they are refused, with their range; an offset less they are not."""
+    rows = offset + STEPS
+    frame = pd.DataFrame(rows, columns=[*"abcdef"])
+    given = {
+        "array": lambda: rows,
+        "list": rows.tolist,
+        "pandas": lambda: frame,
+        "beside reals": lambda: frame.assign(a=0.5 * STEPS[:, 0]),
+        "polars": lambda: pl.DataFrame(rows),
+    }[kind]()
+    first = 1 if kind == "beside reals" else 0
+    message = rf"Column {first} of X has integers from {rows.min()} to {rows.max()}"
+    with pytest.raises(ValueError, match=message):
+        row.make().fit(given, labels(rows))
+    row.make().fit(rows - offset, labels(rows))
+
+
+def test_unsigned_integers_that_float64_does_not_tell_apart():
+    """9."""
+    rows = np.uint64(2**63) + STEPS.astype(np.uint64)
+    with pytest.raises(ValueError, match="of which float64 has only every 2048th"):
+        Autoencoder().fit(rows)
+
+
+@every_class
+@pytest.mark.parametrize("factor", [1e-100, 1e-145, 1e30, 1e37])
+def test_rows_of_any_size(row, factor, X, y):
+    """7, 9: the share of variance that is explained is that of the rows as they are."""
+    if not row.shift_scale:
+        pytest.skip("a parameter has units of X")
+    plain = row.make(**real(row)).fit(X, y)
+    estimator = row.make(**real(row)).fit(factor * X, y)
+    explained = row.explained(estimator, factor * X)
+    assert explained == pytest.approx(row.explained(plain, X), abs=0.02)
+    assert explained == pytest.approx(
+        share_explained(factor * X, estimator.reconstruct(factor * X)), abs=0.02
+    )
+
+
+@every_class
+@pytest.mark.parametrize("factor", [1e-155, 1e-162, 1e-165, 1e-200, 1e-300, 1e-315])
+def test_rows_that_hardly_differ_are_refused(row, factor, X, y):
+    """9: with what they differ by, as their squares are no numbers."""
+    with pytest.raises(ValueError, match=r"The rows of X differ by \d.*e-\d+ at most"):
+        row.make().fit(factor * X, y)
+    if hasattr(row.make(**row.by_batch), "partial_fit"):
+        estimator = row.make(**row.by_batch).partial_fit(X, y)
+        # Of rows that come later, nothing is measured.
+        assert np.isfinite(estimator.partial_fit(factor * X, y).score(X))
+
+
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", "correntropy"]
+)
+@pytest.mark.parametrize("factor", [1e-145, 1e-20, 1e20, 1e37])
+def test_losses_of_rows_of_any_size(loss, factor, X):
+    """7, 9."""
+    loss = Huber(delta=0.1 * factor) if loss == "huber" else loss
+    plain = Huber(delta=0.1) if isinstance(loss, Huber) else loss
+    params = {"max_epochs": 8, "random_state": 0}
+    expected = Autoencoder(3, loss=plain, **params).fit(X).score(X)
+    estimator = Autoencoder(3, loss=loss, **params).fit(factor * X)
+    assert estimator.score(factor * X) == pytest.approx(expected, abs=0.02)
+    assert np.isfinite(estimator.loss_curve_).all()
+
+
+@every_class
+def test_a_column_far_smaller_than_the_others(row, X, y):
+    """12: its squares are 0, and its mean is all that there is to answer."""
+    rows = X.copy()
+    rows[:, 2] *= 1e-200
+    estimator = row.make(**real(row)).fit(rows, y)
+    assert np.isfinite(estimator.score(rows))
+    assert np.isfinite(estimator.reconstruct(rows)).all()
