@@ -44,8 +44,8 @@ class LinearAutoencoder(BaseAutoencoder):
         codes more than the net has: neither X nor its covariance is decomposed. An
         epoch is a turn and takes one pass over the rows, in float64; learning rate,
         schedule and batch size are ignored. It minimises the squared error with weight
-        decay or without, and nothing else. The other optimizers are those of
-        :class:`Autoencoder`.
+        decay or without, and nothing else; what has less than 1e-14 of the variance is
+        lost in rounding. The other optimizers are those of :class:`Autoencoder`.
     max_epochs : int, default=200
         Passes over the rows at most; with "lbfgs", steps of at most 20 iterations.
     tol : float, default=1e-7
