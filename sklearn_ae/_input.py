@@ -100,7 +100,9 @@ def advice_on_shape(
     if accepted.advice is None:
         return None
     shape = getattr(X, "shape", None)
-    if isinstance(X, (list, tuple)) or (shape and X.ndim == 1 and X.dtype == object):
+    # Frames of polars have a shape, but neither `ndim` nor `dtype`.
+    is_ragged = shape is not None and len(shape) == 1 and X.dtype == object
+    if isinstance(X, (list, tuple)) or is_ragged:
         try:
             shape = np.shape(list(X))
         except ValueError:

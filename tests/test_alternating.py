@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -20,6 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
 from theory import decoder_matrix
 
+import sklearn_ae
 from sklearn_ae import (
     Autoencoder,
     DenoisingAutoencoder,
@@ -248,6 +251,19 @@ def test_warm_start_goes_on_as_if_never_stopped(weight_decay):
     assert parts.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-12)
     expected = whole.transform(WINE)
     assert_allclose(parts.transform(WINE), expected, atol=1e-5 * expected.std())
+
+
+def test_going_on_from_a_pickle_or_a_file(tmp_path):
+    """What an epoch has left for the next one goes along."""
+    params = {"max_epochs": 2, "tol": 0.0, "warm_start": True, "random_state": 0}
+    model = LinearAutoencoder(5, **params).fit(WINE)
+    model.save(tmp_path / "model")
+    others = pickle.loads(pickle.dumps(model)), sklearn_ae.load(tmp_path / "model")
+    model.fit(WINE)
+    for other in others:
+        other.fit(WINE)
+        assert other.loss_curve_ == model.loss_curve_
+        np.testing.assert_array_equal(other.transform(WINE), model.transform(WINE))
 
 
 def test_going_on_with_other_rows_or_another_optimizer():

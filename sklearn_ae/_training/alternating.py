@@ -113,8 +113,9 @@ def _first_block(start: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _random_like(tensor: Tensor, n_columns: int, generator: torch.Generator) -> Tensor:
-    drawn = torch.randn(len(tensor), n_columns, generator=generator, dtype=tensor.dtype)
-    return (drawn / math.sqrt(len(tensor))).to(tensor.device)
+    shape, place = (len(tensor), n_columns), generator.device
+    drawn = torch.randn(shape, generator=generator, dtype=tensor.dtype, device=place)
+    return drawn.to(tensor.device) / math.sqrt(len(tensor))
 
 
 def _orthonormal(columns: Tensor) -> Tensor:

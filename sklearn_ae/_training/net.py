@@ -306,6 +306,9 @@ class AutoencoderNet(NeuralNet):
         try:
             if self.on_all_rows_:
                 self.exhausted_ = self.on_all_rows_.epoch(self, batches, self.sums_)
+                # Callbacks may look at the record of the last batch.
+                self.history.new_batch()
+                self.history.record_batch("train_batch_size", len(batches.source))
             else:
                 self._batched_epoch(batches, self.sums_)
         finally:
