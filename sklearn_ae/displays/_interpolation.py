@@ -109,8 +109,8 @@ class InterpolationDisplay:
             How many values of t, evenly spaced from 0 to 1; an odd number has the
             middle among them.
         image_shape : tuple of int, default=None
-            As in the class; None takes it from X_start or from a square number of
-            features.
+            As in the class; None takes it from X_start, from what the estimator decodes
+            or from a square number of features.
         **plot_kw
             `ax` and `artist_kw` of `plot`.
 
@@ -140,7 +140,7 @@ class InterpolationDisplay:
         starts, image_shape = flat_rows(X_start, image_shape)
         ends, _ = flat_rows(X_end, image_shape)
         decoded = estimator.inverse_transform(Z.reshape(-1, Z.shape[-1]))
-        rows, _ = flat_rows(decoded, image_shape)
+        rows, image_shape = flat_rows(decoded, image_shape)
         if rows.shape[1] != starts.shape[1]:
             raise ValueError(
                 f"the rows that {type(estimator).__name__} decodes have "

@@ -24,9 +24,18 @@ def flat_rows(
 ) -> tuple[np.ndarray, Sequence[int] | None]:
     """Answer rows of floats, and their shape if X has one and none was given."""
     X = dense(X)
+    rows = X.reshape(len(X), -1).astype(float)
     if image_shape is None and X.ndim > 2:
-        image_shape = X.shape[1:]
-    return X.reshape(len(X), -1).astype(float), image_shape
+        shape = X.shape[1:]
+        # What is no picture is drawn as a line: many channels, one number at each step.
+        is_line = len(shape) == 2 and 1 in shape
+        image_shape = shape if _is_image(shape) and not is_line else rows.shape[1:]
+    return rows, image_shape
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    has_channels = len(shape) == 3 and bool({1, 3} & {shape[0], shape[-1]})
+    return len(shape) == 2 or has_channels
 
 
 def resolve_shape(shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
@@ -39,7 +48,7 @@ def resolve_shape(shape: Sequence[int] | None, n_features: int) -> tuple[int, ..
             f"image_shape={tuple(shape)} holds {prod(shape)} values, but a row has "
             f"{n_features}."
         )
-    if len(shape) > 3 or (len(shape) == 3 and not {1, 3} & {shape[0], shape[-1]}):
+    if len(shape) != 1 and not _is_image(shape):
         raise ValueError(
             "image_shape must be (height, width), with 1 or 3 channels before or after "
             f"them, or (n_features,) for a line; got {tuple(shape)}."

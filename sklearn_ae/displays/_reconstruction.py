@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
@@ -32,6 +32,20 @@ def _reconstruct(estimator: Any, X: Any) -> np.ndarray:
         f"{type(estimator).__name__} has neither `reconstruct` nor both `transform` "
         "and `inverse_transform`."
     )
+
+
+def _learned_shape(
+    estimators: Iterable[Any], X: Any, n_features: int
+) -> Sequence[int] | None:
+    """Answer the shape of the rows that one of them decodes, if they have any."""
+    first = _safe_indexing(X, np.arange(1))
+    for estimator in estimators:
+        if hasattr(estimator, "transform") and hasattr(estimator, "inverse_transform"):
+            decoded = dense(estimator.inverse_transform(estimator.transform(first)))
+            rows, shape = flat_rows(decoded, None)
+            if shape is not None and rows.shape[1] == n_features:
+                return shape
+    return None
 
 
 @dataclass(eq=False, repr=False)
@@ -152,7 +166,8 @@ class ReconstructionDisplay:
         n_samples : int, default=10
             How many rows to draw, if X has so many.
         image_shape : tuple of int, default=None
-            As in the class; None takes it from X or from a square number of features.
+            As in the class; None takes it from X, from what an estimator decodes or
+            from a square number of features.
         random_state : int or RandomState, default=None
             Chooses the rows. None is the first rows, so that the picture repeats.
         **plot_kw
@@ -181,6 +196,9 @@ class ReconstructionDisplay:
             rows = check_random_state(random_state).permutation(total)[:n_samples]
         sample = _safe_indexing(X, rows)
         originals, image_shape = flat_rows(sample, image_shape)
+        if image_shape is None:
+            n_features = originals.shape[1]
+            image_shape = _learned_shape(estimators.values(), sample, n_features)
         reconstructions = {}
         for name, estimator in estimators.items():
             answer = _reconstruct(estimator, sample).reshape(len(rows), -1)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 
+import numpy as np
 import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -34,6 +35,40 @@ from sklearn_ae.displays import (  # noqa: E402
 
 ON_ONE_AXES = [draw_codes, draw_grid, draw_losses, draw_paths, draw_weights]
 ALL = [*ON_ONE_AXES, draw_reconstructions]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((4, 9), (4, 9)),
+        ((1, 4, 9), (1, 4, 9)),
+        ((3, 4, 9), (3, 4, 9)),
+        ((2, 4, 9), (72,)),
+    ],
+    ids=str,
+)
+def test_pictures_have_the_shape_that_was_learned(shape, expected):
+    """Also of rows without one; what is no picture is drawn as lines."""
+    images = np.random.default_rng(0).uniform(size=(20, *shape))
+    model = sklearn_ae.ConvolutionalAutoencoder(
+        2, hidden_layer_sizes=(2,), max_epochs=1, random_state=0
+    ).fit(images)
+    for X in (images, images.reshape(20, -1)):
+        displays = [
+            ReconstructionDisplay.from_estimator(model, X, n_samples=2),
+            InterpolationDisplay.from_estimator(model, X[:2], X[2:4], n_steps=3),
+            LatentManifoldDisplay.from_estimator(model, X, grid_size=2),
+        ]
+        assert [tuple(display.image_shape) for display in displays] == [expected] * 3
+
+
+def test_sequences_are_lines_unless_steps_have_several_features():
+    X = np.random.default_rng(0).uniform(size=(20, 25, 1))
+    model = sklearn_ae.LSTMAutoencoder(2, max_epochs=1, random_state=0).fit(X)
+    for rows in (X, X.reshape(20, -1)):
+        display = ReconstructionDisplay.from_estimator(model, rows, n_samples=2)
+        assert display.image_shape == (25,)
+        assert display.axes_[0, 0].lines
 
 
 @pytest.mark.parametrize("draw", ON_ONE_AXES)
