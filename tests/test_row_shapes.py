@@ -1,5 +1,7 @@
 """The shape of X: what nets take from it, and what they say of shapes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -175,3 +177,33 @@ def test_sequences_that_are_no_array(steps):
         with pytest.raises(ValueError, match="setting an array element") as caught:
             small().fit(X)
         assert "NaN" not in str(caught.value)
+
+
+def test_vectors_leave_the_shape_to_later_rows():
+    """A first X of vectors has the net guess; a shape that agrees is then the rows'."""
+    X = np.random.default_rng(0).normal(size=(10, 25))
+    images = X.reshape(10, 5, 5)
+    model = small(architecture="convolutional").partial_fit(X)
+    assert model.inverse_transform(model.transform(images)).shape == X.shape
+    model.partial_fit(images).partial_fit(X)
+    assert model.inverse_transform(model.transform(X)).shape == images.shape
+    for spec, others in (("convolutional", (1, 25)), ("lstm", (5, 5))):
+        model = small(architecture=spec).partial_fit(X)
+        with pytest.raises(ValueError, match="is expected: reshape X, or fit to rows"):
+            model.partial_fit(X.reshape(10, *others))
+
+
+def test_a_spec_of_one_s_own_takes_the_shape_too():
+    """And is told of missing entries in the shape that it says."""
+
+    @dataclass(eq=False, repr=False)
+    class Steps(LSTM):
+        def ended(self, X):
+            assert X.ndim == 3
+            return super().ended(X)
+
+    X = np.random.default_rng(0).normal(size=(10, 4, 3))
+    X[::2, 2:] = np.nan
+    model = small(architecture=Steps(), hidden_layer_sizes=(3,)).fit(X)
+    assert np.array_equal(np.isnan(model.reconstruct(X)), np.isnan(X))
+    assert np.isnan(model.reconstruct(X.reshape(10, -1))).sum() == 30

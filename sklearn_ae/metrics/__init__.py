@@ -323,7 +323,8 @@ def continuity(
     Parameters
     ----------
     X : array, frame or sparse matrix of shape (n_samples, n_features)
-        Or distances, of shape (n_samples, n_samples), with ``metric="precomputed"``.
+        Or images and the like, of more axes; or distances, of shape (n_samples,
+        n_samples), with ``metric="precomputed"``.
     X_embedded : array or frame of shape (n_samples, n_components)
         Its distances are Euclidean.
     n_neighbors : int, default=5

@@ -214,7 +214,14 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     precomputed = isinstance(metric, str) and metric == "precomputed"
     sparse = False if precomputed else "csr"
     # One memory order, so that a frame's ties are rounded as an array's are.
-    X = check_array(X, dtype=[np.float64, np.bool_], order="C", accept_sparse=sparse)
+    X = check_array(
+        X,
+        dtype=[np.float64, np.bool_],
+        order="C",
+        accept_sparse=sparse,
+        allow_nd=not precomputed,
+    )
+    X = X.reshape(len(X), -1) if X.ndim > 2 else X
     X_embedded = check_array(
         X_embedded, dtype=np.float64, order="C", input_name="X_embedded"
     )

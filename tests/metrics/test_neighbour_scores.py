@@ -134,6 +134,8 @@ def test_neighbour_scores_are_the_same_for_every_kind_of_input(measure):
     embedded = pd.DataFrame(X[:, :2], columns=list("ab"))
     for rows in (X.tolist(), pd.DataFrame(X), pl.DataFrame(X), np.asfortranarray(X)):
         assert measure(rows, embedded) == expected
+    assert measure(X[:, np.newaxis], embedded) == expected
+    assert measure(X.reshape(len(X), 2, -1), embedded) == expected
     whole = np.random.default_rng(0).integers(0, 9, (40, 3)).astype(float)
     for rows in (sp.csr_array(whole), sp.csc_matrix(whole), sp.coo_array(whole)):
         assert measure(rows, whole[:, :2]) == measure(whole, whole[:, :2])
