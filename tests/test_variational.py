@@ -109,6 +109,28 @@ def test_free_bits_cost_the_same_below(X):
     assert model.loss_terms_["divergence"][0] == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize("prior", ["normal", "vamp", "gaussian_mixture", "flow"])
+def test_free_bits_are_of_each_component_whatever_the_prior(prior, X):
+    """Also where a prior, no product over components, has one divergence for all."""
+    model = small(free_bits=20.0, prior=prior, learning_rate=1e-30, max_epochs=1)
+    assert model.fit(X).loss_terms_["divergence"][0] == pytest.approx(60.0)
+
+
+@pytest.mark.filterwarnings("ignore:No component is active")
+@pytest.mark.parametrize("prior", ["normal", "vamp", "gaussian_mixture"])
+def test_divergences_of_components_are_over_all_rows(prior, X, monkeypatch):
+    """From N(0, 1), or from the moments of all rows' codes, by slices of any size."""
+    monkeypatch.setattr("sklearn_ae._input._SLICE_ENTRIES", 64 * 70)
+    model = small(prior=prior).fit(X)
+    mean, deviation = model.encode_distribution(X)
+    logs = np.log(deviation).mean(axis=0)
+    squares = np.square(mean).mean(axis=0) + np.square(deviation).mean(axis=0)
+    expected = 0.5 * (squares - 1) - logs
+    if prior != "normal":
+        expected = 0.5 * np.log(squares - np.square(mean.mean(axis=0))) - logs
+    assert_allclose(model.kl_per_component_, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_collapse_warns(X):
     """And says what to do."""
     model = small(beta=1e6, max_epochs=30)
