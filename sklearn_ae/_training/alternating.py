@@ -31,9 +31,9 @@ from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
 
 # Codes of the wider net beyond those of the net, unless that is most of the columns.
 _MORE_CODES = 8
-# The random start may make some directions this much longer than others, no more: the
-# weights end in float32.
-_LARGEST_RATIO = 10.0
+# The start may make some directions this much longer than others, no more: distances
+# between codes tell less of those between rows, and weights end in float32.
+_LARGEST_RATIO = 2.0
 
 
 class AlternatingLeastSquares(torch.optim.Optimizer):
