@@ -254,11 +254,12 @@ def _large_integers(X: object) -> Iterator[np.ndarray]:
     none = np.zeros(1)
     if hasattr(X, "columns"):
         # Beside others of float64, columns become such before anybody has seen them.
-        parts = (np.asarray(X[name]).reshape(len(X), -1) for name in X.columns)
+        parts = (np.asarray(X[name]) for name in X.columns)
     else:
         # Most entries of sparse rows are 0, far from all that is large.
-        parts = [none[None] if scipy.sparse.issparse(X) else np.asarray(X)]
-    for part in parts:
+        parts = [none if scipy.sparse.issparse(X) else np.asarray(X)]
+    for part in map(np.atleast_1d, parts):
+        part = part.reshape(len(part), math.prod(part.shape[1:]))
         is_wide = part.dtype.kind in "iu" and part.dtype.itemsize == 8 and part.size
         if not is_wide:
             yield from (none for _ in range(part.shape[1]))

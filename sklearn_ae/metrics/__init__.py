@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 
 from sklearn_ae._corruption import Noise
 from sklearn_ae.metrics._measures import (
+    check_digits,
     check_noise,
     check_pair,
     check_width,
@@ -32,6 +33,7 @@ from sklearn_ae.metrics._measures import (
     row_slices,
     simplest_within_error,
 )
+from sklearn_ae.metrics._sizes import difference, exponent_of
 
 __all__ = [
     "continuity",
@@ -291,11 +293,13 @@ def pca_alignment(estimator: BaseEstimator, X: ArrayLike) -> np.ndarray:
     >>> pca_alignment(TruncatedSVD(n_components=2).fit(X), X).round(3)
     array([0.113, 0.   ])
     """
+    check_digits(X)
     rows, directions = dense(X), decoder_directions(estimator, X)
     check_width("The decoder", directions, rows)
     k = min(len(directions), *rows.shape)
     # Not the covariance solver: it squares the condition and cancels on large means.
-    axes = PCA(k, svd_solver="full").fit(rows).components_
+    moved = difference(rows, rows[0], exponent_of([rows]))
+    axes = PCA(k, svd_solver="full").fit(moved).components_
     basis = orth(directions.T, rcond=1e-9)
     aligned = basis.T @ axes.T
     # Sine and cosine together are exact at both ends; scipy's `subspace_angles` is off

@@ -20,7 +20,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_ae._corruption import NOISES, GaussianNoise, Noise
+from sklearn_ae._input import refuse_lost_digits
 from sklearn_ae._moments import moments
+from sklearn_ae.metrics._sizes import (
+    columns_near_one,
+    difference,
+    exponent_of,
+    for_distances,
+    near_one,
+)
 
 _SLICE_ENTRIES = 2**22  # numbers made dense at a time: 32 MiB of float64
 _BLOCK_MIB = 32  # of distances at a time, in each of the two spaces
@@ -43,19 +51,29 @@ def dense(rows: Any, name: str = "X") -> np.ndarray:
     return rows.reshape(len(rows), -1)
 
 
+def check_digits(X: ArrayLike) -> None:
+    """Refuse 64-bit integers that float64 does not tell apart."""
+    refuse_lost_digits(X if hasattr(X, "shape") else np.asarray(X))
+
+
 def check_width(what: str, values: np.ndarray, rows: np.ndarray) -> None:
     width, expected = values.shape[1], rows.shape[1]
     if width != expected:
         raise ValueError(f"{what} gives rows of {width} features, X has {expected}.")
 
 
-def squared_deviations(X: ArrayLike) -> float:
-    """Return sum ||x - mean(X)||^2 in one pass: Welford's update, slice by slice."""
-    total, seen, center = 0.0, 0, 0.0
+def squared_deviations(X: ArrayLike, exponent: int = 0) -> float:
+    """Return sum ||x - mean(X)||^2 in one pass: Welford's update, slice by slice.
+
+    It is in squared units of ``2**exponent``.
+    """
+    total, seen, center, first = 0.0, 0, 0.0, None
     for _, part in row_slices(X):
         rows = dense(part)
-        # Beginning at a row, not at 0, leaves a constant X exactly without variance.
-        center = center if seen else rows[0]
+        # From a row, not from 0: a constant X is left exactly without variance, and
+        # one far from 0 with all of its own.
+        first = rows[0] if first is None else first
+        rows = difference(rows, first, exponent)
         seen += len(rows)
         before = rows - center
         center = center + before.sum(axis=0) / seen
@@ -69,16 +87,19 @@ def _product(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
-    residual = 0.0
+    check_digits(X)
+    residual, exponent = 0.0, exponent_of(dense(rows) for _, rows in row_slices(X))
     for part, rows in row_slices(X):
         clean = dense(rows)
         seen = rows if corrupt is None else in_kind_of(rows, corrupt(clean, part))
         rebuilt = estimator.inverse_transform(estimator.transform(seen))
         rebuilt = dense(rebuilt, "the reconstruction")
         check_width("The reconstruction", rebuilt, clean)
-        error = clean - rebuilt
-        residual += _product(error, error)
-    total = squared_deviations(X)
+        error = difference(clean, rebuilt, exponent)
+        # What is that much larger than the rows scores minus infinity.
+        with np.errstate(over="ignore"):
+            residual += _product(error, error)
+    total = squared_deviations(X, exponent)
     return 1 - residual / total if total else float(residual == 0)
 
 
@@ -163,6 +184,7 @@ def probe_accuracy(
     )
     codes = dense(estimator.transform(X), "the code")
     if classifier is None:
+        codes = columns_near_one(codes)
         classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     probe = clone(classifier).fit(codes[train], y[train])
     return float(np.mean(probe.predict(codes[rest]) == y[rest]))
@@ -201,17 +223,23 @@ def simplest_within_error(cv_results: dict, *, metric, parameter) -> int:
 def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
     """Return rows that span what the decoder reaches."""
     if hasattr(estimator, "components_"):
-        return np.asarray(estimator.components_, dtype=np.float64)
+        return near_one(np.asarray(estimator.components_, dtype=np.float64))
     codes = dense(estimator.transform(X), "the code")
+    exponent = exponent_of([codes])
+    moved = difference(codes, codes[0], exponent)
     # One step for all units, on the scale of the codes: a dead unit has none of its own
-    step = math.sqrt(codes.var(axis=0).mean()) or 1.0
-    corners = codes.mean(axis=0) + step * np.eye(codes.shape[1] + 1, codes.shape[1], -1)
+    step = math.ldexp(math.sqrt(moved.var(axis=0).mean()), exponent) or 1.0
+    center = codes[0] + np.ldexp(moved.mean(axis=0), exponent)
+    corners = center + step * np.eye(codes.shape[1] + 1, codes.shape[1], -1)
     decoded = dense(estimator.inverse_transform(corners), "the decoder's output")
-    return decoded[1:] - decoded[0]
+    exponent = exponent_of([decoded])
+    return difference(decoded[1:], decoded[0], exponent)
 
 
 def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     precomputed = isinstance(metric, str) and metric == "precomputed"
+    for rows in (X, X_embedded):
+        check_digits(rows)
     sparse = False if precomputed else "csr"
     # One memory order, so that a frame's ties are rounded as an array's are.
     X = check_array(
@@ -234,7 +262,7 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
             f"n_neighbors must be an integer, at least 1 and less than {limit:g} for "
             f"{len(X_embedded)} rows; got {n_neighbors!r}."
         )
-    return X, X_embedded
+    return for_distances(X, metric), for_distances(X_embedded, "euclidean")
 
 
 def distance_blocks(X, X_embedded, metric) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -246,6 +274,11 @@ def distance_blocks(X, X_embedded, metric) -> Iterator[tuple[np.ndarray, np.ndar
         rows = np.arange(len(embedded))
         # scikit-learn does not cut precomputed distances into blocks.
         original = X[start + rows] if metric == "precomputed" else next(originals)
+        if not np.isfinite(original).all():
+            raise ValueError(
+                "Distances between rows of X exceed what float64 can hold, "
+                f"{np.finfo(np.float64).max:.2g}: divide X."
+            )
         original[rows, start + rows] = embedded[rows, start + rows] = np.inf
         start += len(embedded)
         yield original, embedded
