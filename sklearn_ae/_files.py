@@ -68,7 +68,7 @@ class Entry:
     start: int
 
     @property
-    def n_bytes(self) -> int:
+    def nbytes(self) -> int:
         """How long it is."""
         return math.prod(self.shape) * self.dtype.itemsize
 
@@ -234,7 +234,15 @@ class Shelf(MutableMapping[str, np.ndarray]):
     """
 
     def __init__(self, file: StoredFile) -> None:
-        self._file, self._left = file, dict.fromkeys(file.entries)
+        self._file, self._left = file, dict(file.entries)
+
+    def set_apart(self, prefix: str) -> dict[str, Entry]:
+        """Take out the entries of a section, without their arrays, by their own names.
+
+        Whoever has them gives `StoredFile.finish` places to read them to.
+        """
+        names = [name for name in self._left if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self._left.pop(name) for name in names}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._left:
@@ -315,12 +323,12 @@ def _checked_entries(table: dict[str, Any], n_bytes: int) -> dict[str, Entry]:
         If they do not: nothing is left out, and nothing stands twice.
     """
     found = {name: _checked_entry(name, entry) for name, entry in table.items()}
-    in_order = sorted(found.items(), key=lambda item: (item[1].start, item[1].n_bytes))
+    in_order = sorted(found.items(), key=lambda item: (item[1].start, item[1].nbytes))
     stop = 0
     for name, entry in in_order:
         if entry.start != stop:
             raise ValueError(f"its array {name!r} does not begin where another ends")
-        stop += entry.n_bytes
+        stop += entry.nbytes
     if stop != n_bytes:
         raise ValueError(
             f"it has {n_bytes} bytes for arrays of {stop}: it is damaged or incomplete"
@@ -341,7 +349,7 @@ def _checked_entry(name: str, entry: Any) -> Entry:
     if not all(map(_are_sizes, (shape, place))) or len(place) != 2 or len(shape) > 32:
         raise ValueError(f"its array {name!r} has a shape or a place that is none")
     found = Entry(_DTYPES[dtype], tuple(shape), place[0])
-    if place[1] - place[0] != found.n_bytes:
+    if place[1] - place[0] != found.nbytes:
         raise ValueError(f"its array {name!r} is larger or smaller than its place")
     return found
 

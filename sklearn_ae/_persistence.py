@@ -17,12 +17,14 @@ import torch
 from sklearn_ae._ambient import Undisturbed, undisturbed
 from sklearn_ae._descriptions import APART, net_parameters, take_apart
 from sklearn_ae._encoding import Decoder, Encoder
-from sklearn_ae._files import read_file, write_file
+from sklearn_ae._files import Entry, Shelf, StoredFile, open_file, write_file
 from sklearn_ae._model import Model
+from sklearn_ae._modules import named_tensors
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import CLASSES
 from sklearn_ae._rebuilding import (
     alike,
+    check_finite_tensors,
     check_fitted,
     check_parameters,
     check_start,
@@ -30,6 +32,7 @@ from sklearn_ae._rebuilding import (
     missing_attributes,
     rebuild,
 )
+from sklearn_ae._references import MODULE, check_sizes
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import device_or_cpu
 from sklearn_ae._training.state import as_tensors, check_training_state
@@ -135,10 +138,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     library = __version__
     try:
-        header, arrays = read_file(path)
-        library = header.get("library")
-        with one_thread():
-            estimator, device = _put_together(header, arrays)
+        with open_file(path) as file, one_thread():
+            library = file.header.get("library")
+            estimator, device = _put_together(file)
     except (OSError, MemoryError):
         raise
     except Exception as error:
@@ -211,37 +213,35 @@ def _take_model_apart(
             "The parameters no longer describe the trained net: set back what has been "
             f"changed since fit, or fit again, before it is saved ({error})."
         ) from error
-    arrays |= {f"module.{name}": array for name, array in tensors.items()}
+    arrays |= {MODULE + name: array for name, array in tensors.items()}
     encode = Encoder("model", arrays).encode
     moments = {name: encode(name, value) for name, value in moments.items()}
     others = {name: encode(name, value) for name, value in others.items()}
     return {**others, "moments": moments}
 
 
-def _put_together(
-    header: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[Any, str | None]:
-    """Answer the estimator, its module on the CPU, and the name of its device."""
+def _put_together(file: StoredFile) -> tuple[Any, str | None]:
+    """Answer the estimator, its module on the CPU, and the name of its device.
+
+    Arrays are read when it is known that they are what is needed.
+    """
+    header, shelf = file.header, Shelf(file)
     for name, kind in _HEADER.items():
         if not isinstance(header.get(name), kind):
             raise ValueError(f"{name!r} in its header is wrong")
-    if header["class"] not in CLASSES:
-        raise ValueError(f"sklearn_ae has no class {header['class']!r}")
-    decoder = Decoder(arrays)
-    parameters = decoder.decode_parts(header["parameters"])
-    estimator = CLASSES[header["class"]](**parameters)
-    check_parameters(estimator)
-    for name, value in header["output"].items():
-        if name != "transform" or value not in _CONTAINERS:
-            raise ValueError(f"set_output has no {name}={value!r}")
-        estimator.set_output(transform=value)
-    fitted = decoder.decode_parts(header["fitted"])
-    for name in fitted:
+    check_sizes(header, file.entries)
+    tensors = shelf.set_apart(MODULE)
+    decoder = Decoder(shelf)
+    estimator = _read_unfitted(header, decoder)
+    for name in header["fitted"]:
         if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*_", name) or hasattr(estimator, name):
             raise ValueError(f"{name!r} is no fitted attribute")
-    device = None
+    model, device, places = None, None, {}
     if header["model"] is not None:
-        model, device = _read_model(estimator, header["model"], decoder)
+        model, device = _read_model(estimator, header["model"], tensors, decoder)
+        places = _places_of(model.module)
+    fitted = decoder.decode_parts(header["fitted"])
+    if model is not None:
         check_fitted(estimator, fitted, model)
         missing = missing_attributes(estimator, {**fitted, "_model": model})
         if missing != header.get("missing", []):
@@ -250,34 +250,61 @@ def _put_together(
                 "missing"
             )
         estimator._model = model
-    if arrays:
-        raise ValueError(f"nothing needs its arrays {sorted(arrays)[:3]}")
+    if shelf:
+        raise ValueError(f"nothing needs its arrays {sorted(shelf)[:3]}")
+    file.finish(places)
+    if model is not None:
+        check_finite_tensors(model.module)
     vars(estimator).update(fitted)
     return estimator, device
 
 
+def _read_unfitted(header: dict[str, Any], decoder: Decoder) -> Any:
+    """Answer the estimator with its parameters alone."""
+    if header["class"] not in CLASSES:
+        raise ValueError(f"sklearn_ae has no class {header['class']!r}")
+    parameters = decoder.decode_parts(header["parameters"])
+    estimator = CLASSES[header["class"]](**parameters)
+    check_parameters(estimator)
+    for name, value in header["output"].items():
+        if name != "transform" or value not in _CONTAINERS:
+            raise ValueError(f"set_output has no {name}={value!r}")
+        estimator.set_output(transform=value)
+    return estimator
+
+
+def _places_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Answer the memory of the tensors of a module, which gets what a file has."""
+    places = {}
+    for name, tensor in named_tensors(module):
+        tensor.data = tensor.data.contiguous()
+        places[MODULE + name] = tensor.detach().numpy()
+    return places
+
+
 def _read_model(
-    estimator: Any, stored: dict[str, Any], decoder: Decoder
+    estimator: Any,
+    stored: dict[str, Any],
+    tensors: dict[str, Entry],
+    decoder: Decoder,
 ) -> tuple[Model, str]:
+    """Answer the model, in whose net there is nothing of the file yet."""
     fields = dict(stored)
     device = fields.pop("device")
     if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d{1,4})?", device):
         raise ValueError(f"there is no device {device!r}")
+    if fields.keys() & APART - {"training_state", "moments"}:
+        raise ValueError(f"a model in a file has no {fields.keys() & APART}")
     moments = Moments(**decoder.decode_parts(fields.pop("moments")))
-    others = decoder.decode_parts(fields)
-    if others.keys() & APART - {"training_state"}:
-        raise ValueError(f"a model in a file has no {others.keys() & APART}")
-    tensors = {
-        name.removeprefix("module."): decoder.arrays.pop(name)
-        for name in [*decoder.arrays]
-        if name.startswith("module.")
-    }
-    start = others.get("row_shape"), moments, others["seed"]
+    seed = decoder.decode(fields.pop("seed"))
+    row_shape = decoder.decode(fields.pop("row_shape", None))
+    start = row_shape, moments, seed
     check_start(*start)
     module = rebuild(estimator, *start, tensors)
-    others["parameters"] = net_parameters(estimator)
+    others = decoder.decode_parts(fields)
+    others |= {"row_shape": row_shape, "parameters": net_parameters(estimator)}
     if "training_state" in others:
         state = others["training_state"]
         check_training_state(state, module, estimator.n_components)
         others["training_state"] = as_tensors(state)
-    return Model(module, torch.device("cpu"), moments, **others), device
+    return Model(module, torch.device("cpu"), moments, seed=seed, **others), device

@@ -32,23 +32,35 @@ def rebuild(
     row_shape: tuple[int, ...] | None,
     moments: Moments,
     seed: int,
-    tensors: dict[str, np.ndarray],
+    tensors: dict[str, Any],
 ) -> nn.Module:
-    """Build the net of an estimator from a file's tensors, which may be anything.
+    """Build the net of an estimator for tensors that a file has, maybe not yet read.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    row_shape, moments, seed
+        What it starts from.
+    tensors : dict of str to object
+        Each with a `shape`, a `dtype` and `nbytes`. A file may claim anything of them.
+
+    Returns
+    -------
+    Module
+        With the weights that a fit would start from.
 
     Raises
     ------
     ValueError
         If they are not those of such a net.
     """
-    for name, array in sorted(tensors.items()):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name!r} has values that are not finite")
-    n_bytes = sum(array.nbytes for array in tensors.values())
+    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
     # Some are made on the way; a net of 10**9 units is refused before it is made.
-    with AllocationLimit(4 * n_bytes + 2**16, 8 * len(tensors) + 256):
+    with AllocationLimit(2 * n_bytes + 2**20, 8 * len(tensors) + 256):
         module = estimator._build_module(row_shape, moments, seed)
-    return _filled(estimator, module, tensors)
+    _check_tensors(module, tensors)
+    module.rehearse(estimator.n_components)
+    return module.eval()
 
 
 def build_again(
@@ -66,12 +78,14 @@ def build_again(
         If they are not those of such a net.
     """
     module = estimator._build_module(row_shape, moments, seed)
-    return _filled(estimator, module, tensors)
+    _check_tensors(module, tensors)
+    fill_tensors(module, tensors)
+    module.rehearse(estimator.n_components)
+    return module.eval()
 
 
-def _filled(
-    estimator: Any, module: nn.Module, tensors: dict[str, np.ndarray]
-) -> nn.Module:
+def _check_tensors(module: nn.Module, tensors: dict[str, Any]) -> None:
+    """Refuse tensors of other names, shapes or dtypes than a net has."""
     wanted = {
         name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for name, tensor in named_tensors(module)
@@ -83,9 +97,13 @@ def _filled(
                 f"{name!r} is {found.get(name)}, where the net of its parameters has "
                 f"{wanted.get(name)}"
             )
-    fill_tensors(module, tensors)
-    module.rehearse(estimator.n_components)
-    return module.eval()
+
+
+def check_finite_tensors(module: nn.Module) -> None:
+    """Refuse a net with values that are not finite."""
+    for name, tensor in named_tensors(module):
+        if tensor.dtype.is_floating_point and not tensor.isfinite().all():
+            raise ValueError(f"{name!r} has values that are not finite")
 
 
 def describe(module: nn.Module) -> list[Any]:
