@@ -92,19 +92,21 @@ def _read_anomalies() -> tuple[bool, bool]:
     return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
 
 
-def _precision(operation: Any) -> _Setting:
-    """Answer the setting of how exactly products of float32 are on the CPU."""
+def _precision(operation: str) -> _Setting:
+    """Answer the setting of how exact an operation on float32 is on the CPU."""
+    # What `torch.backends.mkldnn` calls, which takes ten times as long.
+    read = functools.partial(torch._C._get_fp32_precision_getter, "mkldnn", operation)
 
     def write(value: str) -> None:
+        setting = getattr(torch.backends.mkldnn, operation)
         # It may have been told by a setting for several operations.
-        operation.fp32_precision = "none"
-        if operation.fp32_precision != value:
-            operation.fp32_precision = value
+        setting.fp32_precision = "none"
+        if read() != value:
+            setting.fp32_precision = value
 
-    return _Setting(("ieee", "none"), lambda: operation.fp32_precision, write)
+    return _Setting(("ieee", "none"), read, write)
 
 
-_onednn = torch.backends.mkldnn
 _SETTINGS = (
     _Setting((torch.float32,), torch.get_default_dtype, torch.set_default_dtype),
     _Setting(
@@ -112,8 +114,11 @@ _SETTINGS = (
         _read_anomalies,
         lambda value: torch.autograd.set_detect_anomaly(*value),
     ),
-    *map(_precision, (_onednn.matmul, _onednn.conv, _onednn.rnn)),
+    *map(_precision, ("matmul", "conv", "rnn")),
 )
+
+# For each call.
+_READINGS = tuple((setting.read, setting.usual) for setting in _SETTINGS)
 
 # A handler of signals may come in once more.
 _lock = threading.RLock()
@@ -124,7 +129,7 @@ _put_aside: dict[_Setting, Any] = {}
 
 def _is_usual_everywhere() -> bool:
     """Whether the settings of the process are as at the start, and are to stay so."""
-    return not _put_aside and all(s.read() in s.usual for s in _SETTINGS)
+    return not _put_aside and all(read() in usual for read, usual in _READINGS)
 
 
 @contextmanager

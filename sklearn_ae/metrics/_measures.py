@@ -274,7 +274,7 @@ def distance_blocks(X, X_embedded, metric) -> Iterator[tuple[np.ndarray, np.ndar
         rows = np.arange(len(embedded))
         # scikit-learn does not cut precomputed distances into blocks.
         original = X[start + rows] if metric == "precomputed" else next(originals)
-        if not np.isfinite(original).all():
+        if np.isinf(original).any():
             raise ValueError(
                 "Distances between rows of X exceed what float64 can hold, "
                 f"{np.finfo(np.float64).max:.2g}: divide X."

@@ -55,6 +55,7 @@ PRIVATE = [
     "torch._C._autograd._pop_saved_tensors_default_hooks",
     "torch._C._autograd._push_saved_tensors_default_hooks",
     "torch._C._autograd._top_saved_tensors_default_hooks",
+    "torch._C._get_fp32_precision_getter",
     "torch._C._is_any_autocast_enabled",
     "torch._C._is_fwd_grad_enabled",
     "torch._C._len_torch_dispatch_stack",
