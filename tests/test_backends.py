@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from contract.subprocesses import TESTS
 from joblib.parallel import ParallelBackendBase
 from scipy.stats import loguniform
 from sklearn.base import clone
@@ -253,3 +256,46 @@ def test_a_dask_worker_is_killed_with_the_only_stack(X, cluster):
     thread.join()
     assert killed[0] not in cluster.run(os.getpid).values()
     assert table(there) == table(here)
+
+
+INTERRUPTED = """
+import signal, sys
+import joblib
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn_ae.model_selection import BatchedGridSearchCV
+from test_backends import STACKS
+
+# A run in the background ignores it, and hands that down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+code, grid = STACKS["several"]
+code = clone(code).set_params(max_epochs=10**7, tol=0.0)
+search = BatchedGridSearchCV(code, grid, cv=2, n_jobs=2)
+X = load_digits().data[:80]
+print("begun", flush=True)
+try:
+    with joblib.parallel_config(backend=sys.argv[1]):
+        search.fit(X)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS[:-1])
+def test_ctrl_c_ends_a_search(backend):
+    """17: whoever its workers are."""
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, backend],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(2)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=120)[0] == "interrupted\n"
+        finally:
+            process.kill()

@@ -141,7 +141,8 @@ class BatchedGridSearchCV(_StackingMixin, GridSearchCV):
         Values to try, by parameter.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in :class:`sklearn.model_selection.GridSearchCV`. `n_jobs` is for stacks the
-        number of threads, for the rest of processes. `mean_fit_time` is a stack's time
+        number of threads, for the rest of processes; within `joblib.parallel_config`
+        for both what its backend has. `mean_fit_time` is a stack's time
         over the number of its nets.
     working_memory : float, default=None
         Most memory, in MiB, that the nets of a stack may take; None is
