@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 
 from contract.table import N_ROWS, dense, every_class, labels
 from sklearn_ae import Autoencoder, Huber
@@ -141,9 +142,8 @@ def share_explained(rows, rebuilt):
     return float(1 - np.square(error / size).sum() / np.square(spread / size).sum())
 
 
-def real(row):
-    """Arguments with which rows may be any real numbers, for few epochs."""
-    return {"max_epochs": 8, "n_components": 3}
+# With which rows may be any real numbers, and a fit is short.
+SHORT = {"max_epochs": 8, "n_components": 3}
 
 
 @every_class
@@ -163,8 +163,8 @@ def real(row):
 def test_rows_far_from_zero(row, rows):
     """7, 9: what differs is no constant; scores are what reconstructions are worth."""
     y = labels(rows)
-    near = row.make(**real(row)).fit(STEPS.astype(np.float64), y)
-    estimator = row.make(**real(row)).fit(rows, y)
+    near = row.make(**SHORT).fit(STEPS.astype(np.float64), y)
+    estimator = row.make(**SHORT).fit(rows, y)
     explained = share_explained(rows, estimator.reconstruct(rows))
     # A step of float64 is a part of these differences.
     expected = share_explained(STEPS, near.reconstruct(STEPS * 1.0))
@@ -181,23 +181,32 @@ def test_rows_far_from_zero(row, rows):
 
 @every_class
 @pytest.mark.parametrize("offset", [2**53, -(2**60), 2**62])
-@pytest.mark.parametrize("kind", ["array", "list", "pandas", "beside reals", "polars"])
-def test_integers_that_float64_does_not_tell_apart(row, offset, kind):
+def test_integers_that_float64_does_not_tell_apart(row, offset):
     """9: they are refused, with their range; an offset less they are not."""
     rows = offset + STEPS
+    message = rf"Column 0 of X has integers from {rows.min()} to {rows.max()}"
+    with pytest.raises(ValueError, match=message):
+        row.make().fit(rows, labels(rows))
+    row.make().fit(rows - offset, labels(rows))
+
+
+@pytest.mark.parametrize("kind", ["list", "pandas", "beside reals", "polars", "tensor"])
+def test_kinds_of_integers_that_float64_does_not_tell_apart(kind):
+    """9, 10."""
+    rows = 2**53 + STEPS
     frame = pd.DataFrame(rows, columns=[*"abcdef"])
     given = {
-        "array": lambda: rows,
         "list": rows.tolist,
         "pandas": lambda: frame,
         "beside reals": lambda: frame.assign(a=0.5 * STEPS[:, 0]),
         "polars": lambda: pl.DataFrame(rows),
+        "tensor": lambda: torch.from_numpy(rows),
     }[kind]()
-    first = 1 if kind == "beside reals" else 0
-    message = rf"Column {first} of X has integers from {rows.min()} to {rows.max()}"
-    with pytest.raises(ValueError, match=message):
-        row.make().fit(given, labels(rows))
-    row.make().fit(rows - offset, labels(rows))
+    number = 1 if kind == "beside reals" else 0
+    with pytest.raises(
+        ValueError, match=f"Column {number} of X has integers from 9007"
+    ):
+        Autoencoder(max_epochs=1).fit(given)
 
 
 def test_unsigned_integers_that_float64_does_not_tell_apart():
@@ -213,8 +222,8 @@ def test_rows_of_any_size(row, factor, X, y):
     """7, 9: the share of variance that is explained is that of the rows as they are."""
     if not row.shift_scale:
         pytest.skip("a parameter has units of X")
-    plain = row.make(**real(row)).fit(X, y)
-    estimator = row.make(**real(row)).fit(factor * X, y)
+    plain = row.make(**SHORT).fit(X, y)
+    estimator = row.make(**SHORT).fit(factor * X, y)
     explained = row.explained(estimator, factor * X)
     assert explained == pytest.approx(row.explained(plain, X), abs=0.02)
     assert explained == pytest.approx(
@@ -223,7 +232,7 @@ def test_rows_of_any_size(row, factor, X, y):
 
 
 @every_class
-@pytest.mark.parametrize("factor", [1e-155, 1e-162, 1e-165, 1e-200, 1e-300, 1e-315])
+@pytest.mark.parametrize("factor", [1e-155, 1e-165, 1e-315])
 def test_rows_that_hardly_differ_are_refused(row, factor, X, y):
     """9: with what they differ by, as their squares are no numbers."""
     with pytest.raises(ValueError, match=r"The rows of X differ by \d.*e-\d+ at most"):
@@ -254,6 +263,6 @@ def test_a_column_far_smaller_than_the_others(row, X, y):
     """12: its squares are 0, and its mean is all that there is to answer."""
     rows = X.copy()
     rows[:, 2] *= 1e-200
-    estimator = row.make(**real(row)).fit(rows, y)
+    estimator = row.make(**SHORT).fit(rows, y)
     assert np.isfinite(estimator.score(rows))
     assert np.isfinite(estimator.reconstruct(rows)).all()
