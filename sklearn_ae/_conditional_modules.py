@@ -46,7 +46,7 @@ class ConditionalModule(AutoencoderModule):
     ) -> Tensor:
         if classes is not None:
             return super().cost(z, x, weights, classes)
-        unit = self.unit
+        unit = self.reconstruction.unit
         # One at a time: all together are as many times the rows as there are classes.
         parts = (
             log_p - unit * super(ConditionalModule, self).cost(z, x, weights, classes)
@@ -89,7 +89,8 @@ class ConditionalModule(AutoencoderModule):
         best = torch.full(z.shape[:-1], -torch.inf, dtype=z.dtype, device=z.device)
         chosen = torch.zeros(z.shape[:-1], dtype=torch.int64, device=z.device)
         for classes, log_p in self._each_class(z):
-            log_p = log_p - self.unit * super().cost(z, x, weights, classes)
+            cost = super().cost(z, x, weights, classes)
+            log_p = log_p - self.reconstruction.unit * cost
             chosen = torch.where(log_p > best, classes, chosen)
             best = torch.maximum(log_p, best)
         return chosen, best

@@ -112,8 +112,8 @@ class Mixture(LatentDensity):
         centre = parts.mean.double().mean(0)
         mean, z_centred = parts.mean.double() - centre, z.double() - centre
         distance = (
-            z_centred.square() @ precision.mT
-            - 2 * (z_centred @ (mean * precision).mT)
+            z_centred.square() @ precision.transpose(0, 1)
+            - 2 * (z_centred @ (mean * precision).transpose(0, 1))
             + (mean.square() * precision).sum(-1)
         ).clamp(min=0.0)
         spread = (math.log(2 * math.pi) + parts.log_variance).sum(-1)

@@ -64,7 +64,8 @@ def convolve(h: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry) -> Ten
     """Answer the convolution of maps of shape (n_rows, n_channels, *sizes)."""
     is_transformed = torch._C._are_functorch_transforms_active()
     is_usual = h.device.type == "cpu" and h.dtype == torch.float32
-    if is_usual and not is_transformed and not is_twice_differentiable():
+    is_special = is_transformed or _is_traced() or is_twice_differentiable()
+    if is_usual and not is_special:
         return _Convolution.apply(h, weight, bias, geometry)
     return torch.convolution(h, weight, bias, *geometry.arguments, 1)
 
@@ -157,14 +158,20 @@ def recur(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         # Derivatives by the weights of a single input depend on the threads.
         inward, *others = weights
         x, weights = F.pad(x, (0, 1)), [F.pad(inward, (0, 1)), *others]
-    start = x.new_zeros(1, len(x), weights[1].shape[1])
+    start = x.new_zeros(1, x.shape[0], weights[1].shape[1])
     return _recurrence(x.transpose(0, 1), start, *weights).transpose(0, 1)
+
+
+def _is_traced() -> bool:
+    """Whether the net is exported or compiled, to run where threads are others."""
+    return torch.jit.is_tracing() or torch.compiler.is_compiling()
 
 
 def _is_trained(*tensors: Tensor) -> bool:
     return (
         torch.is_grad_enabled()
         and not is_twice_differentiable()
+        and not _is_traced()
         and tensors[0].device.type == "cpu"
         and any(tensor.requires_grad for tensor in tensors)
     )
@@ -199,7 +206,7 @@ _convolution_derivatives = split(
 
 
 def _recur(steps: Tensor, start: Tensor, *weights: Tensor) -> Tensor:
-    is_trained = torch.is_grad_enabled()
+    is_trained = torch.is_grad_enabled() and not torch.jit.is_tracing()
     h, *_ = torch.lstm(
         steps, (start, start), weights, True, 1, 0.0, is_trained, False, False
     )

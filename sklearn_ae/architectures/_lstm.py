@@ -76,7 +76,8 @@ class Recurrence(nn.Module):
 
     def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Answer the states before the first step of sequences like `x`."""
-        zeros = x.new_zeros(len(x), self.n_units)
+        # Not its length, which an export would take for the same in all batches.
+        zeros = x.new_zeros(x.shape[0], self.n_units)
         return zeros, zeros
 
     def step(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -155,7 +156,7 @@ class SequenceEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode rows of shape (n_rows, n_features)."""
-        steps = x.unflatten(-1, (self.n_steps, self.n_inputs))
+        steps = x.reshape(-1, self.n_steps, self.n_inputs)
         is_there = ~steps.isnan().all(-1)
         places = torch.arange(self.n_steps, device=x.device)
         n_present = (is_there * (places + 1)).amax(-1, keepdim=True)
@@ -228,7 +229,7 @@ class SequenceDecoder(OutputLayer):
 
     def _step_by_step(self, z: Tensor) -> Tensor:
         states = [layer.start(z) for layer in self.layers]
-        x = z.new_zeros(len(z), self.output.weight.shape[0])
+        x = z.new_zeros(z.shape[0], self.output.weight.shape[0])
         answers = []
         for _ in range(self.n_steps):
             h = torch.cat([z, x], -1)
