@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from sklearn.utils.metaestimators import available_if
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.overrides import _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
+
+from sklearn_ae._tensors import as_array, is_foreign
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -183,11 +185,29 @@ def undisturbed(function: _Function) -> _Function:
     return call
 
 
+def with_arrays(function: _Function) -> _Function:
+    """Let a function get arrays where it is called with tensors."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(map(is_foreign, args)) or any(map(is_foreign, kwargs.values())):
+            args = tuple(map(as_array, args))
+            kwargs = {name: as_array(value) for name, value in kwargs.items()}
+        return function(*args, **kwargs)
+
+    return call
+
+
 _Conditional = type(available_if(bool)(undisturbed))
 
 
 class Undisturbed:
-    """Lets the public methods of its subclasses compute in `usual_state`."""
+    """Lets the public methods of its subclasses compute in `usual_state`.
+
+    They get arrays for tensors, unless a class says that its methods take those.
+    """
+
+    _takes_tensors: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -196,6 +216,11 @@ class Undisturbed:
             if name.startswith("_") or name in cls.__annotations__:
                 continue
             if isinstance(value, FunctionType):
-                setattr(cls, name, undisturbed(value))
+                setattr(cls, name, cls._entry(value))
             elif isinstance(value, _Conditional):
-                setattr(cls, name, available_if(value.check)(undisturbed(value.fn)))
+                setattr(cls, name, available_if(value.check)(cls._entry(value.fn)))
+
+    @classmethod
+    def _entry(cls, function: _Function) -> _Function:
+        inner = function if cls._takes_tensors else with_arrays(function)
+        return undisturbed(inner)

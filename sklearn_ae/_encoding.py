@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 
 from sklearn_ae._densities import is_known_density, put_together, take_apart
 from sklearn_ae._parameters import SPECS
@@ -107,6 +108,8 @@ class Encoder:
         return key
 
     def _encode_object(self, name: str, value: Any) -> Any:
+        if isinstance(value, torch.device):
+            return str(value)
         for kind, registry in SPECS.items():
             for spec, cls in registry.items():
                 if type(value) is cls:

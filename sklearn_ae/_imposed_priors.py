@@ -32,6 +32,7 @@ class ImposedPrior(Undisturbed, BaseEstimator, ABC):
         Whether it has two components, no more and no fewer.
     """
 
+    _takes_tensors = True
     name: str
     is_planar: bool = False
     _parameter_constraints = {}

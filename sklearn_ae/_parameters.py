@@ -149,9 +149,10 @@ class Parameters(Undisturbed):
     latent_density : scikit-learn density, default=None
         Fitted on the codes, for example `GaussianMixture` or `KernelDensity`: it gives
         the estimator `sample`.
-    device : str, default="cpu"
-        "cpu", "cuda", "cuda:1" and so on; "auto" is cuda where there is one, else cpu.
-        Of several GPUs the worker processes of joblib and Dask take one after another.
+    device : str or torch.device, default="cpu"
+        "cpu", "cuda", "cuda:1", "xpu", "mps" and so on; "auto" is cuda where there is
+        one, else cpu. Of several GPUs the worker processes of joblib and Dask take one
+        after another.
     random_state : int, RandomState instance or None, default=None
         An int makes the fit repeatable.
     verbose : int, default=0
@@ -223,7 +224,7 @@ class Parameters(Undisturbed):
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "latent_density": [HasMethods(["fit", "sample"]), None],
-        "device": [str],
+        "device": [str, torch.device],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -252,7 +253,7 @@ class Parameters(Undisturbed):
     warm_start: bool = False
     callbacks: list[Any] | None = None
     latent_density: Any = None
-    device: str = "cpu"
+    device: str | torch.device = "cpu"
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 

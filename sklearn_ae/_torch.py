@@ -42,7 +42,11 @@ def make_generator(
 
 def available_devices() -> list[str]:
     """List the devices that torch can compute on here."""
-    return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    found = ["cpu"]
+    for kind in (torch.cuda, torch.xpu):
+        name = kind.__name__.rpartition(".")[2]
+        found += [f"{name}:{i}" for i in range(kind.device_count())]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
 def worker_number() -> int:
@@ -51,7 +55,19 @@ def worker_number() -> int:
     return numbers[-1] - 1 if numbers else 0
 
 
-def resolve_device(device: str) -> torch.device:
+def found_device(device: str | torch.device) -> torch.device | None:
+    """Answer a torch device if it exists: "cuda" is the current one of them."""
+    name, available = str(device), available_devices()
+    if name in ("cpu", "cpu:0"):
+        return torch.device("cpu")
+    if name in available or f"{name}:0" in available:
+        return torch.device(name)
+    kind, _, number = name.partition(":")
+    # Of those there is one, which has no number.
+    return torch.device(kind) if kind in available and number == "0" else None
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
     """Turn the parameter `device` into a torch device that exists.
 
     Raises
@@ -61,20 +77,21 @@ def resolve_device(device: str) -> torch.device:
     """
     available = available_devices()
     if device == "auto":
-        gpus = available[1:] or ["cpu"]
+        gpus = [name for name in available if name.startswith("cuda")] or ["cpu"]
         return torch.device(gpus[worker_number() % len(gpus)])
-    if device not in available and not (device == "cuda" and len(available) > 1):
+    found = found_device(device)
+    if found is None:
         raise ValueError(
-            f"device={device!r} is not available here; the devices are "
+            f"device={str(device)!r} is not available here; the devices are "
             f"{', '.join(map(repr, available))} and 'auto'."
         )
-    return torch.device(device)
+    return found
 
 
 def device_or_cpu(name: str) -> torch.device:
     """Answer the device of a stored model, or the CPU, with a warning, without it."""
-    device = torch.device(name)
-    if name in available_devices() or (name == "cuda" and torch.cuda.is_available()):
+    device = found_device(name)
+    if device is not None:
         return device
     warn_caller(
         f"This model was trained on device={name!r}, which is not available here: it "

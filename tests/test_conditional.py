@@ -362,7 +362,7 @@ def test_counts_that_are_no_counts_are_refused(count):
     model = small().fit(X, y)._model
     moments = replace(model.moments, class_count=np.array(count))
     with pytest.raises(ValueError, match="no counts"):
-        check_start(moments, model.seed)
+        check_start(None, moments, model.seed)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ FLOORS = {
     "_version": 0,
     "exceptions": 0,
     "_ambient": -1,
+    "_tensors": -2,
     "_derivatives": -1,
     "_input": -1,
     "_warnings": -1,

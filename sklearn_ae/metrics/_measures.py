@@ -22,6 +22,7 @@ from sklearn.utils.validation import column_or_1d
 from sklearn_ae._corruption import NOISES, GaussianNoise, Noise
 from sklearn_ae._input import refuse_lost_digits
 from sklearn_ae._moments import moments
+from sklearn_ae._tensors import as_array
 from sklearn_ae.metrics._sizes import (
     columns_near_one,
     difference,
@@ -36,6 +37,7 @@ _BLOCK_MIB = 32  # of distances at a time, in each of the two spaces
 
 def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
     """Yield rows of X as they came (frames keep their names), a few MiB at a time."""
+    X = as_array(X)
     if issparse(X):
         X = X.tocsr()
     elif not hasattr(X, "shape"):
@@ -46,6 +48,7 @@ def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
 
 
 def dense(rows: Any, name: str = "X") -> np.ndarray:
+    rows = as_array(rows)
     rows = rows.toarray() if issparse(rows) else rows
     rows = check_array(rows, dtype=np.float64, allow_nd=True, input_name=name)
     return rows.reshape(len(rows), -1)
@@ -159,7 +162,7 @@ def known_noise(X: ArrayLike, noise: Noise, level: float, seed: int) -> Callable
 
 def checked_rows(X: ArrayLike) -> Any:
     """Return X as a finite array or CSR matrix, without a copy where it is one."""
-    X = check_array(X, accept_sparse="csr", allow_nd=True)
+    X = check_array(as_array(X), accept_sparse="csr", allow_nd=True)
     return X if issparse(X) else X.reshape(len(X), -1)
 
 
@@ -168,7 +171,7 @@ def probe_accuracy(
 ) -> float:
     if y is None:
         raise ValueError("A probe needs the class labels y, got None.")
-    y = column_or_1d(y)
+    y = column_or_1d(as_array(y))
     check_consistent_length(X, y)
     check_classification_targets(y)
     n_classes = len(np.unique(y))
@@ -243,7 +246,7 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     sparse = False if precomputed else "csr"
     # One memory order, so that a frame's ties are rounded as an array's are.
     X = check_array(
-        X,
+        as_array(X),
         dtype=[np.float64, np.bool_],
         order="C",
         accept_sparse=sparse,
@@ -251,7 +254,7 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     )
     X = X.reshape(len(X), -1) if X.ndim > 2 else X
     X_embedded = check_array(
-        X_embedded, dtype=np.float64, order="C", input_name="X_embedded"
+        as_array(X_embedded), dtype=np.float64, order="C", input_name="X_embedded"
     )
     check_consistent_length(X, X_embedded)
     if precomputed and X.shape[0] != X.shape[1]:

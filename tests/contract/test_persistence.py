@@ -30,7 +30,8 @@ from contract.table import (
     structured_rows,
     weights,
 )
-from sklearn_ae import Autoencoder
+from sklearn_ae import Autoencoder, load
+from sklearn_ae._torch import resolve_device
 
 without_cuda = pytest.mark.skipif(
     torch.cuda.is_available(), reason="needs a machine without CUDA"
@@ -148,15 +149,55 @@ def test_to_module(row, X, y):
 
 @every_class
 @without_cuda
-@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tpu", "cpu:0", "meta", ""])
+@pytest.mark.parametrize(
+    "device",
+    [
+        *("cuda", "cuda:1", "xpu", "xpu:2", "mps:1", "tpu", "cpu:1", "meta", ""),
+        *map(torch.device, ("cuda", "cuda:1", "xpu", "mps", "meta", "cpu:1")),
+    ],
+    ids=repr,
+)
 def test_absent_devices(row, device, X, y):
     """24: the message says which there are; nothing falls back."""
     for method in ("fit", "partial_fit"):
         estimator = row.make(**row.by_batch, device=device)
-        message = rf"device='{device}' is not available here; the devices are 'cpu'"
+        message = rf"device='{device!s}' is not available here; the devices are 'cpu'"
         with pytest.raises(ValueError, match=message):
             getattr(estimator, method)(X, y)
         assert not estimator.__sklearn_is_fitted__()
+
+
+@every_class
+@pytest.mark.parametrize(
+    "device", ["cpu:0", torch.device("cpu"), torch.device("cpu", 0)], ids=repr
+)
+def test_devices_as_objects(row, device, X, y, tmp_path):
+    """24: as names, in fits, clones, prints, pickles and files."""
+    estimator = row.make(device=device)
+    assert clone(estimator).device == device
+    assert repr(clone(estimator)) == repr(estimator)
+    estimator.fit(X, y)
+    assert estimator.device is device
+    assert_same_model(estimator, row.make().fit(X, y))
+    estimator.save(tmp_path / "file")
+    for copied in (load(tmp_path / "file"), pickle.loads(pickle.dumps(estimator))):
+        assert copied.device == str(device)
+        assert digest(copied.fit(X, y), X) == digest(estimator, X)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "xpu"])
+def test_devices_that_are_here(kind, monkeypatch):
+    """24: by name, by number and as objects; not one more than there are."""
+    monkeypatch.setattr(getattr(torch, kind), "device_count", lambda: 2)
+    for device in (kind, f"{kind}:1", torch.device(kind), torch.device(kind, 0)):
+        assert resolve_device(device) == torch.device(device)
+    with pytest.raises(ValueError, match=f"the devices are .*'{kind}:0', '{kind}:1'"):
+        resolve_device(f"{kind}:2")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    for device in ("mps", "mps:0", torch.device("mps")):
+        assert resolve_device(device).type == "mps"
+    with pytest.raises(ValueError, match="'mps' and 'auto'"):
+        resolve_device("mps:1")
 
 
 @every_class
