@@ -56,6 +56,7 @@ def dense(rows: Any, name: str = "X") -> np.ndarray:
 
 def check_digits(X: ArrayLike) -> None:
     """Refuse 64-bit integers that float64 does not tell apart."""
+    X = as_array(X)
     refuse_lost_digits(X if hasattr(X, "shape") else np.asarray(X))
 
 
@@ -241,12 +242,13 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
 
 def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     precomputed = isinstance(metric, str) and metric == "precomputed"
+    X, X_embedded = as_array(X), as_array(X_embedded)
     for rows in (X, X_embedded):
         check_digits(rows)
     sparse = False if precomputed else "csr"
     # One memory order, so that a frame's ties are rounded as an array's are.
     X = check_array(
-        as_array(X),
+        X,
         dtype=[np.float64, np.bool_],
         order="C",
         accept_sparse=sparse,
@@ -254,7 +256,7 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     )
     X = X.reshape(len(X), -1) if X.ndim > 2 else X
     X_embedded = check_array(
-        as_array(X_embedded), dtype=np.float64, order="C", input_name="X_embedded"
+        X_embedded, dtype=np.float64, order="C", input_name="X_embedded"
     )
     check_consistent_length(X, X_embedded)
     if precomputed and X.shape[0] != X.shape[1]:
