@@ -59,7 +59,8 @@ class SaveMixin(Undisturbed):
         `fit`, all that was fitted, with the optimizer's state where training is to go
         on from it: with `warm_start=True` and after `partial_fit`. Where an interrupt
         has kept something from being computed, it says what. It takes the place of an
-        earlier file at once, when it is complete.
+        earlier file at once, when it is complete. What a process has left behind that
+        was killed while it wrote into the folder is removed.
 
         Parameters
         ----------
@@ -121,8 +122,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If it is another file, if it is damaged, or if a newer version has written it in
-        a format that this one does not know.
+        If it is another file, if it is damaged or lacks something, or if a newer
+        version has written it in a format that this one does not know. What a file
+        claims is compared before anything large is read.
     OSError
         If the file cannot be read, for example because there is none.
 

@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sklearn_ae
 from contract.instants import Instants
@@ -132,6 +133,25 @@ def test_a_search_is_interrupted(row, X, y):
         search.fit(X, y)
     assert len(log) == 2
     assert not hasattr(search, "best_estimator_")
+
+
+@every_class
+def test_a_pipeline_is_interrupted(row, X, y):
+    """30: its last step is fitted, as the estimator alone would be."""
+    in_steps, alone = (
+        row.make(**row.by_batch, callbacks=[interrupting("on_epoch_end", 2)])
+        for _ in range(2)
+    )
+    pipeline = make_pipeline(StandardScaler(), in_steps)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.fit(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        alone.fit(pipeline[0].transform(X), y)
+    assert alone.n_iter_ == 2
+    assert_same_model(pipeline[-1], alone)
+    np.testing.assert_array_equal(
+        pipeline.transform(X), alone.transform(pipeline[0].transform(X))
+    )
 
 
 def epochs_counted(log):
@@ -315,6 +335,7 @@ def test_a_second_interrupt_while_the_first_is_dealt_with(row, X, y, tmp_path):
     assert n_missing or not estimator._expected_attributes()
 
 
+@pytest.mark.filterwarnings("ignore:Early stopping did not stop")
 @every_case
 def test_an_interrupt_after_the_last_epoch(row, params, X, y, monkeypatch, tmp_path):
     """30: the net is kept, without what would have been computed of it."""
