@@ -143,11 +143,14 @@ class AdversarialNet(AutoencoderNet):
         self.opposed_optimizer_ = make_optimizer(
             self.optimizer, self.opposed_, parameters, rate
         )
+        return self
+
+    def _start_streams(self, epoch: int) -> None:
+        super()._start_streams(epoch)
         device = self.opposed_.vector.device
         self.draws_ = make_generator(
-            self.seed, "prior in training", self.epochs_before, device
+            self.seed, "prior in training", self.epochs_before + epoch, device
         )
-        return self
 
     def _opposed_rate(self) -> float:
         # Whatever schedule there is, it goes for both.

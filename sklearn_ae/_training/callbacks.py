@@ -11,6 +11,7 @@ from skorch.callbacks import (
     Callback,
     Checkpoint,
     EpochScoring,
+    LoadInitState,
     LRScheduler,
     TrainEndCheckpoint,
 )
@@ -31,7 +32,7 @@ def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
     InvalidParameterError
         If one of them is no instance of skorch's `Callback`.
     """
-    copies = []
+    copies, copy_of = [], {}
     for item in callbacks or []:
         *name, callback = item if isinstance(item, tuple) else (item,)
         if not isinstance(callback, Callback):
@@ -39,7 +40,13 @@ def copy_callbacks(callbacks: Sequence[Any] | None) -> list[Any]:
                 "The 'callbacks' parameter must be a list of instances of "
                 f"skorch.callbacks.Callback. Got {item!r} among them."
             )
-        copies.append((*name, copy.copy(callback)) if name else copy.copy(callback))
+        copied = copy_of[id(callback)] = copy.copy(callback)
+        copies.append((*name, copied) if name else copied)
+    for copied in copy_of.values():
+        # One that refers to another, as `LoadInitState` does, means the one in the fit.
+        for name, value in vars(copied).items():
+            if id(value) in copy_of:
+                setattr(copied, name, copy_of[id(value)])
     return copies
 
 
@@ -63,8 +70,11 @@ def _listens_to_batches(callback: Callback) -> bool:
 
 
 def keep_copies(callbacks: Iterable[tuple[str, Callback]]) -> bool:
-    """Whether one of a net's callbacks keeps a copy of the best weights."""
-    return any(getattr(callback, "load_best", False) for _, callback in callbacks)
+    """Whether one of a net's callbacks keeps a copy of the weights, or has read one."""
+    return any(
+        getattr(callback, "load_best", False) or isinstance(callback, LoadInitState)
+        for _, callback in callbacks
+    )
 
 
 def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:

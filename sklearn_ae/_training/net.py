@@ -117,7 +117,8 @@ class AutoencoderNet(NeuralNet):
             if _dense_gradient.supports(self.module_)
             else self._autograd
         )
-        self.streams_ = self._make_streams("training", self.epochs_before)
+        self.n_loaded_ = 0
+        self._start_streams(0)
         return self
 
     def output_factors(self) -> list[tuple[nn.Parameter, Tensor]]:
@@ -160,7 +161,8 @@ class AutoencoderNet(NeuralNet):
         if not training or self.on_all_rows_:
             return self._slices(dataset)
         seed = self.seed if self.shuffles else None
-        return Batches(dataset, self.batch_size, seed, self.epochs_before)
+        epoch = self.epochs_before + self.n_loaded_
+        return Batches(dataset, self.batch_size, seed, epoch)
 
     def _slices(self, dataset: RowSource) -> Batches:
         return Batches(dataset, slice_size(self.module_.objective_width), seed=None)
@@ -229,10 +231,28 @@ class AutoencoderNet(NeuralNet):
         self.exhausted_ = False
         self.history.clear()
         self.notify("on_train_begin", X=X, y=y)
+        self._go_on_from_checkpoint()
         self.batches_ = self.get_iterator(X, training=True)
         self.schedule_ = make_schedule(
             self.schedule, self.optimizer_, self.max_epochs, self.n_iter_no_change
         )
+
+    def _go_on_from_checkpoint(self) -> None:
+        """Count the epochs of a history that a callback has loaded, if one has."""
+        if self.epochs_before:
+            # They are those of the earlier fit, which have been counted.
+            self.history.clear()
+        self.n_loaded_ = len(self.history)
+        if self.n_loaded_:
+            self._start_streams(self.n_loaded_)
+        for name in ("train_loss", "valid_loss"):
+            losses = [row[name] for row in self.history if name in row]
+            if losses:
+                self.least_[name] = min(losses)
+
+    def _start_streams(self, epoch: int) -> None:
+        """Let the streams of random numbers begin with an epoch of this fit."""
+        self.streams_ = self._make_streams("training", self.epochs_before + epoch)
 
     def end_training(self, X: RowSource, y: Any = None) -> None:
         """Keep the best weights, and nothing of the rows."""
@@ -291,7 +311,7 @@ class AutoencoderNet(NeuralNet):
         step_schedule(self.schedule_, objective, least_gain)
         if self._has_converged(objective, least_gain):
             return False
-        if len(self.history) < self.max_epochs:
+        if len(self.history) - self.n_loaded_ < self.max_epochs:
             return True
         if self.validation is not None:
             warnings.warn(
