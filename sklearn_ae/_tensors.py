@@ -12,7 +12,7 @@ from torch import Tensor
 
 def is_foreign(value: Any) -> bool:
     """Whether a value is a tensor, an array of another library, or a list of those."""
-    if isinstance(value, (np.ndarray, str)):
+    if isinstance(value, (np.ndarray, np.generic, str)):
         return False
     if isinstance(value, (list, tuple)):
         return bool(value) and isinstance(value[0], Tensor)

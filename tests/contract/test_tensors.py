@@ -75,6 +75,13 @@ def test_sparse_tensors_are_sparse_rows(row, X, y):
                 row.make().fit(tensor, y)
 
 
+@every_class
+def test_numbers_stay_numbers(row):
+    """10: as numpy's are arrays of no axes to the array API."""
+    estimator = row.make().set_params(learning_rate=np.float64(0.5))
+    assert type(estimator.learning_rate) is np.float64
+
+
 def test_metrics_take_tensors(X):
     """10: with gradients, and in short precision."""
     Z, estimator = X[:, :2].copy(), Autoencoder(max_epochs=1).fit(X)
