@@ -10,13 +10,14 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from sklearn_ae._ambient import undisturbed
+from sklearn_ae._ambient import undisturbed, with_arrays
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._input import Array, row_slices
 from sklearn_ae._stacking import begin_run, train_runs
 
 
 @undisturbed
+@with_arrays
 def regularization_path(
     estimator: BaseAutoencoder,
     X: Any,

@@ -15,6 +15,7 @@ from sklearn.utils import (
     column_or_1d,
 )
 
+from sklearn_ae._ambient import with_arrays
 from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
 from sklearn_ae.displays._ellipses import check_deviations, draw_ellipses
 from sklearn_ae.displays._estimators import check_components, names_of_components
@@ -82,6 +83,7 @@ class LatentSpaceDisplay:
     standard_deviations: np.ndarray | None = None
 
     @classmethod
+    @with_arrays
     def from_estimator(
         cls,
         estimator: Any,
@@ -143,6 +145,7 @@ class LatentSpaceDisplay:
         return cls.from_codes(Z, y, component_names=names, **plot_kw)
 
     @classmethod
+    @with_arrays
     def from_codes(
         cls,
         Z: Any,

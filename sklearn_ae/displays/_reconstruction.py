@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils.validation import _num_samples
 
+from sklearn_ae._ambient import with_arrays
 from sklearn_ae.displays._drawing import (
     COLORS,
     dense,
@@ -91,6 +92,7 @@ class ReconstructionDisplay:
     image_shape: Sequence[int] | None = None
 
     @classmethod
+    @with_arrays
     def from_estimator(
         cls,
         estimator: Any,
@@ -141,6 +143,7 @@ class ReconstructionDisplay:
         )
 
     @classmethod
+    @with_arrays
     def from_estimators(
         cls,
         estimators: Mapping[str, Any],

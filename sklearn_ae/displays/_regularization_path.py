@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearn_ae._ambient import with_arrays
 from sklearn_ae._paths import regularization_path
 from sklearn_ae.displays._drawing import COLORS, pyplot_for
 
@@ -57,6 +58,7 @@ class RegularizationPathDisplay:
     curves: Mapping[str, ArrayLike]
 
     @classmethod
+    @with_arrays
     def from_path(
         cls, path: Mapping[str, Any], quantity: str = "loss", **plot_kw: Any
     ) -> Self:
@@ -90,6 +92,7 @@ class RegularizationPathDisplay:
         return display.plot(quantity, **plot_kw)
 
     @classmethod
+    @with_arrays
     def from_estimator(
         cls,
         estimator: Any,

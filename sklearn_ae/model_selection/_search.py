@@ -15,6 +15,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params, indexable
 
+from sklearn_ae._ambient import with_arrays
 from sklearn_ae._warnings import saying_once
 from sklearn_ae.model_selection._evaluation import Evaluation
 
@@ -22,6 +23,7 @@ from sklearn_ae.model_selection._evaluation import Evaluation
 class _StackingMixin(BaseSearchCV):
     """Fits candidates in stacks; what comes before and after is scikit-learn's."""
 
+    @with_arrays
     @_fit_context(prefer_skip_nested_validation=False)
     @saying_once()
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from contract.subprocesses import run_python
 from contract.table import digest, every_class
-from sklearn_ae import Autoencoder
+from sklearn_ae import Autoencoder, SparseAutoencoder
+from sklearn_ae.displays import (
+    InterpolationDisplay,
+    LatentSpaceDisplay,
+    ReconstructionDisplay,
+)
 from sklearn_ae.metrics import (
     continuity,
     neighborhood_preservation,
     reconstruction_r2,
 )
+from sklearn_ae.model_selection import BatchedGridSearchCV, regularization_path
 
 # Name: (tensor of rows, the array that it stands for).
 TENSORS = {
@@ -90,6 +97,24 @@ def test_metrics_take_tensors(X):
             assert metric(make(X), make(Z)) == metric(X, Z)
         expected = reconstruction_r2(estimator, X)
         assert reconstruction_r2(estimator, make(X)) == pytest.approx(expected)
+
+
+def test_searches_and_displays_take_tensors(X, y):
+    """10: with gradients."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    x, numbers = torch.from_numpy(X).requires_grad_(), torch.arange(len(X)) % 3
+    estimator = SparseAutoencoder(2, max_epochs=1, random_state=0)
+    search = BatchedGridSearchCV(estimator, {"alpha": [0.1, 1.0]}, cv=2)
+    found, expected = clone(search).fit(x).cv_results_, search.fit(X).cv_results_
+    scores = "mean_test_score"
+    np.testing.assert_array_equal(found[scores], expected[scores])
+    path = regularization_path(estimator, x, "alpha", [0.1, 1.0])
+    assert np.isfinite(path.reconstruction_error).all()
+    fitted = estimator.fit(x)
+    LatentSpaceDisplay.from_estimator(fitted, x, numbers)
+    ReconstructionDisplay.from_estimator(fitted, x)
+    InterpolationDisplay.from_estimator(fitted, x[:2], x[2:4])
+    plt.close("all")
 
 
 DISPATCH = """
