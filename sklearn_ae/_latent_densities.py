@@ -189,7 +189,7 @@ class LearnedMixture(Mixture):
         self.width = n_modes
         shape = n_modes, n_components
         self.logits = nn.Parameter(torch.zeros(n_modes, dtype=torch.float32))
-        means = torch.empty(shape, dtype=torch.float32)
+        means = torch.empty(shape, dtype=torch.float32, device=generator.device)
         self.means = nn.Parameter(means.normal_(generator=generator))
         self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
 
@@ -217,7 +217,9 @@ class VampMixture(Mixture):
         What starts as a copy would stay one: both would have the same gradient.
         """
         places = torch.arange(len(self.pseudo_inputs)) % len(rows)
-        noise = torch.empty(self.pseudo_inputs.shape).normal_(generator=generator)
+        shape, device = self.pseudo_inputs.shape, generator.device
+        noise = torch.empty(shape, dtype=torch.float32, device=device)
+        noise.normal_(generator=generator)
         noise[: len(rows)] = 0.0
         self.pseudo_inputs.copy_(rows[places] + _JITTER * noise)
 

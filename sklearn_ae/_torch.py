@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,23 @@ def make_generator(
     generator = torch.Generator(device)
     generator.manual_seed(derive_seed(seed, stream, index))
     return generator
+
+
+def draw_into(
+    tensor: torch.Tensor,
+    draw: Callable[..., Any],
+    generator: torch.Generator,
+) -> None:
+    """Fill a tensor by `draw(tensor, generator=...)`, on whatever device it is.
+
+    A generator fills tensors of its own device only.
+    """
+    if tensor.device == generator.device:
+        draw(tensor, generator=generator)
+        return
+    drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device=generator.device)
+    draw(drawn, generator=generator)
+    tensor.copy_(drawn)
 
 
 def available_devices() -> list[str]:

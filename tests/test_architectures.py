@@ -634,3 +634,23 @@ def test_every_objective_with_every_architecture(estimator, name, X, tmp_path):
     estimator.save(tmp_path / "model")
     loaded = sklearn_ae.load(tmp_path / "model")
     assert_allclose(loaded.transform(rows), estimator.transform(rows), rtol=0)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("spec", [Dense(), Convolutional(), Residual(), LSTM()])
+def test_weights_are_drawn_alike_on_every_device(spec):
+    options = {
+        "hidden_layer_sizes": (8,),
+        "activation": "relu",
+        "code_activation": "identity",
+        "tied_weights": False,
+        "initialization": "auto",
+        "seed": 0,
+    }
+    here = spec.build(64, 2, **options)
+    with torch.device("cuda"):
+        there = spec.build(64, 2, **options)
+    for one, other in zip(here, there, strict=True):
+        for name, parameter in one.named_parameters():
+            found = other.get_parameter(name).detach().cpu()
+            assert_allclose(found, parameter.detach())

@@ -60,7 +60,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.n_classes = n_classes
         generator = make_generator(seed, "frequencies of the discriminator")
-        waves = torch.empty(n_components, _N_WAVES, dtype=FLOAT)
+        shape, device = (n_components, _N_WAVES), generator.device
+        waves = torch.empty(shape, dtype=FLOAT, device=device)
         waves.normal_(generator=generator)
         # Points of more components are farther apart.
         waves *= _FREQUENCY * math.sqrt(2 / n_components)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functional import ACTIVATIONS, linear, weight_deviation
-from sklearn_ae._torch import make_generator
+from sklearn_ae._torch import draw_into, make_generator
 from sklearn_ae.architectures._base import Architecture
 
 # Whatever torch's default is: the same seed draws the same weights.
@@ -115,7 +116,8 @@ def initialize(
     )
     generator = make_generator(seed, f"initialization of the {part}", index)
     with torch.no_grad():
-        layer.weight.normal_(0.0, deviation, generator=generator)
+        draw = partial(nn.init.normal_, std=deviation)
+        draw_into(layer.weight, draw, generator)
 
 
 @dataclass(eq=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Self
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from sklearn_ae._derivatives import is_twice_differentiable
 from sklearn_ae._functional import fill_missing, weight_deviation
 from sklearn_ae._sharing import recur
-from sklearn_ae._torch import make_generator
+from sklearn_ae._torch import draw_into, make_generator
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._dense import (
     FLOAT,
@@ -116,11 +117,11 @@ class Recurrence(nn.Module):
             if initialization == "auto":
                 deviation = weight_deviation("tanh", inward.shape[1], n_units)
                 for gate in across.chunk(_N_GATES):
-                    nn.init.orthogonal_(gate, generator=generator)
+                    draw_into(gate, nn.init.orthogonal_, generator)
             else:
                 deviation = float(initialization)
-                across.normal_(0.0, deviation, generator=generator)
-            inward.normal_(0.0, deviation, generator=generator)
+                draw_into(across, partial(nn.init.normal_, std=deviation), generator)
+            draw_into(inward, partial(nn.init.normal_, std=deviation), generator)
             for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
                 bias.zero_()
             forgetting = slice(_FORGETTING * n_units, (_FORGETTING + 1) * n_units)
