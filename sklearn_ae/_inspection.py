@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_ae._ambient import Undisturbed
-from sklearn_ae._modules import AutoencoderModule, copy_module
+from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._parameters import resolve_spec
 
 if TYPE_CHECKING:
@@ -69,16 +69,18 @@ class InspectionMixin(Undisturbed):
         return model.layer_codes(X)
 
     def to_module(self) -> nn.Module:
-        """Answer the net as a torch module of its own, on the CPU in float32.
+        """Answer the net as a torch module of its own, on the CPU.
 
         Returns
         -------
         nn.Module
             With `encode`, `decode` and `forward`, in the units of the training rows;
-            it shares nothing with the estimator.
+            it shares nothing with the estimator. Weights are float32, and so are its
+            answers for float32 rows. Shift and scale are float64, which rows far from
+            zero need; `module.float()` rounds them.
         """
-        module = copy_module(self._fitted_model().module)
-        return module.to("cpu", torch.float32).requires_grad_(True)
+        module = copy_module(self._fitted_model().module).cpu()
+        return set_precision(module, torch.float32).requires_grad_(True)
 
 
 def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
