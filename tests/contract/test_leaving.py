@@ -144,6 +144,19 @@ def test_pipelines_leave(row, X, y):
 
 
 @every_class
+def test_the_state_of_torch_does_not_reach_a_copy(row, X, y):
+    """22b, 26: a net is built again as if torch had been told nothing."""
+    estimator = row.make(warm_start=True).fit(X, y)
+    state = pickle.dumps(estimator)
+    with torch.device("meta"), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert pickle.dumps(estimator) == state
+        copies = pickle.loads(state), copy.deepcopy(estimator), through_skops(estimator)
+    expected = digest(estimator, X)
+    for copied in copies:
+        assert digest(copied, X) == expected
+
+
+@every_class
 def test_a_shallow_copy_has_the_same_model(row, X, y):
     """22b: none is built for it; training one leaves the other as it is."""
     estimator = row.make().fit(X, y)
