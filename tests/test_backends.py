@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 
 import joblib
 import numpy as np
@@ -69,7 +70,7 @@ class Own(ParallelBackendBase):
 
 joblib.register_parallel_backend("own", Own)
 
-BACKENDS = ["sequential", "threading", "own", "multiprocessing", "loky", "dask"]
+BACKENDS = ["sequential", "multiprocessing", "threading", "own", "loky", "dask"]
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,12 @@ def X():
     return load_digits().data[:80]
 
 
-@pytest.fixture(scope="module")
-def cluster():
+@contextmanager
+def dask_cluster():
     """Two worker processes of Dask."""
     distributed = pytest.importorskip("distributed")
     with (
+        warnings.catch_warnings(action="ignore"),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
@@ -91,17 +93,33 @@ def cluster():
 
 
 @pytest.fixture
-def backend(request):
-    """Answer the name of a backend that is ready."""
+def cluster():
+    with dask_cluster() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def quietly():
+    """Newer pythons warn of forking where there are threads, Dask of much."""
     with warnings.catch_warnings():
-        # Newer pythons warn of forking where there are threads, Dask of much.
         warnings.simplefilter("ignore")
-        if request.param == "dask":
-            request.getfixturevalue("cluster")
+        yield
+
+
+@pytest.fixture(scope="module")
+def backend(request):
+    """Answer the name of a backend that is ready.
+
+    Those that fork come before those that leave threads behind, of which a child might
+    inherit a lock.
+    """
+    with dask_cluster() if request.param == "dask" else nullcontext():
         yield request.param
 
 
-every_backend = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+every_backend = pytest.mark.parametrize(
+    "backend", BACKENDS, indirect=True, scope="module"
+)
 every_stack = pytest.mark.parametrize("stacks", STACKS)
 
 
