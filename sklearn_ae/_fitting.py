@@ -253,7 +253,7 @@ def _start_model(
     found = known or rows.moments(
         may_miss=estimator._accepted().missing,
         continues=not is_first,
-        with_medians=is_first and estimator._loss().uses_medians,
+        with_medians=estimator._loss().uses_medians,
     )
     estimator._check_range(rows.X, found)
     if is_first:

@@ -18,6 +18,9 @@ from sklearn_ae._input import (
 from sklearn_ae._medians import medians
 
 _DOUBLE = np.dtype(np.float64)
+# How much farther than ever before a feature's rows are from its shift where steps in
+# units of its deviation would come to nothing.
+_NEW_SCALE = 4.0
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 # Of smaller ones float64 has not all digits, and squares of residuals are smaller yet.
 _LEAST_VARIANCE = 1e-300
@@ -74,13 +77,26 @@ class Moments:
     def continued(self, found: Moments) -> Moments:
         """Answer these moments for training that goes on with rows that were found.
 
-        A feature that has not varied so far takes the deviation from what it was.
+        A feature that has hardly varied so far takes its deviation from them; where
+        none has, so do all. The shift stays, which the net has been trained with.
         """
-        deviation = self.deviation
-        if deviation is not None:
-            distance = np.hypot(found.deviation, found.mean - self.mean)
-            deviation = np.where(deviation > 0, deviation, distance)
-        return replace(self, has_missing=found.has_missing, deviation=deviation)
+        continued = replace(self, has_missing=found.has_missing)
+        if self.deviation is None:
+            return continued
+        distance = np.hypot(found.deviation, found.median - self.shift)
+        # Of nothing but missing entries nothing is found.
+        is_new = (found.low <= found.high) & (distance > _NEW_SCALE * self.deviation)
+        deviation = np.where(is_new, distance, self.deviation)
+        if self.variance or not found.variance:
+            return replace(continued, deviation=deviation)
+        scale = math.sqrt(float(np.square(deviation).mean())) or 1.0
+        return replace(
+            continued,
+            variance=found.variance,
+            robust_deviation=found.robust_deviation,
+            scale=scale,
+            deviation=deviation,
+        )
 
 
 def moments(

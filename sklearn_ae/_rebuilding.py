@@ -55,8 +55,9 @@ def rebuild(
         If they are not those of such a net.
     """
     n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    # Some are made on the way; a net of 10**9 units is refused before it is made.
-    with AllocationLimit(2 * n_bytes + 2**20, 8 * len(tensors) + 256):
+    # Some are made on the way, an encoder of distributions twice; a net of 10**9 units
+    # is refused before it is made.
+    with AllocationLimit(4 * n_bytes + 2**20, 8 * len(tensors) + 256):
         module = estimator._build_module(row_shape, moments, seed)
     _check_tensors(module, tensors)
     module.rehearse(estimator.n_components)

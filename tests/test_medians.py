@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import scipy.sparse
+from contract.table import sparse_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_ae._moments import moments
@@ -54,9 +54,7 @@ def test_a_later_call_may_miss_a_column(X):
 @pytest.mark.parametrize("share", [0.02, 0.7])
 def test_sparse_rows_are_those_of_the_dense_matrix(share):
     """Also of more columns than are made dense at a time."""
-    X = scipy.sparse.random_array(
-        (400, 3000), density=share, format="csr", rng=np.random.default_rng(0)
-    )
+    X = sparse_rows(400, 3000, share)
     known, dense = moments(X), moments(X.toarray())
     assert_array_equal(known.median, dense.median)
     assert_allclose(known.robust_deviation, dense.robust_deviation, rtol=1e-12)

@@ -687,6 +687,16 @@ def structured_rows(
     return (X - X.min()) / np.ptp(X)
 
 
+def sparse_rows(n_rows: int, n_features: int, density: float) -> scipy.sparse.csr_array:
+    """Answer CSR rows of which few entries are there, all of them in (0, 1)."""
+    rng = np.random.default_rng(0)
+    n_entries = round(density * n_rows * n_features)
+    places = rng.choice(n_rows * n_features, n_entries, replace=False)
+    shape = n_rows, n_features
+    entries = 1 - rng.random(n_entries), np.unravel_index(places, shape)
+    return scipy.sparse.csr_array(entries, shape=shape)
+
+
 def labels(X: Any) -> np.ndarray:
     """Answer labels of three classes for the rows of X, whatever X is, by position."""
     return np.array(["b", "a", "c"])[np.arange(_num_samples(X)) % 3]

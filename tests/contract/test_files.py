@@ -350,6 +350,22 @@ def test_long_fits_have_short_headers(path):
     assert int.from_bytes(path.read_bytes()[:8], "little") < 10_000
 
 
+@pytest.mark.parametrize("architecture", ["dense", "convolutional", "residual", "lstm"])
+def test_nets_of_default_sizes(architecture, X, y, path):
+    """23: a limit on what a file may claim leaves room for every class's own."""
+    for row in ROWS:
+        if "architecture" not in row.cls().get_params():
+            continue
+        estimator = row.cls(architecture=architecture, max_epochs=1, random_state=0)
+        if row.name == "ContractiveAutoencoder":
+            estimator.set_params(n_projections=1)
+        if row.name == "StackedAutoencoder":
+            estimator.set_params(pretraining=None)
+        estimator.fit(X[:10], y[:10])
+        loaded = through_file(estimator, path)
+        np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
+
+
 def released():
     return sorted(FILES.glob("*/*.safetensors"))
 

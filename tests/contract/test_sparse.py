@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from contract.table import ROWS, answers, every_case, labels, structured_rows, weights
+from contract.table import (
+    ROWS,
+    answers,
+    every_case,
+    labels,
+    sparse_rows,
+    structured_rows,
+    weights,
+)
 
 SPARSE_ROWS = [row for row in ROWS if row.sparse]
 DENSE_ROWS = [row for row in ROWS if not row.sparse]
@@ -120,9 +128,7 @@ def test_one_batch_is_densified_at_a_time(row, monkeypatch):
 
     Or for as many entries: medians are those of all rows, but of some columns.
     """
-    X = scipy.sparse.random_array(
-        (160, 10_000), density=1e-3, format="csr", rng=np.random.default_rng(0)
-    )
+    X = sparse_rows(160, 10_000, 1e-3)
     densified = []
     read = scipy.sparse.csr_array.toarray
 
@@ -168,9 +174,7 @@ class ResidentGrowth:
 def test_memory_of_wide_sparse_rows(row):
     """11: less than the dense rows would need in float32."""
     n_rows, n_features = 700, 40_000
-    X = scipy.sparse.random_array(
-        (n_rows, n_features), density=1e-4, format="csr", rng=np.random.default_rng(0)
-    )
+    X = sparse_rows(n_rows, n_features, 1e-4)
     params = {**row.by_batch, "max_epochs": 1}
     if "hidden_layer_sizes" in row.cls().get_params():
         params |= {"hidden_layer_sizes": (), "code_activation": "logistic"}
@@ -191,9 +195,7 @@ def test_memory_of_sparse_codes(row):
     estimator = row.make(**{**row.by_batch, "n_components": n_components})
     X = structured_rows(300, 4)
     estimator.fit(X, labels(X))
-    codes = scipy.sparse.random_array(
-        (n_rows, n_components), density=0.01, rng=np.random.default_rng(0)
-    )
+    codes = sparse_rows(n_rows, n_components, 0.01)
     for form in (codes.tocsr(), codes.tocsc()):
         estimator.inverse_transform(form[:20])
         with ResidentGrowth() as growth:

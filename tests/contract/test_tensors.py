@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
 import torch
+from packaging.version import Version
 from sklearn.base import clone
 
 from contract.subprocesses import run_python
@@ -138,6 +140,10 @@ print("done")
 """
 
 
+@pytest.mark.skipif(
+    Version(scipy.__version__) < Version("1.14"),
+    reason="scikit-learn dispatches with SciPy 1.14 or newer",
+)
 def test_array_api_dispatch(monkeypatch):
     """10: where scikit-learn hands tensors on, they are arrays here."""
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")

@@ -152,6 +152,42 @@ def test_a_column_that_has_not_varied_so_far():
     assert least_r2(model, X) > 0.5
 
 
+@pytest.mark.parametrize("model", [Autoencoder, DenoisingAutoencoder])
+def test_a_column_that_has_hardly_varied_so_far(model):
+    """28: it is not held to the deviation of the first rows for ever."""
+    random = np.random.default_rng(0)
+    first = random.normal(size=(150, 4)) @ random.normal(size=(4, 5))
+    still = first.copy()
+    still[:, 3] = 1e-6 * random.normal(size=150)
+    model = model(4, batch_size=32, learning_rate=5e-3, random_state=0)
+    model.partial_fit(still)
+    for _ in range(80):
+        model.partial_fit(first)
+    assert least_r2(model, first) > 0.5
+
+
+def test_a_column_that_has_been_missing():
+    """28: of entries that are not there, nothing is known of a scale."""
+    X = np.column_stack([people(), np.full(400, 1e3)])
+    missing = X.copy()
+    missing[:, 3] = np.nan
+    model = DenoisingAutoencoder(random_state=0).partial_fit(X).partial_fit(missing)
+    X[:, 3] += 1e-3 * np.random.default_rng(0).normal(size=400)
+    for _ in range(30):
+        model.partial_fit(X)
+    assert least_r2(model, X) > -0.05
+
+
+def test_one_row_comes_first():
+    """28: it tells nothing of scales, which those that follow do."""
+    X = TABLES["wine"]()
+    model = Autoencoder(random_state=0).partial_fit(X[:1])
+    for _ in range(60):
+        model.partial_fit(X)
+    assert model.score(X) > 0.9
+    assert least_r2(model, X) > -0.5
+
+
 def test_constant_columns_are_rebuilt_exactly():
     X = np.column_stack([1e5 * people()[:, 2], np.full(400, 0.1), people()[:, 1]])
     model = Autoencoder(1, max_epochs=3, random_state=0).fit(X)
