@@ -285,8 +285,20 @@ def distance_blocks(X, X_embedded, metric) -> Iterator[tuple[np.ndarray, np.ndar
                 f"{np.finfo(np.float64).max:.2g}: divide X."
             )
         original[rows, start + rows] = embedded[rows, start + rows] = np.inf
+        _refuse_no_numbers(original, start, metric)
         start += len(embedded)
         yield original, embedded
+
+
+def _refuse_no_numbers(distances: np.ndarray, start: int, metric: Any) -> None:
+    pairs = np.argwhere(np.isnan(distances))
+    if len(pairs):
+        row, other = pairs[0]
+        raise ValueError(
+            f"The distance between rows {start + row} and {other} of X is not a number "
+            f"with metric={metric!r}: these rows have none, or their entries exceed the "
+            "range of its squares. Leave such rows out, or scale X."
+        )
 
 
 def nearest(distances: np.ndarray, k: int) -> np.ndarray:

@@ -12,7 +12,17 @@ from scipy.sparse import issparse
 _USUAL_DIGITS = 400
 # Rows whose squares lose so many digits to their distance from zero are moved there.
 _LOST_DIGITS = 10
-_EUCLIDEAN = ("euclidean", "l2", "sqeuclidean")
+# Numbers with more leave no room for sums, of columns or of two of them.
+_MOST_DIGITS = 960
+# Metrics by the unit that decides nothing: of all X, of a row, of a column. Sums of
+# absolute values are in none of these, nor is whether entries are the same, or 0.
+_EUCLIDEAN = ("euclidean", "l2", "sqeuclidean", "nan_euclidean", "minkowski")
+_OF_ROWS = ("cosine", "correlation")
+_OF_COLUMNS = ("seuclidean", "mahalanobis")
+# These divide by a sum, and so their overflow would not be seen.
+_OF_SUMS = ("braycurtis", "canberra")
+# Angles, in radians.
+_OF_UNITS = ("haversine",)
 
 
 def exponent_of(parts: Iterable[np.ndarray]) -> int:
@@ -56,14 +66,42 @@ def columns_near_one(rows: np.ndarray) -> np.ndarray:
 
 
 def for_distances(X, metric):
-    """Return rows that have the neighbours of X, and distances that are numbers."""
+    """Return rows that have the neighbours of X, and distances that are numbers.
+
+    Metrics that are not named here have no squares, and leave sizes as they are.
+
+    Raises
+    ------
+    ValueError
+        If the metric's neighbours depend on the unit, and X is of unusual size.
+    """
     if not isinstance(metric, str) or X.dtype == bool:
         return X
-    if metric == "cosine" and not issparse(X):
-        # To scikit-learn the norm of a small row is 0.
-        return np.ldexp(X, -np.frexp(np.abs(X).max(axis=1, keepdims=True))[1])
-    if metric not in _EUCLIDEAN:
+    if metric in _EUCLIDEAN:
+        return _near_one_from_first(X)
+    if metric in _OF_ROWS:
+        return _rows_near_one(X)
+    if metric in _OF_UNITS and exponent_of([_entries(X)]):
+        raise ValueError(
+            f"metric={metric!r} depends on the unit of X, and squares of its entries, "
+            f"of up to {np.abs(_entries(X)).max():.2g}, are beyond what float64 can "
+            "hold: scale X."
+        )
+    if issparse(X):
         return X
+    if metric in _OF_COLUMNS:
+        return np.column_stack([_near_one_from_first(c[:, None]) for c in X.T])
+    return _with_room(X) if metric in _OF_SUMS else X
+
+
+def _entries(X):
+    """Return all entries that may differ from 0, as a column."""
+    values = np.ravel(X.data if issparse(X) else X)
+    return np.append(values, 0.0)[:, None]
+
+
+def _near_one_from_first(X):
+    """Return rows in a unit of their spread, and from the first if they are far."""
     if issparse(X):
         moved = X.copy()
         moved.data = near_one(X.data[:, None])[:, 0] if X.nnz else X.data
@@ -73,3 +111,24 @@ def for_distances(X, metric):
         is_far = size > spread * 2**_LOST_DIGITS
     # Moving rows rounds them, and so decides ties.
     return difference(X, X[:1], exponent_of([X])) if is_far else near_one(X)
+
+
+def _rows_near_one(X):
+    """Return rows, each in a unit of its own.
+
+    To scikit-learn the norm of a small row is 0, and others overflow.
+    """
+    if not issparse(X):
+        return np.ldexp(X, -np.frexp(np.abs(X).max(axis=1, keepdims=True))[1])
+    moved = X.copy()
+    moved.sum_duplicates()
+    sizes = abs(moved).max(axis=1).toarray().ravel()
+    exponents = np.repeat(np.frexp(sizes)[1], np.diff(moved.indptr))
+    moved.data = np.ldexp(moved.data, -exponents)
+    return moved
+
+
+def _with_room(X):
+    """Return rows that are small enough for their sums."""
+    is_large = np.frexp(np.abs(X).max())[1] > _MOST_DIGITS
+    return np.ldexp(X, _MOST_DIGITS - 1024) if is_large else X

@@ -144,6 +144,62 @@ def test_neighbours_do_not_depend_on_the_unit(factor, measure, metric):
         assert measure(csr_array(factor * X), embedded(X)) == expected
 
 
+NAMED = [
+    *("l2", "minkowski", "nan_euclidean", "seuclidean", "mahalanobis"),
+    *("cosine", "correlation", "braycurtis", "canberra", "l1", "chebyshev", "hamming"),
+]
+
+
+@pytest.mark.parametrize("factor", [*FACTORS, 2.0**1020], ids="{:.0e}".format)
+@pytest.mark.parametrize("measure", [continuity, neighborhood_preservation])
+@pytest.mark.parametrize("metric", NAMED)
+def test_every_named_metric_of_rows_of_any_size(factor, measure, metric):
+    # Without ties, which other roundings would decide.
+    rows = X + 1e-3 * np.random.default_rng(0).normal(size=X.shape)
+    if factor > 2.0**1000 and metric == "l1":
+        return
+    found = measure(factor * rows, embedded(X), metric=metric)
+    assert found == pytest.approx(measure(rows, embedded(X), metric=metric), abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["seuclidean", "mahalanobis", "canberra"])
+def test_metrics_in_which_each_column_has_a_unit(metric):
+    expected = continuity(X, embedded(X), metric=metric)
+    units = 2.0 ** np.array([-600, 0, 300, 600])
+    found = continuity(units * X, embedded(X), metric=metric)
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+@every_factor
+@pytest.mark.parametrize("measure", [continuity, neighborhood_preservation])
+def test_directions_of_sparse_rows_of_any_size(factor, measure):
+    rows = np.vstack([np.where(X > 1, X, 0.0), np.zeros((1, X.shape[1]))])
+    codes = np.vstack([embedded(X), [[0, 0]]])
+    units = np.where(np.arange(len(rows)) % 2, factor, 1.0)[:, None]
+    expected = measure(rows, codes, metric="cosine")
+    for scaled in (factor * rows, units * rows):
+        found = measure(csr_array(scaled), codes, metric="cosine")
+        assert found == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("measure", [continuity, neighborhood_preservation])
+def test_metrics_that_depend_on_the_unit_name_the_range(measure):
+    for size in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="'haversine' depends on the unit of X.*e"):
+            measure(size * X[:, :2], X[:, :2], metric="haversine")
+    assert measure(X[:, :2] / 9, X[:, :2], metric="haversine") > 0.1
+
+
+@pytest.mark.parametrize("measure", [continuity, neighborhood_preservation])
+def test_rows_without_a_distance_are_refused(measure):
+    """A row of one value has no correlation: its neighbours were taken for none."""
+    rows = X.copy()
+    rows[7] = 2.0
+    says = "between rows 0 and 7 of X is not a number with metric='correlation'"
+    with pytest.raises(ValueError, match=says):
+        measure(rows, embedded(X), metric="correlation")
+
+
 @pytest.mark.parametrize("measure", [continuity, neighborhood_preservation])
 @pytest.mark.parametrize("offset", [2.0**40, 2.0**53, -(2.0**60)])
 def test_neighbours_far_from_zero(measure, offset):
