@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._building import BaseBuilder
+from sklearn_ae._frames import as_output
 from sklearn_ae._input import (
     Array,
     check_codes,
@@ -209,7 +210,8 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of the training rows; where these were images
             (or had several axes otherwise), of their shape, as (n_samples, height,
-            width).
+            width). With `set_output`, rows that are vectors are a frame: with the
+            columns of the training rows, and the index of X.
         """
         return self._decode(X)
 
@@ -217,7 +219,7 @@ class BaseAutoencoder(
         model = self._fitted_model()
         Z = check_codes(X, self._n_features_out)
         rows = model.decode(Z, self._classes_of(Z.shape[0], y))
-        return with_shape(rows, model.row_shape)
+        return as_output(self, with_shape(rows, model.row_shape), X)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode rows.
@@ -231,19 +233,20 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_features)
             Of the shape of X, whatever that of the training rows. With
             `loss="multinomial"` every row sums to what the training rows sum to on
-            average, whatever the sum of its own.
+            average, whatever the sum of its own. With `set_output`, rows that are
+            vectors are a frame: with the columns of the training rows, and the index of
+            X.
         """
         return self._reconstruct(X)
 
     def _reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
-        row_shape = shape_of_rows(X)
-        model, X = self._fitted_rows(X)
-        rows = model.reconstruct(X, self._classes_of(X.shape[0], y))
+        model, checked = self._fitted_rows(X)
+        rows = model.reconstruct(checked, self._classes_of(checked.shape[0], y))
         ended = self._accepted().ended
         if ended is not None:
-            is_over = ended(with_shape(X, model.module.row_shape))
+            is_over = ended(with_shape(checked, model.module.row_shape))
             rows[is_over.reshape(rows.shape)] = np.nan
-        return with_shape(rows, row_shape)
+        return as_output(self, with_shape(rows, shape_of_rows(X)), X)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         r"""Squared error of each row's reconstruction, a mean over features.

@@ -202,7 +202,9 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units and the shape of the training rows.
+            In the units and the shape of the training rows. With `set_output`, rows
+            that are vectors are a frame: with the columns of the training rows, and the
+            index of X.
         """
         return self._decode(X, y)
 
@@ -219,6 +221,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            Of the shape of X. With `set_output`, rows that are vectors are a frame:
+            with the columns of the training rows, and the index of X.
         """
         return self._reconstruct(X, y)
 
@@ -315,6 +319,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            In the shape of the training rows. With `set_output`, rows that are vectors
+            are a frame with the columns of the training rows.
 
         Raises
         ------

@@ -27,7 +27,8 @@ from sklearn_ae._corruption import (
     MaskingNoise,
     Noise,
 )
-from sklearn_ae._input import refuse_row, shape_of_rows, with_shape
+from sklearn_ae._frames import as_output
+from sklearn_ae._input import Array, refuse_row, shape_of_rows, with_shape
 from sklearn_ae._layers import Stage
 from sklearn_ae._moments import Moments
 from sklearn_ae._parameters import resolve_spec
@@ -154,14 +155,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            X, with the reconstruction in place of NaN.
+            X, with the reconstruction in place of NaN. With `set_output`, rows that are
+            vectors are a frame: with the columns of the training rows, and the index of
+            X.
         """
-        row_shape = shape_of_rows(X)
-        model, X = self._fitted_rows(X)
-        x_hat = model.reconstruct(X)
-        rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+        model, checked = self._fitted_rows(X)
+        x_hat = model.reconstruct(checked)
+        rows = _dense(checked)
         filled = np.where(np.isnan(rows), x_hat, rows.astype(x_hat.dtype))
-        return with_shape(filled, row_shape)
+        return as_output(self, with_shape(filled, shape_of_rows(X)), X)
 
     @available_if(_adds_gaussian_noise)
     def score_function(self, X: Any) -> np.ndarray:
@@ -180,16 +182,21 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            NaN where X is NaN.
+            NaN where X is NaN. With `set_output` it is a frame where `reconstruct`
+            answers one.
         """
-        row_shape = shape_of_rows(X)
-        model, X = self._fitted_rows(X)
-        rows = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+        model, checked = self._fitted_rows(X)
+        rows = _dense(checked)
         noise_level = float(model.module.corruption.level) * model.moments.scale
-        x_hat = model.reconstruct(X)
+        x_hat = model.reconstruct(checked)
         with np.errstate(over="ignore"):
             score = (x_hat.astype(np.float64) - rows) / noise_level**2
         too_large = np.abs(score) > np.finfo(x_hat.dtype).max
         for number in np.flatnonzero(too_large.any(axis=1)):
             refuse_row(rows[number], number, x_hat.dtype)
-        return with_shape(score.astype(x_hat.dtype), row_shape)
+        score = with_shape(score.astype(x_hat.dtype), shape_of_rows(X))
+        return as_output(self, score, X)
+
+
+def _dense(X: Array) -> np.ndarray:
+    return X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sklearn_ae._ambient import Undisturbed
+from sklearn_ae._frames import as_output
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._parameters import resolve_spec
 
@@ -63,10 +64,17 @@ class InspectionMixin(Undisturbed):
         Returns
         -------
         list of ndarray of shape (n_samples, n_units)
-            From the data inwards; the last one is the code.
+            From the data inwards; the last one is the code. With `set_output` they are
+            frames: the last as `transform` answers it, those before it with the columns
+            layer1_0, layer1_1, ..., layer2_0, ...
         """
-        model, X = self._fitted_rows(X)
-        return model.layer_codes(X)
+        model, checked = self._fitted_rows(X)
+        *inner, codes = model.layer_codes(checked)
+        answers = [
+            as_output(self, H, X, [f"layer{depth}_{i}" for i in range(H.shape[1])])
+            for depth, H in enumerate(inner, start=1)
+        ]
+        return [*answers, as_output(self, codes, X, self.get_feature_names_out())]
 
     def to_module(self) -> nn.Module:
         """Answer the net as a torch module of its own, on the CPU.

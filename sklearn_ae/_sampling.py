@@ -11,6 +11,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._ambient import Undisturbed
+from sklearn_ae._frames import as_output
 from sklearn_ae._input import with_shape
 from sklearn_ae._priors import draw
 from sklearn_ae._torch import derive_seed, draw_seed, make_generator
@@ -78,6 +79,8 @@ class SampleMixin(Undisturbed):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            In the shape of the training rows. With `set_output`, rows that are vectors
+            are a frame with the columns of the training rows.
         """
         return self._sample(n_samples, random_state, observation_noise)
 
@@ -98,4 +101,4 @@ class SampleMixin(Undisturbed):
         Z = self._draw_codes(n_samples, seed, classes)
         generator = make_generator(seed, "observation noise")
         rows = model.sample(Z, generator, observation_noise, classes)
-        return with_shape(rows, model.row_shape)
+        return as_output(self, with_shape(rows, model.row_shape))

@@ -17,6 +17,7 @@ from torch import Tensor
 from sklearn_ae._base import BaseAutoencoder
 from sklearn_ae._bounds import evidence_bound, importance_bound
 from sklearn_ae._divergences import Discrepancy, Divergence
+from sklearn_ae._frames import as_output
 from sklearn_ae._input import Array, slice_size
 from sklearn_ae._latent_densities import LatentDensity, NormalDensity
 from sklearn_ae._latent_priors import (
@@ -318,10 +319,13 @@ class VariationalAutoencoder(BaseAutoencoder):
         mean : ndarray of shape (n_samples, n_components)
             What `transform` answers.
         deviation : ndarray of shape (n_samples, n_components)
-            Standard deviations.
+            Standard deviations. With `set_output` both are frames as `transform`
+            answers them.
         """
-        model, X = self._fitted_rows(X)
-        return model.posteriors(X)
+        model, checked = self._fitted_rows(X)
+        names = self.get_feature_names_out()
+        mean, deviation = model.posteriors(checked)
+        return as_output(self, mean, X, names), as_output(self, deviation, X, names)
 
     def score_samples(self, X: Any) -> np.ndarray:
         r"""Evidence lower bound (ELBO) of each row's log-likelihood, in nats.

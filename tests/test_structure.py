@@ -73,6 +73,7 @@ FLOORS = {
     "_medians": 0,
     "_documentation": 0,
     "_files": 0,
+    "_frames": -1,
     "_references": 1,
     "_replacing": -1,
     "_functional": 0,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import sklearn_ae
 from contract.table import answers, assert_same_model, every_case, every_class
+from sklearn_ae.metrics import make_denoising_scorer, reconstruction_r2
+from sklearn_ae.metrics._measures import decoder_directions
 
 NAMES = list("abcdef")
 
@@ -181,14 +188,186 @@ def test_set_output(row, X, y, library):
 
 @every_class
 def test_global_set_output(row, X, y):
-    """5: the setting reaches `transform` and disturbs no other method."""
+    """5: the setting reaches what answers frames, and no number changes."""
     plain = row.make().fit(X, y)
     with config_context(transform_output="pandas"):
         estimator = row.make().fit(X, y)
         assert isinstance(estimator.transform(X), pd.DataFrame)
+        assert isinstance(estimator.reconstruct(X), pd.DataFrame)
         found = answers(estimator, X)
     for name, expected in answers(plain, X).items():
         np.testing.assert_array_equal(found[name], expected)
+
+
+def rows_answered(estimator, X, Z, y):
+    """Answer what methods answer rows of the units of X, by their names."""
+    calls = {
+        "reconstruct": lambda: estimator.reconstruct(X, *y),
+        "inverse_transform": lambda: estimator.inverse_transform(Z, *y),
+        "impute": lambda: estimator.impute(X),
+        "score_function": lambda: estimator.score_function(X),
+        "sample": lambda: estimator.sample(7, random_state=0),
+    }
+    return {name: call() for name, call in calls.items() if hasattr(estimator, name)}
+
+
+def codes_answered(estimator, X):
+    """Answer what methods answer codes, by their names."""
+    answered = {"transform": estimator.transform(X)}
+    if hasattr(estimator, "encode_distribution"):
+        both = estimator.encode_distribution(X)
+        answered |= dict(zip(("mean", "deviation"), both, strict=True))
+    if hasattr(estimator, "layer_codes"):
+        *inner, answered["layer_codes"] = estimator.layer_codes(X)
+        answered |= {f"layer{i}": codes for i, codes in enumerate(inner, start=1)}
+    return answered
+
+
+def assert_frames(found, expected, library, columns):
+    """Assert that answers are frames of these numbers; columns are by name."""
+    assert found.keys() == expected.keys()
+    for name, frame in found.items():
+        assert type(expected[name]) is np.ndarray, name
+        assert type(frame).__module__.split(".")[0] == library, name
+        assert list(frame.columns) == list(columns(name)), name
+        numbers = frame.to_numpy()
+        assert numbers.dtype == expected[name].dtype, name
+        np.testing.assert_array_equal(numbers, expected[name])
+
+
+@every_case
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_rows_and_codes_are_frames(row, params, X, y, library):
+    """27: with the columns of training and the index of X; numbers are the same."""
+    if not row.generative:
+        params = {"latent_density": GaussianMixture(1, random_state=0), **params}
+    frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
+    given = frame if library == "pandas" else pl.DataFrame(X, schema=NAMES)
+    estimator = row.make(**params).fit(given, y)
+    told = (y,) if row.needs_y else ()
+    Z = pd.DataFrame(estimator.transform(given), index=[f"row {i}" for i in range(60)])
+    rows = rows_answered(estimator, given, Z, told)
+    codes = codes_answered(estimator, given)
+    estimator.set_output(transform=library)
+    framed = rows_answered(estimator, given, Z, told)
+    assert_frames(framed, rows, library, lambda name: NAMES)
+    names = estimator.get_feature_names_out()
+
+    def columns(name):
+        if not name.startswith("layer") or name == "layer_codes":
+            return names
+        return [f"{name}_{i}" for i in range(codes[name].shape[1])]
+
+    framed_codes = codes_answered(estimator, given)
+    assert_frames(framed_codes, codes, library, columns)
+    if library == "pandas":
+        assert framed.pop("inverse_transform").index.equals(Z.index)
+        assert list(framed.pop("sample").index) == list(range(7))
+        for name, answer in {**framed, **framed_codes}.items():
+            assert answer.index.equals(frame.index), name
+    with config_context(transform_output=library):
+        estimator.set_output(transform="default")
+        for name, answer in rows_answered(estimator, given, Z, told).items():
+            assert type(answer) is np.ndarray, name
+
+
+@every_class
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_of_rows_without_names(row, X, y, library, dtype):
+    """27: columns are named as scikit-learn names them; the precision is that of X."""
+    estimator = row.make().fit(X.astype(dtype), y)
+    Z = estimator.transform(X.astype(dtype))
+    told = (y,) if row.needs_y else ()
+    rows = rows_answered(estimator, X.astype(dtype), Z, told)
+    with config_context(transform_output=library):
+        framed = rows_answered(estimator, X.astype(dtype), Z, told)
+    assert_frames(framed, rows, library, lambda name: [f"x{i}" for i in range(6)])
+
+
+@every_class
+def test_frames_of_sparse_rows(row, X, y):
+    """27: what is sparse has no index, and comes back dense."""
+    if not row.sparse:
+        return
+    estimator = row.make().fit(scipy.sparse.csr_array(X), y)
+    plain = estimator.reconstruct(scipy.sparse.csr_array(X))
+    estimator.set_output(transform="pandas")
+    framed = estimator.reconstruct(scipy.sparse.csr_array(X))
+    np.testing.assert_array_equal(framed.to_numpy(), plain)
+    assert list(framed.index) == list(range(60))
+
+
+@every_class
+def test_rows_of_several_axes_stay_arrays(row, X, y):
+    """27: frames have two axes; rows that are given as vectors come back as frames."""
+    if not row.shaped:
+        return
+    cubes = X.reshape(-1, 3, 2)
+    estimator = row.make().fit(cubes, y).set_output(transform="pandas")
+    codes = estimator.transform(cubes)
+    assert isinstance(codes, pd.DataFrame)
+    for answer in (estimator.reconstruct(cubes), estimator.inverse_transform(codes)):
+        assert type(answer) is np.ndarray
+        assert answer.shape == cubes.shape
+    assert isinstance(estimator.reconstruct(X), pd.DataFrame)
+
+
+@every_class
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_through_a_pipeline(row, X, y, library):
+    """27: both ways, whether codes go back through a scaler or from one to another."""
+    frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
+    if library == "polars":
+        frame = pl.DataFrame(X, schema=NAMES)
+    plain = make_pipeline(StandardScaler(), row.make()).fit(frame.to_numpy(), y)
+    expected = plain.inverse_transform(plain.transform(frame.to_numpy()))
+    pipeline = make_pipeline(StandardScaler(), row.make())
+    pipeline.set_output(transform=library).fit(frame, y)
+    codes = pipeline.transform(frame)
+    assert type(codes).__module__.startswith(library)
+    # What the scaler answers is an array, of the frame that it gets.
+    back = pipeline[1].inverse_transform(codes)
+    assert list(back.columns) == NAMES
+    np.testing.assert_allclose(pipeline.inverse_transform(codes), expected, rtol=1e-9)
+    score = reconstruction_r2(plain, frame.to_numpy())
+    assert reconstruction_r2(pipeline, frame) == pytest.approx(score, rel=1e-9)
+    chain = make_pipeline(row.make(4), row.make(3)).set_output(transform=library)
+    back = chain.fit(frame, y).inverse_transform(chain.transform(frame))
+    assert type(back).__module__.startswith(library)
+    assert list(back.columns) == NAMES
+    if library == "pandas":
+        assert back.index.equals(frame.index)
+
+
+@every_class
+def test_frames_leave_other_methods_as_they_were(row, X, y, tmp_path):
+    """27: of the same numbers are scores, measures and what a file holds."""
+    frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
+    plain = row.make().fit(frame, y)
+    estimator = row.make().set_output(transform="pandas").fit(frame, y)
+    assert estimator.score(frame) == plain.score(frame)
+    for score in (reconstruction_r2, make_denoising_scorer("gaussian", 0.1)):
+        assert score(estimator, frame) == score(plain, frame)
+    directions = decoder_directions(plain, frame)
+    np.testing.assert_array_equal(decoder_directions(estimator, frame), directions)
+    estimator.save(tmp_path / "estimator")
+    loaded = sklearn_ae.load(tmp_path / "estimator")
+    for same in (loaded, pickle.loads(pickle.dumps(estimator))):
+        pd.testing.assert_frame_equal(
+            same.reconstruct(frame), estimator.reconstruct(frame)
+        )
+
+
+@every_class
+def test_a_class_without_containers(row, X, y):
+    """27: of a class that is never to answer frames, there are none."""
+    silent = type("Silent", (type(row.make()),), {}, auto_wrap_output_keys=None)
+    estimator = silent(**row.make().get_params(deep=False)).fit(X, y)
+    with config_context(transform_output="pandas"):
+        codes = estimator.transform(X)
+        found = (codes, estimator.reconstruct(X), estimator.inverse_transform(codes))
+    assert all(type(answer) is np.ndarray for answer in found)
 
 
 @every_class

@@ -32,7 +32,10 @@ PRIVATE = [
     "sklearn.utils._param_validation.InvalidParameterError",
     "sklearn.utils._param_validation.StrOptions",
     "sklearn.utils._safe_indexing",
+    "sklearn.utils._set_output._auto_wrap_is_configured",
+    "sklearn.utils._set_output._get_container_adapter",
     "sklearn.utils.metaestimators._safe_split",
+    "sklearn.utils.validation._check_feature_names_in",
     "sklearn.utils.validation._check_method_params",
     "sklearn.utils.validation._num_samples",
     # scikit-learn: searches
