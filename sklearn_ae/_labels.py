@@ -17,7 +17,11 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
-from sklearn_ae._input import Array, read_rows, row_slices
+from sklearn_ae._input import Array, read_rows, row_slices, slice_size
+
+# Rows that tell whether y has those of X in other units.
+_MOST_SAMPLED = 1000
+_FEW_CLASSES = 3
 
 
 def encode_labels(
@@ -122,7 +126,9 @@ def _vector(labels: Any, name: str) -> np.ndarray:
 def are_other_rows(y: Any, X: Array, given: Any) -> bool:
     """Whether y has rows of numbers like those of X, that are not the same rows.
 
-    Nothing is read of a y of another shape, and no more than tells them apart.
+    The same rows may be in other units, column by column, as those before a scaler are,
+    and in another precision. Nothing is read of a y of another shape, and no more than
+    tells them apart.
 
     Parameters
     ----------
@@ -145,19 +151,100 @@ def are_other_rows(y: Any, X: Array, given: Any) -> bool:
     except (TypeError, ValueError):
         # What is no number is a label.
         return False
-    # Integers are labels, unless X has integers too.
     kind = rows.dtype.kind
-    if kind != "f" and not (kind in "iu" and X.dtype.kind in "iu"):
+    if kind not in "fiu" or all(
+        _are_close(*_read_both(X, rows, part)) for part in row_slices(*X.shape)
+    ):
         return False
+    n_sampled = min(X.shape[0], _MOST_SAMPLED, max(3, slice_size(X.shape[1])))
+    places = np.linspace(0, X.shape[0] - 1, n_sampled).astype(int)
+    sample = _read_both(X, rows, places)
+    if _are_scaled(*sample):
+        return False
+    # Integers are labels, unless X has integers too, or theirs tell of X.
+    return kind == "f" or X.dtype.kind in "iu" or _are_noisy(*sample)
+
+
+def _read_both(
+    X: Array, y: Array, rows: slice | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answer the same rows of two arrays, as float64 vectors."""
     double = np.dtype(np.float64)
-    return not all(
-        np.array_equal(
-            read_rows(rows, part, double).reshape(-1, X.shape[1]),
-            read_rows(X, part, double),
-            equal_nan=True,
-        )
-        for part in row_slices(*X.shape)
+    return read_rows(X, rows, double), read_rows(y, rows, double).reshape(
+        -1, X.shape[1]
     )
+
+
+def _are_close(x: np.ndarray, y: np.ndarray, precision: float | None = None) -> bool:
+    """Whether columns differ by roundings only, of the coarser of the two by default.
+
+    Rows that went through float32 have its precision, whatever they are stored in.
+    """
+    if precision is None and np.array_equal(x, y, equal_nan=True):
+        return True
+    if not np.array_equal(np.isnan(x), np.isnan(y)):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        if precision is None:
+            are_single = [np.array_equal(v.astype("f4"), v, True) for v in (x, y)]
+            precision = np.finfo("f4" if any(are_single) else "f8").eps
+        sizes = np.nan_to_num(np.maximum(np.abs(x), np.abs(y))).max(axis=0)
+        gaps = np.abs(np.where(np.isnan(x), 0.0, x - y))
+        # As many as a mean and a division make of one.
+        return bool((gaps <= 16 * precision * sizes).all())
+
+
+def _are_scaled(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether rows that are known to differ are the same in other units, by column."""
+    if len(x) < 3 or not np.array_equal(np.isnan(x), np.isnan(y)):
+        # Any two numbers are others in other units.
+        return False
+    # Scaling leaves no column as it was but for a few digits.
+    is_noise = _are_close(x, y, np.finfo("f4").eps)
+    return not is_noise and bool((np.abs(_correlations(x, y)) > 1 - 1e-6).all())
+
+
+def _are_noisy(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether columns of integers are those of the rows but for noise, or are labels.
+
+    Most of them have more than two values, and tell of the columns of X by more than
+    three standard errors of a correlation. So may labels of few classes, of intervals.
+    """
+    if len(np.unique(y)) <= _FEW_CLASSES:
+        return False
+    n_values = 1 + (np.diff(np.sort(y, axis=0), axis=0) != 0).sum(axis=0)
+    is_telling = (n_values > 2) & (_correlations(x, y) > 3 / math.sqrt(len(y)))
+    return bool(2 * is_telling.sum() > (n_values > 1).sum())
+
+
+def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Answer the correlation of each pair of columns: of two constants, 1."""
+    are_there = ~(np.isnan(x) | np.isnan(y))
+    with np.errstate(over="ignore", invalid="ignore"):
+        x, y = (_deviations(v, are_there) for v in (x, y))
+        squares = (x**2).sum(axis=0), (y**2).sum(axis=0)
+        norms = np.sqrt(squares[0] * squares[1])
+        both_constant = squares[0] + squares[1] == 0
+        return np.where(
+            norms > 0,
+            (x * y).sum(axis=0) / np.where(norms > 0, norms, 1),
+            both_constant,
+        )
+
+
+def _deviations(values: np.ndarray, are_there: np.ndarray) -> np.ndarray:
+    """Answer deviations from the mean of each column, of which the largest are 1."""
+    values = _over_largest(np.where(are_there, values, 0.0))
+    means = values.sum(axis=0) / np.maximum(are_there.sum(axis=0), 1)
+    deviations = np.where(are_there, values - means, 0.0)
+    # What the mean of equal values is off by.
+    deviations[:, np.abs(deviations).max(axis=0) <= 16 * np.finfo("f8").eps] = 0.0
+    return _over_largest(deviations)
+
+
+def _over_largest(values: np.ndarray) -> np.ndarray:
+    largest = np.abs(values).max(axis=0)
+    return values / np.where(largest > 0, largest, 1.0)
 
 
 def _has_shape(y: Any, X: Array) -> bool:

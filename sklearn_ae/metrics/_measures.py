@@ -296,8 +296,8 @@ def _refuse_no_numbers(distances: np.ndarray, start: int, metric: Any) -> None:
         row, other = pairs[0]
         raise ValueError(
             f"The distance between rows {start + row} and {other} of X is not a number "
-            f"with metric={metric!r}: these rows have none, or their entries exceed the "
-            "range of its squares. Leave such rows out, or scale X."
+            f"with metric={metric!r}: these rows have none, or what is computed of "
+            "their entries exceeds float64. Leave such rows out, or scale X."
         )
 
 

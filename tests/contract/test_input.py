@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from contract.table import (
     ROWS,
@@ -27,6 +27,7 @@ from contract.table import (
     examples,
     labels,
 )
+from sklearn_ae._labels import are_other_rows
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
 NAMES = list("abcdef")
@@ -336,6 +337,69 @@ def test_y_that_is_no_other_rows(row, whole):
         X = X.copy()
         X[3, 2] = np.nan
         row.make().fit(X, X.copy())
+        row.make().fit(X, 3 * X - 1)
+
+
+@unsupervised
+def test_y_in_other_units_is_no_other_rows(row, whole):
+    """What a pipeline has scaled, or cast, is what the rest of it gets as y."""
+    raw = whole + np.random.default_rng(1).normal(size=whole.shape)
+    raw[:, 4] = 0.1
+    scaled, single = StandardScaler().fit_transform(raw), raw.astype("f4")
+    for X, y in (
+        (scaled, raw),
+        (scaled, pd.DataFrame(raw)),
+        (scaled.astype("f4"), raw),
+        (StandardScaler().fit_transform(single), raw),
+        (StandardScaler().fit_transform(scaled), scaled),
+        (single, raw),
+        (raw, single),
+        (single.astype("f8"), raw),
+        (MinMaxScaler().fit_transform(-raw), raw),
+        (MinMaxScaler().fit_transform(whole), whole.astype(int)),
+        (np.where(np.arange(6) < 3, raw, scaled), raw),
+        (scaled, 1e200 * raw),
+        *([(scipy.sparse.csr_array(scaled), scipy.sparse.csr_array(raw))] * row.sparse),
+    ):
+        row.make(**row.by_batch).fit(X, y)
+    make_pipeline(StandardScaler(), row.make(**row.by_batch)).fit(raw, raw)
+
+
+@unsupervised
+def test_clean_rows_of_integers_as_y(row, whole):
+    """Integers that tell of X column by column are no labels."""
+    random = np.random.default_rng(1)
+    noise = random.normal(size=whole.shape)
+    kept = np.where(random.random(whole.shape) < 0.8, whole, 0.0)
+    whole[:, 4] = 0
+    for X, y in (
+        (whole + noise, whole.astype(np.uint8)),
+        (whole / 9 + noise / 9, whole.astype(np.int64)),
+        (kept, whole.astype(int).tolist()),
+        (kept.astype("f4"), pd.DataFrame(whole).astype(np.int32)),
+    ):
+        with pytest.warns(UserWarning, match=IGNORED):
+            row.make(**row.by_batch).fit(X, y)
+    indicators = (whole > 4).astype(int)
+    row.make(**row.by_batch).fit(whole + noise, indicators)
+
+
+def test_other_rows_near_each_other_and_far_from_zero():
+    """Neither size nor offset hides that rows differ, nor where they do."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(3000, 4))
+    one = X.copy()
+    one[1234, 2] += 1
+    last = np.column_stack([X[:, :3], random.normal(size=3000)])
+    for noisy, clean in (
+        *((X, one), (X, last), (X[:2], 2 * X[:2] + 1)),
+        (1e8 + X + random.normal(size=X.shape), 1e8 + X),
+        (1e-200 * (X + random.normal(size=X.shape)), 1e-200 * X),
+        (np.where(X > 1, np.nan, X), X),
+        (X, np.where(X > 2, np.inf, X)),
+    ):
+        assert are_other_rows(clean, noisy, None)
+    assert not are_other_rows(1e300 * X + 1e300, X, None)
 
 
 @unsupervised
