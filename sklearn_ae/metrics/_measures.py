@@ -50,7 +50,10 @@ def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
 def dense(rows: Any, name: str = "X") -> np.ndarray:
     rows = as_array(rows)
     rows = rows.toarray() if issparse(rows) else rows
-    rows = check_array(rows, dtype=np.float64, allow_nd=True, input_name=name)
+    # One memory order, so that sums over frames are rounded as those over arrays are.
+    rows = check_array(
+        rows, dtype=np.float64, order="C", allow_nd=True, input_name=name
+    )
     return rows.reshape(len(rows), -1)
 
 

@@ -19,6 +19,11 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_ae
 from contract.table import answers, assert_same_model, every_case, every_class
+from sklearn_ae.displays import (
+    InterpolationDisplay,
+    LatentSpaceDisplay,
+    ReconstructionDisplay,
+)
 from sklearn_ae.metrics import make_denoising_scorer, reconstruction_r2
 from sklearn_ae.metrics._measures import decoder_directions
 
@@ -340,17 +345,34 @@ def test_frames_through_a_pipeline(row, X, y, library):
         assert back.index.equals(frame.index)
 
 
+def measures(estimator, X):
+    """Answer what is computed of a fitted estimator's rows elsewhere."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    denoising = make_denoising_scorer("gaussian", 0.1)
+    pictures = ReconstructionDisplay.from_estimator(estimator, X[:3])
+    paths = InterpolationDisplay.from_estimator(estimator, X[:2], X[2:4])
+    codes = LatentSpaceDisplay.from_estimator(estimator, X)
+    plt.close("all")
+    return [
+        *(score(estimator, X) for score in (reconstruction_r2, denoising)),
+        *(estimator.score(X), estimator.reconstruction_error(X)),
+        decoder_directions(estimator, X),
+        *(*pictures.reconstructions.values(), paths.rows, codes.Z),
+    ]
+
+
 @every_class
 def test_frames_leave_other_methods_as_they_were(row, X, y, tmp_path):
-    """27: of the same numbers are scores, measures and what a file holds."""
+    """27: what computes with rows gets the same numbers, and files keep the setting."""
+    plain = row.make().fit(X, y)
+    expected = measures(plain, X)
+    for library in ("pandas", "polars"):
+        with config_context(transform_output=library):
+            found = measures(plain, X)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
     frame = pd.DataFrame(X, columns=NAMES, index=range(5, 65))
-    plain = row.make().fit(frame, y)
     estimator = row.make().set_output(transform="pandas").fit(frame, y)
-    assert estimator.score(frame) == plain.score(frame)
-    for score in (reconstruction_r2, make_denoising_scorer("gaussian", 0.1)):
-        assert score(estimator, frame) == score(plain, frame)
-    directions = decoder_directions(plain, frame)
-    np.testing.assert_array_equal(decoder_directions(estimator, frame), directions)
     estimator.save(tmp_path / "estimator")
     loaded = sklearn_ae.load(tmp_path / "estimator")
     for same in (loaded, pickle.loads(pickle.dumps(estimator))):
