@@ -6,7 +6,11 @@ was. So each public method and function of the package computes in the state in 
 torch starts.
 
 What the user has chosen for the whole process stays in force: which of torch's
-libraries compute, whether they have to be deterministic, and TF32 in training.
+libraries compute, whether they have to be deterministic, and TF32 in training. So do
+hooks of modules.
+
+Some settings are of the whole process: the default dtype, anomaly mode, and how exact
+products are on the CPU. While a call runs, other threads see torch's usual ones too.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from sklearn.utils.metaestimators import available_if
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.overrides import _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
@@ -45,6 +50,7 @@ def _is_usual_here() -> bool:
         and not torch._C._is_any_autocast_enabled()
         and not torch._C._len_torch_function_stack()
         and not torch._C._len_torch_dispatch_stack()
+        and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._is_fwd_grad_enabled()
         and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
         and _DENORMAL * 1.0 != 0.0
@@ -55,6 +61,8 @@ def _is_usual_here() -> bool:
 def _usual_here() -> Iterator[None]:
     """Let this thread compute as torch does at the start."""
     with ExitStack() as stack:
+        # Of `torch.func`, whose transforms would also be of what is trained in them.
+        stack.enter_context(temporarily_clear_interpreter_stack())
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -124,7 +132,8 @@ _READINGS = tuple((setting.read, setting.usual) for setting in _SETTINGS)
 
 # A handler of signals may come in once more.
 _lock = threading.RLock()
-_n_calls = 0
+# That are running, one object for each.
+_calls: set[object] = set()
 # Values that are to come back when the last call is over.
 _put_aside: dict[_Setting, Any] = {}
 
@@ -137,20 +146,21 @@ def _is_usual_everywhere() -> bool:
 @contextmanager
 def _usual_everywhere() -> Iterator[None]:
     """Let the process compute as torch does at the start, until the last call ends."""
-    global _n_calls
-    with _lock:
-        _n_calls += 1
-        for setting in _SETTINGS:
-            value = setting.read()
-            if value not in setting.usual:
-                _put_aside[setting] = value
-                setting.write(setting.usual[0])
+    call = object()
+    # Whatever an interrupt leaves undone: what was done is undone.
     try:
+        with _lock:
+            _calls.add(call)
+            for setting in _SETTINGS:
+                value = setting.read()
+                if value not in setting.usual:
+                    _put_aside[setting] = value
+                    setting.write(setting.usual[0])
         yield
     finally:
         with _lock:
-            _n_calls -= 1
-            while not _n_calls and _put_aside:
+            _calls.discard(call)
+            while not _calls and _put_aside:
                 setting, value = _put_aside.popitem()
                 # Unless somebody has chosen something else in the meantime.
                 if setting.read() in setting.usual:
@@ -198,22 +208,31 @@ def with_arrays(function: _Function) -> _Function:
     return call
 
 
+def _is_of_the_package(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
 _Conditional = type(available_if(bool)(undisturbed))
 
 
 class Undisturbed:
     """Lets the public methods of its subclasses compute in `usual_state`.
 
-    They get arrays for tensors, unless a class says that its methods take those.
+    They get arrays for tensors, unless a class says that its methods take those. Of a
+    class that is not the package's, these are the methods that override one of it:
+    what else it has is its author's own.
     """
 
     _takes_tensors: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        ours = [base for base in cls.__mro__ if _is_of_the_package(base)]
         for name, value in [*vars(cls).items()]:
             # A function may also be the default of a field.
             if name.startswith("_") or name in cls.__annotations__:
+                continue
+            if not any(hasattr(base, name) for base in ours):
                 continue
             if isinstance(value, FunctionType):
                 setattr(cls, name, cls._entry(value))

@@ -203,7 +203,7 @@ def check_training_rows(
     stand_in.__dict__.update(vars(estimator))
     checked = check_rows(stand_in, X, reset=reset, accepted=accepted)
     if reset:
-        refuse_lost_digits(X if hasattr(X, "columns") else checked)
+        refuse_lost_digits(X if columns_of_frame(X) is not None else checked)
     names = ("n_features_in_", "feature_names_in_")
     return checked, {name: v for name, v in vars(stand_in).items() if name in names}
 
@@ -249,12 +249,32 @@ def refuse_lost_digits(X: object) -> None:
             )
 
 
+def columns_of_frame(X: object) -> Iterator[object] | None:
+    """Answer the columns of a frame of pandas, polars or pyarrow; None of other X.
+
+    By position: names may occur more than once.
+    """
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        return (X.iloc[:, place] for place in range(len(X.columns)))
+    if hasattr(X, "get_columns"):
+        return iter(X.get_columns())
+    return X.itercolumns() if hasattr(X, "itercolumns") else None
+
+
+def names_of_columns(X: object) -> list[object]:
+    """Answer the names that a frame of pandas, polars or pyarrow has."""
+    # Where `columns` are the arrays themselves.
+    is_arrow = not hasattr(X, "iloc") and hasattr(X, "itercolumns")
+    return list(X.column_names if is_arrow else X.columns)
+
+
 def _large_integers(X: object) -> Iterator[np.ndarray]:
     """Yield, for each column, what of it float64 may not have: the column or one 0."""
     none = np.zeros(1)
-    if hasattr(X, "columns"):
+    columns = columns_of_frame(X)
+    if columns is not None:
         # Beside others of float64, columns become such before anybody has seen them.
-        parts = (np.asarray(X[name]) for name in X.columns)
+        parts = map(np.asarray, columns)
     else:
         # Most entries of sparse rows are 0, far from all that is large.
         parts = [none if scipy.sparse.issparse(X) else np.asarray(X)]

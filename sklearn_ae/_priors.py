@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -17,6 +18,9 @@ from sklearn_ae._torch import own_global_seed
 
 # Objects without a seed of their own draw from numpy's global state.
 _global_state = threading.Lock()
+
+# Codes are numpy's, whatever rows were; some densities refuse to dispatch at all.
+_ON_ARRAYS = {"array_api_dispatch": False}
 
 
 def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
@@ -37,7 +41,8 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
     try:
-        return density.set_params(**unset).fit(Z.astype(np.float64, copy=False))
+        with config_context(**_ON_ARRAYS):
+            return density.set_params(**unset).fit(Z.astype(np.float64, copy=False))
     except ValueError as error:
         raise ValueError(
             f"latent_density={density} could not be fitted on the codes of {len(Z)} "
@@ -92,7 +97,8 @@ def draw_with_components(
         Their components, where it tells.
     """
     state = np.random.RandomState(seed % 2**32)
-    answer = _ask(density, n_samples, state)
+    with config_context(**_ON_ARRAYS):
+        answer = _ask(density, n_samples, state)
     rows, *components = answer if isinstance(answer, tuple) else (answer,)
     rows = np.asarray(rows)
     order = state.permutation(len(rows))

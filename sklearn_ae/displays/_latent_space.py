@@ -16,6 +16,7 @@ from sklearn.utils import (
 )
 
 from sklearn_ae._ambient import with_arrays
+from sklearn_ae._input import names_of_columns
 from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
 from sklearn_ae.displays._ellipses import check_deviations, draw_ellipses
 from sklearn_ae.displays._estimators import check_components, names_of_components
@@ -187,7 +188,7 @@ class LatentSpaceDisplay:
         """
         pyplot_for(f"{cls.__name__}.from_codes")
         if component_names is None and hasattr(Z, "columns"):
-            component_names = [str(column) for column in Z.columns]
+            component_names = [str(name) for name in names_of_columns(Z)]
         Z = check_array(Z, accept_sparse="csc", input_name="Z")
         if component_names is not None and len(component_names) != Z.shape[1]:
             raise ValueError(
@@ -199,7 +200,7 @@ class LatentSpaceDisplay:
         target_name = None
         if y is not None:
             named = hasattr(y, "columns")
-            target_name = y.columns[0] if named else getattr(y, "name", None)
+            target_name = names_of_columns(y)[0] if named else getattr(y, "name", None)
             y = column_or_1d(y)
             check_consistent_length(Z, y)
             assert_all_finite(y, allow_nan=True, input_name="y")

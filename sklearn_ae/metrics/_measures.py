@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_ae._corruption import NOISES, GaussianNoise, Noise
-from sklearn_ae._input import refuse_lost_digits
+from sklearn_ae._input import names_of_columns, refuse_lost_digits
 from sklearn_ae._moments import moments
 from sklearn_ae._tensors import as_array
 from sklearn_ae.metrics._sizes import (
@@ -112,9 +112,11 @@ def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
 
 def in_kind_of(rows: Any, values: np.ndarray) -> Any:
     """Return values as the estimator knows its input: named columns, float32."""
+    if hasattr(rows, "iloc"):
+        return type(rows)(values, columns=rows.columns)
     if hasattr(rows, "columns"):
-        # A dict suits pandas and polars alike, and spares importing either.
-        return type(rows)({name: values[:, j] for j, name in enumerate(rows.columns)})
+        columns = dict(zip(names_of_columns(rows), values.T, strict=True))
+        return getattr(rows, "from_pydict", type(rows))(columns)
     values = values.reshape(rows.shape)
     return values.astype(np.float32) if rows.dtype == np.float32 else values
 

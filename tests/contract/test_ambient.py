@@ -38,7 +38,7 @@ from contract.table import (
     structured_rows,
 )
 from contract.watchers import interrupting, watching
-from sklearn_ae import Autoencoder, DivergenceError, displays, metrics
+from sklearn_ae import Autoencoder, DivergenceError, _ambient, displays, metrics
 from sklearn_ae._ambient import undisturbed, usual_state
 from sklearn_ae.model_selection import (
     BatchedGridSearchCV,
@@ -506,6 +506,36 @@ def test_displays():
     assert_same(compute, all_at_once)
 
 
+# Transforms of functions.
+
+TRANSFORMS = {
+    "grad": lambda f: torch.func.grad(f)(torch.tensor(1.0)),
+    "vmap": lambda f: torch.vmap(f)(torch.ones(3)),
+    "jvp": lambda f: torch.func.jvp(f, (torch.tensor(1.0),), (torch.tensor(1.0),)),
+    "vmap of grad": lambda f: torch.vmap(torch.func.grad(f))(torch.ones(3)),
+    "functionalize": lambda f: torch.func.functionalize(f)(torch.ones(2)),
+}
+
+
+# Of torch's own, the first time that it derives forwards.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@every_class
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_in_a_function_that_is_transformed(row, transform):
+    """20, 26: what it calls is none of what is transformed."""
+    found, expected = [], row.make().fit(X, Y)
+
+    def f(x):
+        estimator = row.make().fit(X, Y)
+        found.append(bits((learned(estimator), dense(expected.transform(X)))))
+        return x**2
+
+    derivative = TRANSFORMS[transform](f)
+    assert found == [bits((learned(expected), dense(expected.transform(X))))]
+    plain = TRANSFORMS[transform](lambda x: x**2)
+    assert str(derivative) == str(plain)
+
+
 # How calls come in.
 
 
@@ -566,6 +596,23 @@ def test_threads_put_the_same_setting_aside():
         thread.join()
         assert torch.get_default_dtype() == torch.float64
     assert found == [torch.float32] * 2
+
+
+def test_an_interrupt_before_the_call(monkeypatch):
+    """20: while settings are put aside; what was done is undone."""
+
+    def press():
+        raise KeyboardInterrupt
+
+    pressed = _ambient._Setting((), press, press)
+    monkeypatch.setattr(_ambient, "_SETTINGS", (*_ambient._SETTINGS, pressed))
+    with STATES["float64"]():
+        with pytest.raises(KeyboardInterrupt):
+            undisturbed(torch.get_default_dtype)()
+        assert torch.get_default_dtype() == torch.float64
+        monkeypatch.undo()
+        assert undisturbed(torch.get_default_dtype)() == torch.float32
+        assert torch.get_default_dtype() == torch.float64
 
 
 def test_a_setting_that_is_made_within_a_call_stays():

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
@@ -27,7 +28,14 @@ from contract.table import (
     examples,
     labels,
 )
+from sklearn_ae import Autoencoder
+from sklearn_ae._input import refuse_lost_digits
 from sklearn_ae._labels import are_other_rows
+from sklearn_ae.metrics import (
+    make_denoising_scorer,
+    neighborhood_preservation,
+    reconstruction_r2,
+)
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
 NAMES = list("abcdef")
@@ -82,6 +90,10 @@ FORMS = {
     "pandas mixed": lambda X, _: framed(X, {"a": "i8", "b": "f4", "c": "Float64"}),
     "polars": lambda X, _: pl.DataFrame(X, schema=NAMES),
     "polars integers": lambda X, _: pl.DataFrame(X.astype(int), schema=NAMES),
+    "pyarrow": lambda X, _: pa.table(dict(zip(NAMES, X.T, strict=True))),
+    "pyarrow integers": lambda X, _: pa.table(
+        dict(zip(NAMES, X.astype(int).T, strict=True))
+    ),
 }
 SINGLE_FORMS = {
     "tensor": lambda X, _: torch.from_numpy(X),
@@ -168,6 +180,77 @@ def test_bool(row, whole):
 def row_and_reference(request):
     X = np.random.default_rng(0).integers(0, 10, size=(40, 6)).astype(float)
     return request.param, request.param.make().fit(X, labels(X)), X
+
+
+class OwnFrame:
+    """What has an array, and names of columns, but no columns by name."""
+
+    def __init__(self, X):
+        self.columns, self.shape, self._X = list("abcdef"), X.shape, X
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._X, dtype=dtype)
+
+    def __len__(self):
+        return len(self._X)
+
+
+FRAMES = {
+    "pyarrow": lambda X: pa.table(dict(zip(NAMES, X.T, strict=True))),
+    "levels of names": lambda X: pd.DataFrame(
+        X, columns=pd.MultiIndex.from_product([["a", "b"], [0, 1, 2]])
+    ),
+    "names of methods": lambda X: pd.DataFrame(
+        X, columns=["columns", "itercolumns", "get_columns", "column_names", "a", "b"]
+    ),
+    "one's own": OwnFrame,
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_frames_of_every_kind(frame, whole):
+    """10: whatever scikit-learn takes is fitted and measured."""
+    expected = Autoencoder(2, max_epochs=2, random_state=0).fit(whole)
+    estimator = Autoencoder(2, max_epochs=2, random_state=0).fit(frame(whole))
+    Z = expected.transform(whole)
+    np.testing.assert_array_equal(estimator.transform(frame(whole)), Z)
+    assert neighborhood_preservation(frame(whole), Z) == (
+        neighborhood_preservation(whole, Z)
+    )
+
+
+def test_metrics_of_frames(whole):
+    """10: of those that an estimator knows by the names of their columns."""
+    for name in ("pandas", "polars", "pyarrow"):
+        form = FORMS[name](whole, None)
+        estimator = Autoencoder(2, max_epochs=2, random_state=0).fit(form)
+        plain = Autoencoder(2, max_epochs=2, random_state=0).fit(whole)
+        assert reconstruction_r2(estimator, form) == reconstruction_r2(plain, whole)
+        scorer = make_denoising_scorer("gaussian", 0.2, random_state=0)
+        assert scorer(estimator, form) == scorer(plain, whole)
+
+
+def test_names_that_occur_twice(whole):
+    """10: each column is looked at once, where scikit-learn lets them through."""
+    large = pd.DataFrame(whole.astype("i8"), columns=list("aabbcc"))
+    large.iloc[:, 2] = 2**62 + np.arange(len(whole))
+    with pytest.raises(ValueError, match="Column 2 of X has integers"):
+        refuse_lost_digits(large)
+
+
+def test_large_integers_of_a_table(whole):
+    """10: beside numbers of float64 they are told apart no more."""
+    columns = dict(zip(NAMES, whole.T, strict=True))
+    columns["b"] = 2**62 + np.arange(len(whole))
+    with pytest.raises(ValueError, match="Column 1 of X has integers"):
+        Autoencoder(2).fit(pa.table(columns))
+
+
+def test_a_plan_of_a_frame_is_no_frame(whole):
+    """10: what has not been computed yet is refused as an array of no axes."""
+    lazy = pl.DataFrame(whole, schema=NAMES).lazy()
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        Autoencoder(2).fit(lazy)
 
 
 @given(st.data())

@@ -91,6 +91,31 @@ def test_numbers_stay_numbers(row):
     assert type(estimator.learning_rate) is np.float64
 
 
+class Descended(Autoencoder):
+    """A class of one's own, with a method of one's own."""
+
+    def penalty(self, z):
+        """Return what may be added to a loss."""
+        return (z**2).sum()
+
+    def fit(self, X, y=None):
+        """Train, and keep what came in."""
+        self.seen = X
+        return super().fit(X, y)
+
+
+def test_methods_of_ones_own_are_left_alone(X):
+    """10, 26: tensors come in as they are, and in the state of the caller."""
+    z = torch.ones(3, requires_grad=True)
+    estimator = Descended(max_epochs=1)
+    estimator.penalty(z).backward()
+    assert z.grad.tolist() == [2.0, 2.0, 2.0]
+    with torch.no_grad():
+        assert not estimator.penalty(z).requires_grad
+    # What overrides a method is called as that one.
+    assert type(estimator.fit(torch.from_numpy(X)).seen) is np.ndarray
+
+
 def test_metrics_take_tensors(X):
     """10: with gradients, and in short precision."""
     Z, estimator = X[:, :2].copy(), Autoencoder(max_epochs=1).fit(X)
@@ -122,6 +147,7 @@ def test_searches_and_displays_take_tensors(X, y):
 DISPATCH = """
 import numpy as np, sklearn, torch
 from contract.table import ROWS, digest, labels, structured_rows
+from sklearn.mixture import GaussianMixture
 
 sklearn.set_config(array_api_dispatch=True)
 X = structured_rows()
@@ -136,6 +162,13 @@ for row in ROWS:
     answers = [estimator.transform(x), estimator.inverse_transform(Z)]
     answers.append(row.make().fit_transform(torch.from_numpy(X), labels(X)))
     assert all(type(answer) is np.ndarray for answer in answers), row.name
+    if row.takes_density:
+        drawing = row.make(**row.sampling(GaussianMixture(2, random_state=0)))
+        drawn = drawing.fit(x, labels(X)).sample(5, random_state=0)
+        sklearn.set_config(array_api_dispatch=False)
+        again = drawing.fit(X, labels(X)).sample(5, random_state=0)
+        sklearn.set_config(array_api_dispatch=True)
+        assert np.array_equal(drawn, again), row.name
 print("done")
 """
 
