@@ -85,7 +85,8 @@ def flatten_rows(X: object, accepted: Accepted) -> object:
         if expected is None:
             return X
         if found != expected:
-            advice = accepted.advice and accepted.advice(found, expected)
+            advice = _advice_on_single(X, np.shape(X), expected)
+            advice = advice or (accepted.advice and accepted.advice(found, expected))
             raise ValueError(
                 f"X has rows of shape {found}, but {expected} is expected: "
                 f"{advice or 'reshape X, or fit to rows of that shape'}."
@@ -113,7 +114,26 @@ def advice_on_shape(
     if len(shape) == 2 and (reset or n_features == estimator.n_features_in_):
         return None
     expected = accepted.row_shape(n_features, None) if not reset else None
-    return accepted.advice(tuple(shape[1:]), expected)
+    single = _advice_on_single(X, tuple(shape), expected)
+    return single or accepted.advice(tuple(shape[1:]), expected)
+
+
+def _advice_on_single(
+    X: object, shape: tuple[int, ...], expected: Shape | None
+) -> str | None:
+    """Say how one row is given, if X is that: the axis of rows is missing."""
+    # One channel, or one feature, may have an axis or none.
+    if expected is None or _without_ones(shape) != _without_ones(expected):
+        return None
+    if scipy.sparse.issparse(X):
+        return "a single row is given as X.reshape(1, -1)"
+    name = "X" if isinstance(X, (np.ndarray, Tensor)) else "np.asarray(X)"
+    axis = "[np.newaxis]" if shape == expected else f".reshape{(1, *expected)}"
+    return f"a single row is given as {name}{axis}"
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size > 1]
 
 
 def check_rows(

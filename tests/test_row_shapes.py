@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
@@ -163,6 +165,48 @@ def test_sequences_of_other_lengths(shape, says):
     if shape == (5, 3):
         padded = np.pad(others, ((0, 0), (0, 2), (0, 0)), constant_values=np.nan)
         assert np.isfinite(model.transform(padded)).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape"),
+    [
+        ("lstm", (10, 3)),
+        ("lstm", (10, 1)),
+        (LSTM(5), (5, 5)),
+        *((Convolutional(), shape) for shape in [(9, 20), (1, 9, 20), (3, 9, 20)]),
+        (Convolutional(dimensions=1), (2, 21)),
+        (Residual(), (5, 12)),
+    ],
+    ids=str,
+)
+def test_a_single_row(spec, shape):
+    """What is said can be done, whatever the row comes in."""
+    X = np.random.default_rng(0).normal(size=(20, *shape))
+    model = small(architecture=spec, hidden_layer_sizes=(3,), max_epochs=1).fit(X)
+    row = X[0]
+    for call in (model.transform, model.score, model.partial_fit, model.reconstruct):
+        with pytest.raises(ValueError, match=r"single row is given as X\[np.newaxis\]"):
+            call(row)
+    with pytest.raises(ValueError, match=r"is given as np.asarray\(X\)\[np.newaxis\]"):
+        model.transform(row.tolist())
+    if len(shape) == 2:
+        with pytest.raises(ValueError, match=r"given as np.asarray\(X\)\[np.newaxis"):
+            model.transform(pd.DataFrame(row))
+    with pytest.raises(ValueError, match=r"is given as X\[np.newaxis\]"):
+        model.transform(torch.from_numpy(row))
+    assert len(model.transform(row[np.newaxis])) == 1
+
+
+def test_a_single_row_of_one_channel_or_of_another_length():
+    random = np.random.default_rng(0)
+    images = small(architecture="convolutional").fit(random.normal(size=(9, 1, 9, 20)))
+    with pytest.raises(ValueError, match=r"given as X.reshape\(1, 1, 9, 20\)"):
+        images.transform(np.ones((9, 20)))
+    sequences = LSTMAutoencoder(2, max_epochs=1).fit(random.normal(size=(9, 10, 3)))
+    for n_steps in (7, 12):
+        says = r"single sequence is given as X\[np.newaxis\], and as long .*, 10 steps"
+        with pytest.raises(ValueError, match=says):
+            sequences.transform(np.ones((n_steps, 3)))
 
 
 @pytest.mark.parametrize("steps", [1, 2])

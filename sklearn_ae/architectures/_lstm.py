@@ -380,6 +380,11 @@ class LSTM(Architecture):
             return None
         if width % n_inputs:
             return None
+        if is_flat and width == n_inputs > 1:
+            return (
+                "a single sequence is given as X[np.newaxis], and as long as the "
+                f"others, {n_steps} steps: padded with NaN at its end, or cut"
+            )
         # Of flat rows, in entries; of others, in steps.
         n_found, n_wanted = found[0], n_steps * n_inputs if is_flat else n_steps
         if n_found > n_wanted:
