@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA, KernelPCA, TruncatedSVD
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from metrics.cases import SQUARE, Codes, X, exactly
 from sklearn_ae.metrics import (
@@ -167,3 +167,13 @@ def test_r2_compares_families_in_one_search():
             expected[i, j] = r2_score(X[test], answer, multioutput="variance_weighted")
     assert_allclose(search.cv_results_["mean_test_score"], expected.mean(axis=1))
     assert search.best_index_ == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_frames_score_as_arrays_to_the_last_digit(seed):
+    """Columns of a frame lie one behind the other, whoever answers it."""
+    X = np.random.default_rng(seed).normal(size=(300, 7))
+    turned = FunctionTransformer(inverse_func=lambda Z: Z * -3, check_inverse=False)
+    expected = reconstruction_r2(turned.fit(X), X)
+    assert reconstruction_r2(turned, np.asfortranarray(X)) == expected
+    assert reconstruction_r2(turned, pl.DataFrame(X)) == expected
