@@ -91,29 +91,55 @@ def test_numbers_stay_numbers(row):
     assert type(estimator.learning_rate) is np.float64
 
 
-class Descended(Autoencoder):
-    """A class of one's own, with a method of one's own."""
+def descended(cls):
+    """Answer a subclass of one's own: a new method, and one that overrides another."""
 
-    def penalty(self, z):
-        """Return what may be added to a loss."""
-        return (z**2).sum()
+    class Descended(cls):
+        """Class of one's own."""
 
-    def fit(self, X, y=None):
-        """Train, and keep what came in."""
-        self.seen = X
-        return super().fit(X, y)
+        def energy(self, z):
+            """Return what may be added to a loss."""
+            return (z**2).sum()
+
+        def fit(self, X, y=None):
+            """Train, and keep what came in."""
+            self.seen = X
+            return super().fit(X, y)
+
+    return Descended
 
 
-def test_methods_of_ones_own_are_left_alone(X):
+@every_class
+def test_methods_of_ones_own_are_left_alone(row, X, y):
     """10, 26: tensors come in as they are, and in the state of the caller."""
     z = torch.ones(3, requires_grad=True)
-    estimator = Descended(max_epochs=1)
-    estimator.penalty(z).backward()
+    estimator = descended(row.cls)(**row.fast)
+    estimator.energy(z).backward()
     assert z.grad.tolist() == [2.0, 2.0, 2.0]
     with torch.no_grad():
-        assert not estimator.penalty(z).requires_grad
+        assert not estimator.energy(z).requires_grad
     # What overrides a method is called as that one.
-    assert type(estimator.fit(torch.from_numpy(X)).seen) is np.ndarray
+    assert type(estimator.fit(torch.from_numpy(X), y).seen) is np.ndarray
+
+
+@every_class
+def test_tensors_of_transforms(row, X, y):
+    """10: one that is followed is its values; one that stands for many is refused."""
+    estimator, x = row.make().fit(X, y), torch.from_numpy(X)
+    expected, found = estimator.transform(X), []
+
+    def f(x):
+        found.append(estimator.transform(x))
+        return x.sum()
+
+    torch.func.grad(f)(x)
+    torch.func.grad(lambda x: torch.func.grad(f)(x).sum())(x)
+    torch.func.functionalize(f)(x)
+    assert all(np.array_equal(codes, expected) for codes in found)
+    assert len(found) == 3
+    for transformed in (torch.vmap(f), torch.vmap(torch.func.grad(f))):
+        with pytest.raises(ValueError, match="many arrays at once"):
+            transformed(torch.stack([x, x]))
 
 
 def test_metrics_take_tensors(X):
