@@ -182,21 +182,26 @@ def _are_close(x: np.ndarray, y: np.ndarray, precision: float | None = None) -> 
     """
     if precision is None and np.array_equal(x, y, equal_nan=True):
         return True
-    if not np.array_equal(np.isnan(x), np.isnan(y)):
+    if _lacks_any(x, y):
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         if precision is None:
             are_single = [np.array_equal(v.astype("f4"), v, True) for v in (x, y)]
             precision = np.finfo("f4" if any(are_single) else "f8").eps
         sizes = np.nan_to_num(np.maximum(np.abs(x), np.abs(y))).max(axis=0)
-        gaps = np.abs(np.where(np.isnan(x), 0.0, x - y))
+        gaps = np.abs(np.where(np.isnan(y), 0.0, x - y))
         # As many as a mean and a division make of one.
         return bool((gaps <= 16 * precision * sizes).all())
 
 
+def _lacks_any(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether x lacks an entry that y has; what y lacks may have been imputed in x."""
+    return bool((np.isnan(x) & ~np.isnan(y)).any())
+
+
 def _are_scaled(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether rows that are known to differ are the same in other units, by column."""
-    if len(x) < 3 or not np.array_equal(np.isnan(x), np.isnan(y)):
+    if len(x) < 3 or _lacks_any(x, y):
         # Any two numbers are others in other units.
         return False
     # Scaling leaves no column as it was but for a few digits.

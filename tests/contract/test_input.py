@@ -446,6 +446,10 @@ def test_y_in_other_units_is_no_other_rows(row, whole):
     ):
         row.make(**row.by_batch).fit(X, y)
     make_pipeline(StandardScaler(), row.make(**row.by_batch)).fit(raw, raw)
+    holed = np.where(raw > 9, np.nan, raw)
+    filled = np.where(raw > 9, 4.5, raw)
+    for X in (filled, StandardScaler().fit_transform(filled)):
+        row.make(**row.by_batch).fit(X, holed)
 
 
 @unsupervised
@@ -479,6 +483,8 @@ def test_other_rows_near_each_other_and_far_from_zero():
         (1e8 + X + random.normal(size=X.shape), 1e8 + X),
         (1e-200 * (X + random.normal(size=X.shape)), 1e-200 * X),
         (np.where(X > 1, np.nan, X), X),
+        (np.where(X > 1, np.nan, X), 3 * X),
+        (X + random.normal(size=X.shape), np.where(X > 1, np.nan, X)),
         (X, np.where(X > 2, np.inf, X)),
     ):
         assert are_other_rows(clean, noisy, None)
