@@ -148,6 +148,8 @@ if __name__ == "__main__":
 
     remove_names()
     forbid_what_windows_forbids()
+    # Behind what is installed: the benchmarks are in the checkout only.
+    sys.path.append(str(Path(__file__).parents[2]))
     for package in map(importlib.import_module, ("sklearn_ae", "benchmarks")):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
