@@ -150,6 +150,7 @@ def check_rows(
     ValueError
         For X that cannot be used; where NaN is accepted, for a row of nothing else.
     """
+    refuse_lazy("X", X)
     row_shape = shape_of_rows(X)
     X = flatten_rows(X, accepted)
     try:
@@ -176,6 +177,23 @@ def check_rows(
                 part = read_rows(X, rows, np.dtype(np.float64))
                 accepted.check_missing(with_shape(part, shape))
     return X
+
+
+def refuse_lazy(name: str, rows: object) -> None:
+    """Refuse the plan of a frame, whose columns nobody has computed yet.
+
+    scikit-learn takes it for a scalar, and old releases ask it for its types, about
+    which it warns.
+
+    Raises
+    ------
+    ValueError
+    """
+    if type(rows).__name__ == "LazyFrame":
+        raise ValueError(
+            f"Expected 2D array, got a LazyFrame instead, whose rows are not computed "
+            f"yet: pass {name}.collect()."
+        )
 
 
 def with_shape(rows: np.ndarray, row_shape: tuple[int, ...] | None) -> np.ndarray:
@@ -233,6 +251,7 @@ def check_codes(Z: object, n_components: int) -> Array:
 
     Sparse ones stay so: most of them have few entries, and are wider than the rows.
     """
+    refuse_lazy("Z", Z)
     Z = check_array(Z, accept_sparse=("csr", "csc"), dtype="numeric")
     if Z.shape[1] != n_components:
         raise ValueError(

@@ -168,10 +168,10 @@ def own_global_seed(seed: int) -> Iterator[None]:
         yield
 
 
-# TF32 is a setting of the process: the first evaluation turns it off, the last one
-# turns it back.
+# TF32 is a setting of the process, one for each kind of operation: the first evaluation
+# turns it off, the last one turns it back.
 _precision_lock = threading.Lock()
-_evaluations: list[tuple[str, str]] = []
+_evaluations: list[tuple[str, ...]] = []
 
 
 @contextmanager
@@ -181,15 +181,18 @@ def evaluation(device: torch.device) -> Iterator[None]:
         if device.type != "cuda":
             yield
             return
-        matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        cudnn = torch.backends.cudnn
+        kinds = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
         with _precision_lock:
-            before = (matmul.fp32_precision, convolution.fp32_precision)
+            before = tuple(kind.fp32_precision for kind in kinds)
             _evaluations.append(_evaluations[0] if _evaluations else before)
-            matmul.fp32_precision = convolution.fp32_precision = "ieee"
+            for kind in kinds:
+                kind.fp32_precision = "ieee"
         try:
             yield
         finally:
             with _precision_lock:
                 before = _evaluations.pop()
                 if not _evaluations:
-                    matmul.fp32_precision, convolution.fp32_precision = before
+                    for kind, precision in zip(kinds, before, strict=True):
+                        kind.fp32_precision = precision

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -247,10 +248,15 @@ def test_large_integers_of_a_table(whole):
 
 
 def test_a_plan_of_a_frame_is_no_frame(whole):
-    """10: what has not been computed yet is refused as an array of no axes."""
+    """10: what has not been computed yet is refused, with the cure."""
     lazy = pl.DataFrame(whole, schema=NAMES).lazy()
-    with pytest.raises(ValueError, match="Expected 2D array"):
-        Autoencoder(2).fit(lazy)
+    estimator = Autoencoder(2, max_epochs=1)
+    fitted = clone(estimator).fit(whole)
+    for method in (estimator.fit, estimator.partial_fit, fitted.transform):
+        with pytest.raises(ValueError, match=r"Expected 2D array.*pass X\.collect"):
+            method(lazy)
+    with pytest.raises(ValueError, match=r"pass Z\.collect"):
+        fitted.inverse_transform(pl.DataFrame(whole[:, :2]).lazy())
 
 
 @given(st.data())

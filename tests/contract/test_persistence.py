@@ -31,7 +31,7 @@ from contract.table import (
     weights,
 )
 from sklearn_ae import Autoencoder, load
-from sklearn_ae._torch import resolve_device
+from sklearn_ae._torch import evaluation, resolve_device
 
 without_cuda = pytest.mark.skipif(
     torch.cuda.is_available(), reason="needs a machine without CUDA"
@@ -253,6 +253,20 @@ def test_cuda_and_cpu_agree(row, params, X, y):
     copied = pickle.loads(pickle.dumps(estimator))
     for name, array in answers(copied, X.astype("f4")).items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_nothing_is_rounded_at_inference():
+    """24: products, convolutions and recurrent nets; torch has a setting for each."""
+    cudnn = torch.backends.cudnn
+    kinds = torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
+    with tf32(True):
+        before = [kind.fp32_precision for kind in kinds]
+        assert before == ["tf32"] * 3
+        with evaluation(torch.device("cuda")):
+            with evaluation(torch.device("cuda")):
+                pass
+            assert [kind.fp32_precision for kind in kinds] == ["ieee"] * 3
+        assert [kind.fp32_precision for kind in kinds] == before
 
 
 @contextmanager
