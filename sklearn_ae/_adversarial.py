@@ -19,9 +19,10 @@ from sklearn_ae._imposed_priors import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._input import Array
 from sklearn_ae._labels import encode_labels
 from sklearn_ae._model import Model
-from sklearn_ae._parameters import TRAINING, uses_all_rows
+from sklearn_ae._parameters import TRAINING
 from sklearn_ae._priors import normal_quantiles
 from sklearn_ae._torch import derive_seed
+from sklearn_ae._training.optimizers import uses_all_rows
 
 
 class AdversarialAutoencoder(BaseAutoencoder):

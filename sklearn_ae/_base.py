@@ -28,12 +28,12 @@ from sklearn_ae._input import (
 from sklearn_ae._inspection import InspectionMixin
 from sklearn_ae._learning import LearningMixin
 from sklearn_ae._model import Model
-from sklearn_ae._parameters import uses_all_rows
 from sklearn_ae._persistence import SaveMixin
 from sklearn_ae._pickling import PickleMixin
 from sklearn_ae._priors import fit_density
 from sklearn_ae._sampling import SampleMixin, not_computed
 from sklearn_ae._torch import derive_seed
+from sklearn_ae._training.optimizers import uses_all_rows
 
 if find_spec("sklearn.callback"):
     from sklearn.callback import CallbackSupportMixin

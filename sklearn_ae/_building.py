@@ -16,10 +16,11 @@ from sklearn_ae._layers import Stage, start_outputs
 from sklearn_ae._losses import Loss
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import SPECS, Parameters, resolve_spec
+from sklearn_ae._parameters import Parameters
 from sklearn_ae._penalties import Penalty, WeightDecay
 from sklearn_ae._posteriors import Certain, Posterior
 from sklearn_ae._reconstruction import Reconstruction
+from sklearn_ae._specs import SPECS, resolve_spec
 from sklearn_ae._units import Units, objective_weight
 from sklearn_ae.architectures import Architecture
 from sklearn_ae.architectures._own import build_parts

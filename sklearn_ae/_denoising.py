@@ -31,7 +31,7 @@ from sklearn_ae._frames import as_output
 from sklearn_ae._input import Array, refuse_row, shape_of_rows, with_shape
 from sklearn_ae._layers import Stage
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import resolve_spec
+from sklearn_ae._specs import resolve_spec
 
 
 def _adds_gaussian_noise(estimator: DenoisingAutoencoder) -> bool:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
 from torch import nn
 
 from sklearn_ae._latent_densities import OwnDensity
@@ -25,8 +23,8 @@ from sklearn_ae._modules import (
     shared_parameters,
 )
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import SPECS
 from sklearn_ae._rebuilding import build_again
+from sklearn_ae._specs import SPECS, is_same, net_parameters
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import device_or_cpu
 from sklearn_ae._training.state import as_arrays, as_tensors
@@ -76,47 +74,6 @@ def _filled(net: OwnPart, tensors: dict[str, np.ndarray]) -> nn.Module:
     share_parameters(module, shared)
     fill_tensors(module, tensors)
     return module
-
-
-def net_parameters(estimator: Any) -> dict[str, Any]:
-    """Answer the parameters that say what an estimator's net is, as they are now."""
-    return {
-        name: _settled(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in estimator._apart_from_net
-    }
-
-
-def _settled(value: Any) -> Any:
-    """Answer a copy of what `set_params`, or anybody else, may change later."""
-    if any(type(value) in registry.values() for registry in SPECS.values()):
-        return clone(value)
-    return copy.copy(value) if isinstance(value, (list, np.ndarray)) else value
-
-
-def is_same(one: Any, other: Any) -> bool:
-    """Whether two values of a parameter are equal, or one object."""
-    if one is other:
-        return True
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, BaseEstimator):
-        one, other = one.get_params(deep=False), other.get_params(deep=False)
-    if isinstance(one, partial):
-        one, other = _parts(one), _parts(other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(
-            is_same(one[key], other[key]) for key in one
-        )
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    if isinstance(one, np.ndarray):
-        return one.shape == other.shape and all(map(is_same, one.flat, other.flat))
-    return isinstance(one, (bool, int, float, str, np.generic)) and bool(one == other)
-
-
-def _parts(of: partial) -> tuple[Any, ...]:
-    return of.func, of.args, of.keywords
 
 
 def take_apart(model: Model) -> dict[str, Any]:

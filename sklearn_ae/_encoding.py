@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sklearn_ae._densities import is_known_density, put_together, take_apart
-from sklearn_ae._parameters import SPECS
+from sklearn_ae._specs import SPECS
 
 # What numpy and safetensors both have, and a model may hold.
 _DTYPES = {

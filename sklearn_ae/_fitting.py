@@ -11,14 +11,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
-from sklearn_ae._descriptions import is_same, net_parameters
 from sklearn_ae._input import Array, RowSource
 from sklearn_ae._layers import Layer, write_layers
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._moments import Moments, moments
 from sklearn_ae._outcomes import Outcome
-from sklearn_ae._parameters import uses_all_rows
+from sklearn_ae._specs import is_same, net_parameters
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import draw_seed, make_generator, resolve_device
 from sklearn_ae._training.batches import batch_size_for
@@ -28,7 +27,7 @@ from sklearn_ae._training.callbacks import (
     copy_callbacks,
 )
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.optimizers import load_optimizer
+from sklearn_ae._training.optimizers import load_optimizer, uses_all_rows
 
 
 @dataclass

@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_ae._ambient import Undisturbed
 from sklearn_ae._frames import as_output
 from sklearn_ae._modules import AutoencoderModule, copy_module, set_precision
-from sklearn_ae._parameters import resolve_spec
+from sklearn_ae._specs import resolve_spec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,6 @@ import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -25,27 +24,12 @@ from sklearn.utils._param_validation import (
 )
 
 from sklearn_ae._ambient import Undisturbed
-from sklearn_ae._corruption import NOISES
 from sklearn_ae._documentation import merge_docstrings
 from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._imposed_priors import PRIORS
-from sklearn_ae._latent_priors import LATENT_PRIORS
 from sklearn_ae._losses import LOSSES, Loss
+from sklearn_ae._registry import CLASSES
+from sklearn_ae._specs import SPECS, resolve_spec
 from sklearn_ae.architectures import ARCHITECTURES, Architecture
-from sklearn_ae.architectures._own import OwnModules
-
-# Kinds of spec, mostly the names of the parameters whose value may be one; a name of a
-# spec stands for it at its defaults.
-SPECS: dict[str, dict[str, type]] = {
-    "architecture": ARCHITECTURES,
-    "loss": LOSSES,
-    "noise": NOISES,
-    "imposed_prior": PRIORS,
-    "latent_prior": LATENT_PRIORS,
-}
-
-# The package's own estimators by name: those that a file may hold.
-CLASSES: dict[str, type[Parameters]] = {}
 
 # What says how a net is trained, or what comes after it, and not what it is.
 TRAINING = frozenset(
@@ -349,23 +333,6 @@ def _declared_by(cls: type) -> dict[str, Any]:
     return cls.__dict__.get("__annotations__", {})
 
 
-def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
-    """Whether a step of the optimizer takes all rows.
-
-    That is "alternating", and L-BFGS by name or as a class.
-    """
-    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
-    is_class = isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS)
-    return is_class or kind in ("lbfgs", "alternating")
-
-
 def is_positive_integer(value: Any) -> bool:
     """Whether a value is an integer of at least 1 (a bool is not)."""
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-
-
-def resolve_spec(kind: str, value: Any) -> Any:
-    """Answer the spec that a parameter stands for: itself, or one at its defaults."""
-    if kind == "architecture" and isinstance(value, tuple):
-        return OwnModules.of(value)
-    return SPECS[kind][value]() if isinstance(value, str) else value

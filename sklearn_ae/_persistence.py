@@ -15,13 +15,12 @@ import numpy as np
 import torch
 
 from sklearn_ae._ambient import Undisturbed, undisturbed
-from sklearn_ae._descriptions import APART, net_parameters, take_apart
+from sklearn_ae._descriptions import APART, take_apart
 from sklearn_ae._encoding import Decoder, Encoder
 from sklearn_ae._files import Entry, Shelf, StoredFile, open_file, write_file
 from sklearn_ae._model import Model
 from sklearn_ae._modules import named_tensors
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import CLASSES
 from sklearn_ae._rebuilding import (
     alike,
     check_finite_tensors,
@@ -33,6 +32,8 @@ from sklearn_ae._rebuilding import (
     rebuild,
 )
 from sklearn_ae._references import MODULE, check_sizes
+from sklearn_ae._registry import CLASSES
+from sklearn_ae._specs import net_parameters
 from sklearn_ae._threads import one_thread
 from sklearn_ae._torch import device_or_cpu
 from sklearn_ae._training.state import as_tensors, check_training_state

@@ -31,7 +31,6 @@ from sklearn_ae._losses import Loss
 from sklearn_ae._model import Model
 from sklearn_ae._modules import AutoencoderModule
 from sklearn_ae._moments import Moments
-from sklearn_ae._parameters import resolve_spec
 from sklearn_ae._penalties import Penalty
 from sklearn_ae._posteriors import (
     Encode,
@@ -40,6 +39,7 @@ from sklearn_ae._posteriors import (
     spread_points,
 )
 from sklearn_ae._priors import normal_quantiles
+from sklearn_ae._specs import resolve_spec
 from sklearn_ae._torch import make_generator
 from sklearn_ae._units import Units, objective_weight
 from sklearn_ae._warnings import warn_caller

@@ -325,3 +325,13 @@ def step_schedule(
         schedule.step(monitored)
     elif schedule is not None:
         schedule.step()
+
+
+def uses_all_rows(optimizer: str | Callable[..., Any]) -> bool:
+    """Whether a step of the optimizer takes all rows.
+
+    That is "alternating", and L-BFGS by name or as a class.
+    """
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    is_class = isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS)
+    return is_class or kind in ("lbfgs", "alternating")

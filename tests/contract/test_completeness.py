@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 
 from sklearn.base import BaseEstimator
 
 import sklearn_ae
+from contract import public_names
 from contract.table import ABSTRACT, ERRORS, ROWS, SEARCHES, SPECS
 
 LISTED = {row.cls for row in ROWS} | {*SPECS, *ERRORS, *ABSTRACT}
@@ -49,6 +51,12 @@ def test_what_is_public_is_named_in_all():
         if inspect.isclass(item) and not name.startswith("_")
     }
     assert public <= set(sklearn_ae.__all__)
+
+
+def test_public_names_and_signatures_are_as_listed():
+    """What is meant to change is listed anew, and told of in the changelog."""
+    listed = Path(__file__).with_name("public_names.txt").read_text(encoding="utf-8")
+    assert public_names.lines() == listed.splitlines()
 
 
 def test_only_rows_can_be_fitted():
