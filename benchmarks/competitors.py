@@ -98,6 +98,7 @@ def mlp_regressor(net: Net) -> Fit:
 def our_estimator(net: Net, *, fast_path: bool) -> Fit:
     """Return `sklearn_ae.Autoencoder`, with its hand-written gradient or autograd."""
     from sklearn_ae import Autoencoder
+    from sklearn_ae._training import dense_gradient
 
     def fit(X: np.ndarray, n_epochs: int) -> None:
         autoencoder = Autoencoder(
@@ -113,7 +114,7 @@ def our_estimator(net: Net, *, fast_path: bool) -> Fit:
         if fast_path:
             autoencoder.fit(X)
         else:
-            with mock.patch("sklearn_ae._dense_gradient.supports", return_value=False):
+            with mock.patch.object(dense_gradient, "supports", return_value=False):
                 autoencoder.fit(X)
         _check_epochs(autoencoder.n_iter_, n_epochs)
 

@@ -142,7 +142,7 @@ GENERATORS = {
 
 def draw(generator: Any, n_rows: int, seed: int, noise: bool = True) -> np.ndarray:
     """Draw rows, of an autoencoder without its observation noise if so asked."""
-    from sklearn_ae._priors import draw as draw_from_density
+    from sklearn_ae._priors.foreign import draw as draw_from_density
 
     generator = getattr(generator, "best_estimator_", generator)
     if decodes(generator):

@@ -102,7 +102,7 @@ def transform_row(repeats: int) -> dict[str, Any]:
 
 def check_and_forward(estimator: Any, X: np.ndarray) -> Callable[[], np.ndarray]:
     """Return the least that a transform does: check all rows, encode them in slices."""
-    from sklearn_ae._input import row_slices
+    from sklearn_ae._data.rows import row_slices
 
     module = estimator.to_module()
 

@@ -154,7 +154,7 @@ def choose(names: Sequence[str] | None) -> tuple[dict[str, Method], list[str]]:
 
 def check_device(device: str) -> None:
     """Refuse a device that is not there before anything is measured."""
-    from sklearn_ae._torch import resolve_device
+    from sklearn_ae._compute.devices import resolve_device
 
     try:
         resolve_device(device)

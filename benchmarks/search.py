@@ -181,9 +181,9 @@ def searches_of(
 @contextmanager
 def without_fast_path():
     """Let autograd compute every gradient."""
-    from sklearn_ae import _dense_gradient
+    from sklearn_ae._training import dense_gradient
 
-    with patch.object(_dense_gradient, "supports", lambda module: False):
+    with patch.object(dense_gradient, "supports", lambda module: False):
         yield
 
 

@@ -28,8 +28,8 @@ from sklearn_ae import (
     DenoisingAutoencoder,
     LinearAutoencoder,
     SparseAutoencoder,
-    _input,
 )
+from sklearn_ae._data import rows as slices_of_rows
 from sklearn_ae._training import alternating
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
@@ -329,12 +329,12 @@ def test_units_and_origin_change_nothing(factor):
 
 def test_sparse_and_mapped_rows_are_read_in_slices(tmp_path, monkeypatch):
     X = load_breast_cancer().data
-    monkeypatch.setattr(_input, "_SLICE_ENTRIES", 3000)
+    monkeypatch.setattr(slices_of_rows, "_SLICE_ENTRIES", 3000)
     plain = LinearAutoencoder(5, random_state=0).fit(X)
     sparse = LinearAutoencoder(5, random_state=0).fit(scipy.sparse.csr_array(X))
     np.save(tmp_path / "rows.npy", X)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    monkeypatch.setattr(_input, "_MAPPED_BYTES", 0)
+    monkeypatch.setattr(slices_of_rows, "_MAPPED_BYTES", 0)
     on_disk = LinearAutoencoder(5, random_state=0).fit(mapped)
     assert_same_model(on_disk, plain)
     assert_same_model(sparse, plain)

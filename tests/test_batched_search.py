@@ -28,13 +28,14 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-import sklearn_ae._stacking as stacking
 from sklearn_ae import (
     Autoencoder,
     DenoisingAutoencoder,
     LSTMAutoencoder,
     SparseAutoencoder,
 )
+from sklearn_ae._training.batched import runs as stacking
+from sklearn_ae._training.boltzmann import BoltzmannMachine
 from sklearn_ae.metrics import (
     make_denoising_scorer,
     one_standard_error,
@@ -400,7 +401,7 @@ def test_an_interrupt_of_pretraining_ends_a_search(digits, monkeypatch):
         begun.append(machine)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sklearn_ae._boltzmann.BoltzmannMachine.contrast", press)
+    monkeypatch.setattr(BoltzmannMachine, "contrast", press)
     code = Autoencoder(
         3, **FAST, activation="logistic", pretraining="rbm", random_state=0
     )

@@ -373,11 +373,11 @@ def test_missing_packages(monkeypatch):
 
 
 def test_competitors_train_the_same_net(monkeypatch, X):
-    from sklearn_ae import _dense_gradient
+    from sklearn_ae._training import dense_gradient
 
-    calls, function = [], _dense_gradient.DenseGradient.__call__
+    calls, function = [], dense_gradient.DenseGradient.__call__
     monkeypatch.setattr(
-        _dense_gradient.DenseGradient,
+        dense_gradient.DenseGradient,
         "__call__",
         lambda self, x, *rest: calls.append(len(x)) or function(self, x, *rest),
     )

@@ -18,7 +18,7 @@ from sklearn_ae import (
     RobustAutoencoder,
     SparseAutoencoder,
 )
-from sklearn_ae._moments import moments
+from sklearn_ae._data.moments import moments
 
 
 class SparseDenoising(SparseAutoencoder, DenoisingAutoencoder):

@@ -20,8 +20,8 @@ from sklearn_ae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
-from sklearn_ae._rebuilding import check_start
-from sklearn_ae._torch import draw_seed
+from sklearn_ae._compute.seeds import draw_seed
+from sklearn_ae._files.checks import check_start
 
 WORDS = np.array(
     "zero one two three four five six seven eight nine".split()  # noqa: SIM905

@@ -14,10 +14,10 @@ from sklearn_ae import (
     MaskingNoise,
     SaltAndPepperNoise,
 )
-from sklearn_ae._corruption import NOISES
-from sklearn_ae._dense_gradient import DenseGradient, supports
-from sklearn_ae._modules import set_precision, split_missing
-from sklearn_ae._moments import moments
+from sklearn_ae._data.moments import moments
+from sklearn_ae._nets.autoencoder import set_precision, split_missing
+from sklearn_ae._objective.noise import NOISES
+from sklearn_ae._training.dense_gradient import DenseGradient, supports
 
 SMALL = {"hidden_layer_sizes": (8,), "random_state": 0}
 # Trains nothing, so that the loss of an epoch is that of the model it leaves.

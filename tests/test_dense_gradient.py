@@ -17,13 +17,14 @@ from sklearn_ae import (
     RobustAutoencoder,
     SparseAutoencoder,
 )
-from sklearn_ae._dense_gradient import DenseGradient, supports
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._layers import SelectiveEncoder
-from sklearn_ae._losses import LOSSES
-from sklearn_ae._modules import set_precision
-from sklearn_ae._moments import moments
-from sklearn_ae._threads import one_thread
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._data.moments import moments
+from sklearn_ae._layers.dense import SelectiveEncoder
+from sklearn_ae._layers.functions import ACTIVATIONS
+from sklearn_ae._nets.autoencoder import set_precision
+from sklearn_ae._objective.losses import LOSSES
+from sklearn_ae._training import dense_gradient
+from sklearn_ae._training.dense_gradient import DenseGradient, supports
 from sklearn_ae._training.net import AutoencoderNet
 
 N_FEATURES = 7
@@ -273,7 +274,7 @@ def test_fit_is_the_same_without_the_fast_path(estimator, monkeypatch):
         Z = estimator.fit(X).transform(X)
         curve = estimator.loss_curve_
     with monkeypatch.context() as patch:
-        patch.setattr("sklearn_ae._dense_gradient.supports", lambda module: False)
+        patch.setattr(dense_gradient, "supports", lambda module: False)
         patch.setattr(DenseGradient, "__call__", refuse)
         estimator.fit(X)
     assert_allclose(estimator.transform(X), Z, atol=1e-4 * np.abs(Z).max())

@@ -17,8 +17,8 @@ from test_dense_gradient import (
 )
 
 from sklearn_ae import SparseAutoencoder
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._threads import one_thread
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._layers.functions import ACTIVATIONS
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from sklearn_ae._encoding import Decoder, Encoder
-from sklearn_ae._torch import AllocationLimit
+from sklearn_ae._compute.devices import AllocationLimit
+from sklearn_ae._files.values import Decoder, Encoder
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 dtypes = st.one_of(

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch.autograd import gradcheck
 from torch.nn import init
 
-from sklearn_ae._functional import (
+from sklearn_ae._layers.functions import (
     ACTIVATIONS,
     RESIDUAL_LOSSES,
     binary_cross_entropy,
@@ -21,7 +21,7 @@ from sklearn_ae._functional import (
     multinomial_derivative,
     weight_deviation,
 )
-from sklearn_ae._losses import LOSSES
+from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae.architectures import Dense
 
 

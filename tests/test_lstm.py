@@ -16,9 +16,9 @@ from sklearn_ae import (
     DenoisingAutoencoder,
     LSTMAutoencoder,
 )
-from sklearn_ae._contraction import jacobian_norm
-from sklearn_ae._derivatives import is_twice_differentiable, twice_differentiable
-from sklearn_ae._torch import evaluation
+from sklearn_ae._compute.devices import evaluation
+from sklearn_ae._layers.derivatives import is_twice_differentiable, twice_differentiable
+from sklearn_ae._objective.contraction import jacobian_norm
 from sklearn_ae.architectures import LSTM
 from sklearn_ae.architectures._lstm import Recurrence
 

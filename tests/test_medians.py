@@ -5,7 +5,7 @@ import pytest
 from contract.table import sparse_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_ae._moments import moments
+from sklearn_ae._data.moments import moments
 
 
 def deviation_by_features(X):

@@ -8,10 +8,10 @@ from scipy.special import expit, huber, xlog1py, xlogy
 from scipy.stats import norm
 
 from sklearn_ae import Autoencoder, LinearAutoencoder
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._losses import LOSSES
-from sklearn_ae._modules import in_precision, set_precision
-from sklearn_ae._moments import moments
+from sklearn_ae._data.moments import moments
+from sklearn_ae._layers.functions import ACTIVATIONS
+from sklearn_ae._nets.autoencoder import in_precision, set_precision
+from sklearn_ae._objective.losses import LOSSES
 
 COSTS = {
     "squared_error": lambda x, x_hat: np.square(x - x_hat),

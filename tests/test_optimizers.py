@@ -140,7 +140,7 @@ def test_lbfgs_weighs_rows_alike(estimator, monkeypatch):
     estimator.set_params(optimizer="lbfgs", max_epochs=2, random_state=0)
     expected = estimator.fit(X).loss_curve_
     for n_entries in (5 * 40, 5 * 20):
-        monkeypatch.setattr("sklearn_ae._input._SLICE_ENTRIES", n_entries)
+        monkeypatch.setattr("sklearn_ae._data.rows._SLICE_ENTRIES", n_entries)
         assert estimator.fit(X).loss_curve_ == pytest.approx(expected, rel=1e-5)
 
 

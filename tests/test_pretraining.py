@@ -20,8 +20,8 @@ from sklearn_ae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from sklearn_ae import _pretraining as pretraining_module
-from sklearn_ae._layers import dense_layers
+from sklearn_ae._layers.dense import dense_layers
+from sklearn_ae._training import pretraining as pretraining_module
 
 
 class SparseContractive(SparseAutoencoder, ContractiveAutoencoder):

@@ -18,10 +18,10 @@ from sklearn_ae import (
     LinearAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
-    _boltzmann,
 )
-from sklearn_ae import _pretraining as pretraining_module
-from sklearn_ae._boltzmann import BoltzmannMachine
+from sklearn_ae._training import boltzmann
+from sklearn_ae._training import pretraining as pretraining_module
+from sklearn_ae._training.boltzmann import BoltzmannMachine
 from sklearn_ae.architectures import Dense
 
 SIZES = {"hidden_layer_sizes": (12, 7), "pretraining_epochs": 3, "random_state": 0}
@@ -305,7 +305,7 @@ def test_the_number_of_threads_does_not_matter(params):
 
 @pytest.mark.parametrize("n_epochs", [1, 50])
 def test_a_diverging_machine_is_reported(n_epochs, X, monkeypatch):
-    monkeypatch.setattr(_boltzmann, "_GAUSSIAN_RATE", 1e30)
+    monkeypatch.setattr(boltzmann, "_GAUSSIAN_RATE", 1e30)
     estimator = Autoencoder(3, **RBM | {"pretraining_epochs": n_epochs})
     with pytest.raises(DivergenceError, match="restricted Boltzmann machine"):
         estimator.fit(X)

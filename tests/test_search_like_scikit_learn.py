@@ -25,7 +25,7 @@ from sklearn_ae import (
     StackedAutoencoder,
     VariationalAutoencoder,
 )
-from sklearn_ae._training.stack import _Stack
+from sklearn_ae._training.batched.nets import _Stack
 from sklearn_ae.model_selection import BatchedGridSearchCV, regularization_path
 from sklearn_ae.model_selection._tasks import StackJob
 

@@ -23,7 +23,8 @@ from sklearn.model_selection import (
 )
 
 from sklearn_ae import Autoencoder, SparseAutoencoder
-from sklearn_ae._torch import resolve_device
+from sklearn_ae._compute import devices as compute_devices
+from sklearn_ae._compute.devices import resolve_device
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
 FAST = {"hidden_layer_sizes": (12,), "batch_size": 16, "max_epochs": 4}
@@ -91,10 +92,10 @@ def test_workers_leave_threads_to_each_other(X):
 def test_workers_take_turns_at_the_devices(monkeypatch):
     """`device="auto"`: each worker process the next one."""
     devices = ["cpu", "cuda:0", "cuda:1"]
-    monkeypatch.setattr("sklearn_ae._torch.available_devices", lambda: devices)
+    monkeypatch.setattr(compute_devices, "available_devices", lambda: devices)
     found = []
     for number in range(4):
-        monkeypatch.setattr("sklearn_ae._torch.worker_number", lambda n=number: n)
+        monkeypatch.setattr(compute_devices, "worker_number", lambda n=number: n)
         found.append(str(resolve_device("auto")))
     assert found == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
     assert str(resolve_device("cuda")) == "cuda"
@@ -103,7 +104,7 @@ def test_workers_take_turns_at_the_devices(monkeypatch):
 
 
 def worker_number_of(_):
-    from sklearn_ae._torch import worker_number
+    from sklearn_ae._compute.devices import worker_number
 
     # Long enough that each worker gets one.
     time.sleep(0.5)

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_limits
 
-from sklearn_ae import Autoencoder, _sharing, _threads
-from sklearn_ae._sharing import Geometry, convolve, recur
-from sklearn_ae._threads import one_thread
+from sklearn_ae import Autoencoder
+from sklearn_ae._compute import threads
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._layers import folding
+from sklearn_ae._layers.folding import Geometry, convolve, recur
 from sklearn_ae.architectures import LSTM, Convolutional, Residual
 
 SPECS = {
@@ -28,8 +30,8 @@ N_FEATURES = 144
 @pytest.fixture(autouse=True)
 def _small_shares(monkeypatch):
     """Also of nets that are too small to be worth it, and where there are few cores."""
-    monkeypatch.setattr(_sharing, "_WORK", 1.0)
-    monkeypatch.setattr(_threads, "_WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(folding, "_WORK", 1.0)
+    monkeypatch.setattr(threads, "_WORK_PER_THREAD", 1.0)
     torch.get_num_threads()
     with threadpool_limits(4):
         yield
@@ -129,9 +131,9 @@ def test_convolutions_of_all_kernels_and_strides_are_torchs(
 
 def test_few_channels_are_folded(monkeypatch):
     """Up to three channels of 3 x 3, in the transpose of either direction."""
-    calls, folded = [], _sharing._folded
+    calls, folded = [], folding._folded
     monkeypatch.setattr(
-        _sharing, "_folded", lambda *args: (calls.append(1), folded(*args))[1]
+        folding, "_folded", lambda *args: (calls.append(1), folded(*args))[1]
     )
     found = {}
     for transposed, n_few in itertools.product((False, True), (1, 3, 4)):
@@ -196,14 +198,14 @@ def test_rows_are_made_groups(n_rows, n_inputs, n_outputs, n_groups, monkeypatch
     for transposed in (False, True):
         *inputs, geometry = convolution(n_rows, n_inputs, n_outputs, 2, transposed)
         h, weight, _ = inputs
-        assert _sharing._n_groups(h, weight, geometry) == n_groups
+        assert folding._n_groups(h, weight, geometry) == n_groups
         n_products = weight.numel() * n_rows * (81 if transposed else 81 / 4)
         with monkeypatch.context() as patch:
-            patch.setattr(_sharing, "_WORK", n_products)
-            assert _sharing._n_groups(h, weight, geometry) == n_groups
-            patch.setattr(_sharing, "_WORK", n_products + 1)
-            assert _sharing._n_groups(h, weight, geometry) == 1
-        assert _sharing._n_groups(h.double(), weight.double(), geometry) == 1
+            patch.setattr(folding, "_WORK", n_products)
+            assert folding._n_groups(h, weight, geometry) == n_groups
+            patch.setattr(folding, "_WORK", n_products + 1)
+            assert folding._n_groups(h, weight, geometry) == 1
+        assert folding._n_groups(h.double(), weight.double(), geometry) == 1
 
 
 def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch):
@@ -217,9 +219,9 @@ def test_operations_and_their_derivatives_take_the_threads_there_are(monkeypatch
     *inputs, geometry = convolution(64, 16, 16, 2, False)
     *few, overlapping = convolution(64, 64, 3, 2, True)
     seen, counts = {}, []
-    set_threads = _threads._set_threads
+    set_threads = threads._set_threads
     monkeypatch.setattr(
-        _threads, "_set_threads", lambda n: (set_threads(n), counts.append(n))
+        threads, "_set_threads", lambda n: (set_threads(n), counts.append(n))
     )
     for name, operation in operations.items():
         for n_threads in (2, 3, 8):

@@ -8,9 +8,9 @@ from theory import digits, rebuild
 from torch import nn
 
 from sklearn_ae import SparseAutoencoder
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._layers import SelectiveEncoder
-from sklearn_ae._moments import moments
+from sklearn_ae._data.moments import moments
+from sklearn_ae._layers.dense import SelectiveEncoder
+from sklearn_ae._layers.functions import ACTIVATIONS
 
 
 def test_lowest_values_are_those_of_silent_units():

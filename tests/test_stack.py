@@ -17,7 +17,6 @@ from skorch.callbacks import (
     TrainEndCheckpoint,
 )
 
-import sklearn_ae._stacking as stacking
 from sklearn_ae import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -28,10 +27,11 @@ from sklearn_ae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
-from sklearn_ae._input import RowSource
-from sklearn_ae._stacking import train_runs
+from sklearn_ae._data.rows import RowSource
 from sklearn_ae._training import batches as batches_module
 from sklearn_ae._training import stack as stack_module
+from sklearn_ae._training.batched import runs as stacking
+from sklearn_ae._training.batched.runs import train_runs
 
 CLOSE = 1e-5
 FAST = {"hidden_layer_sizes": (12,), "batch_size": 16, "max_epochs": 6}
@@ -428,7 +428,7 @@ def test_an_interrupt_ends_all_at_once(X):
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_threads_change_no_bit(n_threads, X, monkeypatch):
     """Also where they share out every product, however small."""
-    from sklearn_ae import _threads
+    from sklearn_ae._compute import threads
 
     def weights():
         estimators = along(
@@ -441,15 +441,15 @@ def test_threads_change_no_bit(n_threads, X, monkeypatch):
 
     one = weights()
     shared = []
-    set_threads = _threads._set_threads
+    set_threads = threads._set_threads
 
     def watched(n):
         shared.append(n)
         set_threads(n)
 
-    monkeypatch.setattr(_threads, "_STACKED_WORK", 1)
-    monkeypatch.setattr(_threads, "_set_threads", watched)
-    monkeypatch.setattr(_threads, "_available_threads", lambda: n_threads)
+    monkeypatch.setattr(threads, "_STACKED_WORK", 1)
+    monkeypatch.setattr(threads, "_set_threads", watched)
+    monkeypatch.setattr(threads, "_available_threads", lambda: n_threads)
     several = weights()
     assert n_threads in shared
     for ours, theirs in zip(several, one, strict=True):

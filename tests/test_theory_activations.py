@@ -22,7 +22,7 @@ from theory import (
 )
 
 from sklearn_ae import Autoencoder
-from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._layers.functions import ACTIVATIONS
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 

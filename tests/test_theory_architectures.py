@@ -27,7 +27,7 @@ from sklearn_ae import (
     StandardNormal,
     VariationalAutoencoder,
 )
-from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._estimators.base import BaseAutoencoder
 from sklearn_ae.architectures import ARCHITECTURES
 
 N_FEATURES = 12

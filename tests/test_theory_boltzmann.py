@@ -12,7 +12,7 @@ from theory import Claim, check_claims, check_identity
 from theory_data import bars_and_stripes, binary_states
 
 from sklearn_ae import Autoencoder, DivergenceError
-from sklearn_ae._boltzmann import BoltzmannMachine
+from sklearn_ae._training.boltzmann import BoltzmannMachine
 
 N_HIDDEN = 12
 

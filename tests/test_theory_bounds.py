@@ -11,7 +11,7 @@ from theory import Claim, check_claims, check_identity
 
 from benchmarks.binary_images import binarize
 from sklearn_ae import VariationalAutoencoder
-from sklearn_ae._posteriors import spread_points
+from sklearn_ae._layers.codes import spread_points
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,14 @@ from theory import (
 )
 from torch import nn
 
-from sklearn_ae import Autoencoder, ContractiveAutoencoder, _contraction
-from sklearn_ae._contraction import ProjectedContraction, jacobian_norm
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._layers import SelectiveEncoder, is_linear
-from sklearn_ae._modules import set_precision
-from sklearn_ae._moments import moments
-from sklearn_ae._penalties import Pass
+from sklearn_ae import Autoencoder, ContractiveAutoencoder
+from sklearn_ae._data.moments import moments
+from sklearn_ae._layers.dense import SelectiveEncoder, is_linear
+from sklearn_ae._layers.functions import ACTIVATIONS
+from sklearn_ae._nets.autoencoder import set_precision
+from sklearn_ae._objective import contraction
+from sklearn_ae._objective.contraction import ProjectedContraction, jacobian_norm
+from sklearn_ae._objective.penalties import Pass
 from sklearn_ae.architectures import Dense
 
 SMOOTH = sorted(set(ACTIVATIONS) - {"binary"})
@@ -129,7 +130,7 @@ def test_closed_form_of_selected_codes(name, monkeypatch):
     encoder = SelectiveEncoder(module.encoder, 2)
     wrapped = nn.Sequential(encoder, nn.Identity())
     general = jacobian_norm(wrapped, x, encoder(x))
-    monkeypatch.delattr(_contraction, "_pulled_back")
+    monkeypatch.delattr(contraction, "_pulled_back")
     closed = jacobian_norm(encoder, x, encoder(x))
     assert_allclose(closed.detach(), general.detach(), rtol=1e-10, atol=1e-14)
 

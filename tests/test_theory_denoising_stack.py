@@ -17,8 +17,8 @@ from scipy.optimize import minimize
 from theory import Claim, check_claims, gaussian_rows
 
 from sklearn_ae import Autoencoder, DenoisingAutoencoder
-from sklearn_ae._layers import dense_layers
-from sklearn_ae._threads import one_thread
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._layers.dense import dense_layers
 
 NU, N_FEATURES, WIDTH = 0.3, 30, 8
 SPECTRUM = 10 * 0.7 ** np.arange(N_FEATURES)

@@ -27,8 +27,8 @@ from theory import (
 )
 
 from sklearn_ae import Autoencoder, LinearAutoencoder
-from sklearn_ae._functional import binary_cross_entropy
-from sklearn_ae._losses import LOSSES
+from sklearn_ae._layers.functions import binary_cross_entropy
+from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae._training.optimizers import OPTIMIZERS
 
 

@@ -15,8 +15,8 @@ from theory import Claim, MeanPredictor, check_claims, digits_split, sse, total_
 from theory_data import curves, topics
 
 from sklearn_ae import Autoencoder, DenoisingAutoencoder, StackedAutoencoder
-from sklearn_ae._layers import dense_layers
-from sklearn_ae._threads import one_thread
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._layers.dense import dense_layers
 
 # Trains nothing, so that the weights are those that were drawn.
 UNTRAINED = {"pretraining": None, "max_epochs": 1, "learning_rate": 1e-30}

@@ -17,7 +17,7 @@ from sklearn_ae import (
     VampPrior,
     VariationalAutoencoder,
 )
-from sklearn_ae._divergences import discrepancy
+from sklearn_ae._objective.divergences import discrepancy
 
 PRIORS = [
     VampPrior(n_pseudo_inputs=30),

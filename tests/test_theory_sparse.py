@@ -17,7 +17,7 @@ from theory import (
 )
 
 from sklearn_ae import Autoencoder, SparseAutoencoder
-from sklearn_ae._functional import bernoulli_divergence
+from sklearn_ae._layers.functions import bernoulli_divergence
 
 
 def dictionary_rows(seed, n=10_000, d=32, n_features=64, n_active=3):

@@ -45,7 +45,7 @@ from sklearn_ae import (
     StackedAutoencoder,
     VariationalAutoencoder,
 )
-from sklearn_ae._base import BaseAutoencoder
+from sklearn_ae._estimators.base import BaseAutoencoder
 
 # A leaf of the taxonomy, and the estimator that stands for it.
 LEAVES = {

@@ -27,7 +27,7 @@ from theory import (
 )
 
 from sklearn_ae import Autoencoder, VariationalAutoencoder
-from sklearn_ae._posteriors import Normal
+from sklearn_ae._layers.codes import Normal
 
 K = 4
 SPECTRUM = np.array([16.0, 8.0, 4.0, 2.0, 0.6, 0.6, 0.5, 0.5])

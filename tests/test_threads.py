@@ -10,8 +10,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from sklearn_ae import _threads
-from sklearn_ae._threads import (
+from sklearn_ae._compute import threads
+from sklearn_ae._compute.threads import (
     map_slices,
     one_thread,
     product_shares,
@@ -76,11 +76,11 @@ class StrangePool:
 @pytest.mark.parametrize("pools", [Pools(), Pools(StrangePool())])
 def test_where_no_pool_is_known_it_computes_all_the_same(monkeypatch, tmp_path, pools):
     """Libraries of torch have other names, and other pools, elsewhere."""
-    monkeypatch.setattr(_threads, "ThreadpoolController", lambda: pools)
+    monkeypatch.setattr(threads, "ThreadpoolController", lambda: pools)
     monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
     for name in ("_setters", "_openmp_pools", "_mkl_setter", "_pool"):
-        cached = getattr(_threads, name)
-        monkeypatch.setattr(_threads, name, functools.cache(cached.__wrapped__))
+        cached = getattr(threads, name)
+        monkeypatch.setattr(threads, name, functools.cache(cached.__wrapped__))
     seen = []
     with one_thread(ENOUGH):
         assert split(torch.add)(torch.ones(2), 1).tolist() == [2, 2]

@@ -21,7 +21,7 @@ from sklearn_ae import (
     VampPrior,
     VariationalAutoencoder,
 )
-from sklearn_ae._posteriors import drawn_points
+from sklearn_ae._layers.codes import drawn_points
 from sklearn_ae.architectures import LSTM
 from sklearn_ae.displays import LatentManifoldDisplay
 
@@ -120,7 +120,7 @@ def test_free_bits_are_of_each_component_whatever_the_prior(prior, X):
 @pytest.mark.parametrize("prior", ["normal", "vamp", "gaussian_mixture"])
 def test_divergences_of_components_are_over_all_rows(prior, X, monkeypatch):
     """From N(0, 1), or from the moments of all rows' codes, by slices of any size."""
-    monkeypatch.setattr("sklearn_ae._input._SLICE_ENTRIES", 64 * 70)
+    monkeypatch.setattr("sklearn_ae._data.rows._SLICE_ENTRIES", 64 * 70)
     model = small(prior=prior).fit(X)
     mean, deviation = model.encode_distribution(X)
     logs = np.log(deviation).mean(axis=0)
@@ -355,7 +355,7 @@ def test_flow_without_zuko(X, monkeypatch):
     """Says what to install."""
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        "sklearn_ae._latent_priors.find_spec",
+        "sklearn_ae._priors.learned.find_spec",
         lambda name: None if name == "zuko" else real(name),
     )
     monkeypatch.setattr(builtins, "__import__", _without_zuko(builtins.__import__))

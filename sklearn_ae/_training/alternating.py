@@ -20,14 +20,13 @@ import torch
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
-from sklearn_ae._modules import AutoencoderModule
-from sklearn_ae._penalties import WeightDecay
-from sklearn_ae._posteriors import Certain
-from sklearn_ae._reconstruction import ResidualReconstruction
-from sklearn_ae._torch import make_generator
-from sklearn_ae._training.batches import Batches
-from sklearn_ae._training.sums import TermSums
-from sklearn_ae.architectures._dense import DenseLayer, TransposedLayer
+from sklearn_ae._compute.seeds import make_generator
+from sklearn_ae._layers.codes import Certain
+from sklearn_ae._layers.dense import DenseLayer, TransposedLayer
+from sklearn_ae._nets.autoencoder import AutoencoderModule
+from sklearn_ae._objective.outputs import ResidualReconstruction
+from sklearn_ae._objective.penalties import WeightDecay
+from sklearn_ae._training.batches import Batches, TermSums
 
 # Codes of the wider net beyond those of the net, unless that is most of the columns.
 _MORE_CODES = 8

@@ -1,4 +1,4 @@
-"""Batches: slices of one tensor, in an order drawn anew for every epoch."""
+"""Batches of an epoch: their rows, what is drawn for them, and the sums of terms."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sklearn_ae._input import RowSource
-from sklearn_ae._threads import split
-from sklearn_ae._torch import make_generator
+from sklearn_ae._compute.seeds import make_generator
+from sklearn_ae._compute.threads import split
+from sklearn_ae._data.rows import RowSource
 
 # Tensors up to this size, of all batches that are read at the same time, are put in
 # order once an epoch; their batches are then views.
@@ -87,3 +87,80 @@ def batch_size_for(batch_size: int | str, n_rows: int) -> int:
         return batch_size
     power = 2 ** round(math.log2(max(1, n_rows / _BATCHES)))
     return min(max(power, _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+class TermSums:
+    """Sums of the objective's terms over the rows of an epoch, kept on the device."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, terms: dict[str, Tensor], n_rows: int) -> None:
+        """Add the terms of a batch, which are means over its rows."""
+        for name, term in terms.items():
+            if name in self._sums:
+                self._sums[name].add_(term, alpha=n_rows)
+            else:
+                self._sums[name] = term.detach().double() * n_rows
+        self.n_rows += n_rows
+
+    def averages(self) -> dict[str, float]:
+        """Answer the means over the rows."""
+        values = torch.stack(list(self._sums.values())).tolist()
+        pairs = zip(self._sums, values, strict=True)
+        return {name: value / self.n_rows for name, value in pairs}
+
+
+class Streams:
+    """Draws for the random parts of an objective, each from a generator of its own.
+
+    Parameters
+    ----------
+    parts : dict of str to nn.Module
+        With a method `draw(x, generator)`.
+    seed : int
+    use : str
+        What the numbers are for, so that training and validation do not share them.
+    epoch : int
+        Epochs that this seed has served before.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        parts: dict[str, nn.Module],
+        seed: int,
+        use: str,
+        epoch: int,
+        device: torch.device,
+    ) -> None:
+        self._parts = parts
+        self._generators = {
+            name: make_generator(seed, f"{name} in {use}", epoch, device)
+            for name in parts
+        }
+
+    def draw(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
+        """Draw for the rows of a batch, whose targets go along as they are."""
+        drawn = {
+            name: part.draw(x, self._generators[name])
+            for name, part in self._parts.items()
+        }
+        return drawn if target is None else drawn | {"target": target}
+
+    def states(self) -> dict[str, Tensor]:
+        """Answer where the generators are."""
+        return {name: each.get_state() for name, each in self._generators.items()}
+
+    def restore(self, states: dict[str, Tensor]) -> None:
+        """Put the generators back to where they were."""
+        for name in self._generators.keys() & states.keys():
+            restore_generator(self._generators[name], states[name])
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Put a generator back to where one has stopped, on a device of the same kind."""
+    # Those of another kind of device have another kind of state.
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state)

@@ -14,12 +14,12 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from sklearn_ae import _dense_gradient
-from sklearn_ae._input import RowSource, is_finite, slice_size
-from sklearn_ae._layers import output_factors
-from sklearn_ae._modules import AutoencoderModule, split_missing
-from sklearn_ae._threads import one_thread
-from sklearn_ae._training.batches import Batches
+from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._data.rows import RowSource, is_finite, slice_size
+from sklearn_ae._layers.dense import output_factors
+from sklearn_ae._nets.autoencoder import AutoencoderModule, split_missing
+from sklearn_ae._training import dense_gradient
+from sklearn_ae._training.batches import Batches, Streams, TermSums
 from sklearn_ae._training.callbacks import TrainingStop, listen_to_batches
 from sklearn_ae._training.optimizers import (
     PLANNED_SCHEDULES,
@@ -30,8 +30,6 @@ from sklearn_ae._training.optimizers import (
     scaled_update,
     step_schedule,
 )
-from sklearn_ae._training.streams import Streams
-from sklearn_ae._training.sums import TermSums
 from sklearn_ae.exceptions import DivergenceError
 
 
@@ -113,8 +111,8 @@ class AutoencoderNet(NeuralNet):
         )
         self.on_all_rows_ = on_all_rows(self.optimizer_)
         self.gradient_ = (
-            _dense_gradient.DenseGradient(self.module_)
-            if _dense_gradient.supports(self.module_)
+            dense_gradient.DenseGradient(self.module_)
+            if dense_gradient.supports(self.module_)
             else self._autograd
         )
         self.n_loaded_ = 0

@@ -19,11 +19,10 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from sklearn_ae._threads import entry_shares, split
+from sklearn_ae._compute.threads import entry_shares, split
 from sklearn_ae._training.alternating import AlternatingLeastSquares, alternate
-from sklearn_ae._training.batches import Batches
-from sklearn_ae._training.line_search import search_epoch
-from sklearn_ae._training.sums import TermSums
+from sklearn_ae._training.batches import Batches, TermSums
+from sklearn_ae._training.lbfgs import search_epoch
 
 # Iterations of L-BFGS that make an epoch.
 LBFGS_ITERATIONS = 20

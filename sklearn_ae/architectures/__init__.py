@@ -14,3 +14,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
 }
 
 __all__ = ["LSTM", "Architecture", "Convolutional", "Dense", "Residual"]
+
+# Pickles name what they hold by its public place, which outlives moves of files.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -17,16 +17,16 @@ from sklearn.utils._param_validation import (
 )
 from torch import Tensor, nn
 
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._sharing import Geometry, convolve
-from sklearn_ae.architectures._base import Architecture
-from sklearn_ae.architectures._dense import (
+from sklearn_ae._layers.dense import (
     FLOAT,
     DenseLayer,
     OutputLayer,
     Rearrangement,
     initialize,
 )
+from sklearn_ae._layers.folding import Geometry, convolve
+from sklearn_ae._layers.functions import ACTIVATIONS
+from sklearn_ae.architectures._base import Architecture
 
 # The least square number of features that is taken for an image.
 _SMALLEST_IMAGE = 16

@@ -14,17 +14,12 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_ae._derivatives import is_twice_differentiable
-from sklearn_ae._functional import fill_missing, weight_deviation
-from sklearn_ae._sharing import recur
-from sklearn_ae._torch import draw_into, make_generator
+from sklearn_ae._compute.seeds import draw_into, make_generator
+from sklearn_ae._layers.dense import FLOAT, DenseLayer, OutputLayer, initialize
+from sklearn_ae._layers.derivatives import is_twice_differentiable
+from sklearn_ae._layers.folding import recur
+from sklearn_ae._layers.functions import fill_missing, weight_deviation
 from sklearn_ae.architectures._base import Architecture
-from sklearn_ae.architectures._dense import (
-    FLOAT,
-    DenseLayer,
-    OutputLayer,
-    initialize,
-)
 
 # Gates of input, forgetting, candidate and output, in torch's order.
 _N_GATES, _FORGETTING = 4, 1

@@ -9,10 +9,10 @@ from typing import Any, Self
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
-from sklearn_ae._torch import derive_seed, own_global_seed
+from sklearn_ae._compute.seeds import derive_seed, own_global_seed
+from sklearn_ae._layers.dense import FLOAT
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._convolutional import Activate
-from sklearn_ae.architectures._dense import FLOAT
 
 # Their answer to a row depends on the other rows, or on chance.
 _REFUSED = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)

@@ -9,16 +9,12 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_ae._functional import ACTIVATIONS
+from sklearn_ae._layers.dense import OutputLayer, Rearrangement, output_parameters
+from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae.architectures._convolutional import (
     Convolutional,
     ConvolutionalLayer,
     Step,
-)
-from sklearn_ae.architectures._dense import (
-    OutputLayer,
-    Rearrangement,
-    output_parameters,
 )
 
 

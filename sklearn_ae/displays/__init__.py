@@ -20,3 +20,7 @@ __all__ = [
     "ReconstructionDisplay",
     "RegularizationPathDisplay",
 ]
+
+# Pickles name what they hold by its public place, which outlives moves of files.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

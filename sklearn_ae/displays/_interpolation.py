@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 
-from sklearn_ae._ambient import with_arrays
+from sklearn_ae._compute.ambient import with_arrays
 from sklearn_ae.displays._drawing import dense, pyplot_for
 from sklearn_ae.displays._estimators import check_has
 from sklearn_ae.displays._pictures import (

@@ -15,8 +15,8 @@ from sklearn.utils import (
     column_or_1d,
 )
 
-from sklearn_ae._ambient import with_arrays
-from sklearn_ae._input import names_of_columns
+from sklearn_ae._compute.ambient import with_arrays
+from sklearn_ae._data.checks import names_of_columns
 from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
 from sklearn_ae.displays._ellipses import check_deviations, draw_ellipses
 from sklearn_ae.displays._estimators import check_components, names_of_components

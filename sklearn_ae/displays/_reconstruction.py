@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from sklearn_ae._ambient import with_arrays
+from sklearn_ae._compute.ambient import with_arrays
 from sklearn_ae.displays._drawing import (
     COLORS,
     dense,

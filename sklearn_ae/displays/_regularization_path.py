@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ae._ambient import with_arrays
-from sklearn_ae._paths import regularization_path
+from sklearn_ae._compute.ambient import with_arrays
 from sklearn_ae.displays._drawing import COLORS, pyplot_for
+from sklearn_ae.model_selection._paths import regularization_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
-from sklearn_ae._corruption import Noise
+from sklearn_ae._objective.noise import Noise
 from sklearn_ae.metrics._measures import (
     check_digits,
     check_noise,

@@ -19,10 +19,10 @@ from sklearn.utils import check_array, check_consistent_length, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from sklearn_ae._corruption import NOISES, GaussianNoise, Noise
-from sklearn_ae._input import names_of_columns, refuse_lost_digits
-from sklearn_ae._moments import moments
-from sklearn_ae._tensors import as_array
+from sklearn_ae._compute.tensors import as_array
+from sklearn_ae._data.checks import names_of_columns, refuse_lost_digits
+from sklearn_ae._data.moments import moments
+from sklearn_ae._objective.noise import NOISES, GaussianNoise, Noise
 from sklearn_ae.metrics._sizes import (
     columns_near_one,
     difference,

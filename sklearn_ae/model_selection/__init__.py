@@ -1,6 +1,6 @@
 """Searches over parameters that train many small nets at once."""
 
-from sklearn_ae._paths import regularization_path
+from sklearn_ae.model_selection._paths import regularization_path
 from sklearn_ae.model_selection._search import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -11,3 +11,7 @@ __all__ = [
     "BatchedRandomizedSearchCV",
     "regularization_path",
 ]
+
+# Pickles name what they hold by its public place, which outlives moves of files.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -21,8 +21,8 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_ae._threads import shared_among
-from sklearn_ae._warnings import saying_once
+from sklearn_ae._compute.threads import shared_among
+from sklearn_ae._compute.warnings import saying_once
 from sklearn_ae.model_selection._tasks import (
     StackJob,
     Task,

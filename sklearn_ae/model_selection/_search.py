@@ -15,8 +15,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params, indexable
 
-from sklearn_ae._ambient import with_arrays
-from sklearn_ae._warnings import saying_once
+from sklearn_ae._compute.ambient import with_arrays
+from sklearn_ae._compute.warnings import saying_once
 from sklearn_ae.model_selection._evaluation import Evaluation
 
 

@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 
-from sklearn_ae._base import BaseAutoencoder
-from sklearn_ae._stacking import (
+from sklearn_ae._compute.warnings import said_so_far
+from sklearn_ae._estimators.base import BaseAutoencoder
+from sklearn_ae._training.batched.runs import (
     MOST_IN_STACK,
     Attempt,
     begin_run,
@@ -23,7 +24,6 @@ from sklearn_ae._stacking import (
     stack_size,
     train_runs,
 )
-from sklearn_ae._warnings import said_so_far
 
 _IDLE = (None, "passthrough")
 

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from contract.table import structured_rows
 from sklearn_ae import Autoencoder, Huber
-from sklearn_ae._files import read_file
+from sklearn_ae._files.format import read_file
 
 BLANK = "0" * 64
 

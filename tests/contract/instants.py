@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sklearn_ae import _threads
+from sklearn_ae._compute import threads
 
 
 class Instants:
@@ -70,4 +70,4 @@ def settings_restored() -> Iterator[None]:
     finally:
         torch.set_grad_enabled(True)
         torch.set_num_threads(n_threads)
-        _threads._here.available = None
+        threads._here.available = None

@@ -38,8 +38,9 @@ from contract.table import (
     structured_rows,
 )
 from contract.watchers import interrupting, watching
-from sklearn_ae import Autoencoder, DivergenceError, _ambient, displays, metrics
-from sklearn_ae._ambient import undisturbed, usual_state
+from sklearn_ae import Autoencoder, DivergenceError, displays, metrics
+from sklearn_ae._compute import ambient
+from sklearn_ae._compute.ambient import undisturbed, usual_state
 from sklearn_ae.model_selection import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -604,8 +605,8 @@ def test_an_interrupt_before_the_call(monkeypatch):
     def press():
         raise KeyboardInterrupt
 
-    pressed = _ambient._Setting((), press, press)
-    monkeypatch.setattr(_ambient, "_SETTINGS", (*_ambient._SETTINGS, pressed))
+    pressed = ambient._Setting((), press, press)
+    monkeypatch.setattr(ambient, "_SETTINGS", (*ambient._SETTINGS, pressed))
     with STATES["float64"]():
         with pytest.raises(KeyboardInterrupt):
             undisturbed(torch.get_default_dtype)()

@@ -26,7 +26,8 @@ from contract.table import (
     structured_rows,
     weights,
 )
-from sklearn_ae import Autoencoder, _dense_gradient
+from sklearn_ae import Autoencoder
+from sklearn_ae._training import dense_gradient
 
 DENSITIES = {
     "mixture": GaussianMixture(3, random_state=0),
@@ -108,7 +109,7 @@ def test_with_other_numbers_of_threads(expected_wide_digests, n_threads):
 @pytest.mark.slow
 def test_autograd_with_other_numbers_of_threads(monkeypatch):
     """19: for nets whose gradient is not written out."""
-    monkeypatch.setattr(_dense_gradient, "supports", lambda module: False)
+    monkeypatch.setattr(dense_gradient, "supports", lambda module: False)
     digests = []
     for n_threads in (1, 2, 8):
         with threadpool_limits(n_threads):

@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from contract.table import ERRORS, ROWS, SPECS, every_class
 from contract.test_completeness import public_modules
-from sklearn_ae._documentation import split_entries, split_sections
+from sklearn_ae._estimators.docstrings import split_entries, split_sections
 
 # Inherited from scikit-learn, and documented there.
 INHERITED = {

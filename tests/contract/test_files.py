@@ -34,7 +34,7 @@ from contract.table import (
 )
 from contract.test_world import assert_same_world, world
 from sklearn_ae import Autoencoder, Huber
-from sklearn_ae._registry import CLASSES
+from sklearn_ae._files.registry import CLASSES
 
 without_cuda = pytest.mark.skipif(
     torch.cuda.is_available(), reason="needs a machine without CUDA"

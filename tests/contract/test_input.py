@@ -30,8 +30,8 @@ from contract.table import (
     labels,
 )
 from sklearn_ae import Autoencoder
-from sklearn_ae._input import refuse_lost_digits
-from sklearn_ae._labels import are_other_rows
+from sklearn_ae._data.checks import refuse_lost_digits
+from sklearn_ae._data.labels import are_other_rows
 from sklearn_ae.metrics import (
     make_denoising_scorer,
     neighborhood_preservation,

@@ -33,7 +33,7 @@ from contract.table import (
     weights,
 )
 from contract.watchers import interrupting, watching
-from sklearn_ae._rebuilding import missing_attributes
+from sklearn_ae._files.checks import missing_attributes
 
 EVENTS = ["on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end"]
 

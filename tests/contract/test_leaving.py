@@ -28,9 +28,8 @@ from contract.table import (
     fitted_numbers,
     weights,
 )
-from sklearn_ae import Autoencoder, Huber, VariationalAutoencoder, _pickling
-from sklearn_ae._model import Model
-from sklearn_ae._moments import Moments
+from sklearn_ae import Autoencoder, Huber, VariationalAutoencoder
+from sklearn_ae._files import pickles
 
 PLAIN = (type(None), bool, int, float, str, np.generic, np.ndarray)
 
@@ -111,7 +110,7 @@ def test_skops_files_hold_no_net(row, X, y):
     estimator = row.make(**row.by_batch).partial_fit(X, y)
     with zipfile.ZipFile(BytesIO(skops.io.dumps(estimator))) as file:
         schema = file.read("schema.json").decode()
-    for name in ('"torch', '"skorch', "sklearn_ae._model", "sklearn_ae._modules"):
+    for name in ('"torch', '"skorch', "sklearn_ae._"):
         assert name not in schema
     for unfitted in (row.make(), row.make(device="cuda:3")):
         loaded = through_skops(unfitted)
@@ -278,10 +277,10 @@ def test_nets_with_parts_of_ones_own(cls, params, X):
         assert twin.prior is prior
 
 
-def with_version(estimator, version, number=_pickling.FORMAT):
+def with_version(estimator, version, number=pickles.FORMAT):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_pickling, "__version__", version)
-        patch.setattr(_pickling, "FORMAT", number)
+        patch.setattr(pickles, "__version__", version)
+        patch.setattr(pickles, "FORMAT", number)
         return pickle.dumps(estimator)
 
 
@@ -298,7 +297,7 @@ def test_pickles_know_their_version(row, X, y):
     with pytest.warns(InconsistentVersionWarning):
         loaded = pickle.loads(with_version(estimator, "99.1"))
     assert digest(loaded, X) == digest(estimator, X)
-    newer = with_version(estimator, "99.1", _pickling.FORMAT + 1)
+    newer = with_version(estimator, "99.1", pickles.FORMAT + 1)
     with pytest.raises(ValueError, match=r"99\.1.*upgrade"):
         pickle.loads(newer)
 
@@ -316,26 +315,3 @@ def test_a_pickle_of_another_net_is_refused(row, X, y):
         with pytest.raises(ValueError, match=f"cannot be unpickled: '{name}'"):
             blank.__setstate__(state)
         assert not blank.__sklearn_is_fitted__()
-
-
-@every_class
-def test_pickles_of_the_first_version(row, X, y):
-    """22b: they held the net's skeleton, which is left aside; the arrays are read."""
-    estimator = row.make().fit(X, y)
-    state = dict(vars(estimator))
-    fields = estimator.__getstate__()["_model"]
-    old = state["_model"] = object.__new__(Model)
-    tensors, moments = fields.pop("tensors"), Moments(**fields.pop("moments"))
-    del fields["parameters"]
-    vars(old).update(
-        fields,
-        module=(torch.nn.Identity(), tensors, {}),
-        moments=moments,
-        training_state=None,
-        _twins={},
-    )
-    loaded = object.__new__(row.cls)
-    with pytest.warns(InconsistentVersionWarning, match=r"version 0\.1\.0"):
-        loaded.__setstate__(state)
-    assert digest(loaded, X) == digest(estimator, X)
-    assert digest(pickle.loads(pickle.dumps(loaded)), X) == digest(estimator, X)

@@ -31,7 +31,7 @@ from contract.table import (
     weights,
 )
 from sklearn_ae import Autoencoder, load
-from sklearn_ae._torch import evaluation, resolve_device
+from sklearn_ae._compute.devices import evaluation, resolve_device
 
 without_cuda = pytest.mark.skipif(
     torch.cuda.is_available(), reason="needs a machine without CUDA"

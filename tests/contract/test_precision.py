@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves
 import sklearn_ae
 from contract.table import answers, every_case
 from sklearn_ae import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
-from sklearn_ae._functional import ACTIVATIONS
-from sklearn_ae._losses import LOSSES
+from sklearn_ae._layers.functions import ACTIVATIONS
+from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae.model_selection import BatchedGridSearchCV
 
 # Arithmetic and comparisons, whose promotion torch documents. What is made of others,

@@ -33,7 +33,7 @@ def test_a_fit_does_not_show_its_slices(row, params, X, y, monkeypatch):
     draws = whole.early_stopping or whole.optimizer == "lbfgs"
     if draws and whole._model.module.random_parts():
         pytest.skip("its noise is drawn slice by slice")
-    monkeypatch.setattr("sklearn_ae._input._SLICE_ENTRIES", N_ENTRIES)
+    monkeypatch.setattr("sklearn_ae._data.rows._SLICE_ENTRIES", N_ENTRIES)
     found = everything(row.make(**params).fit(X, y), X)
     assert found.keys() == expected.keys()
     for name, value in expected.items():

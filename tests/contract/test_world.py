@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info
 from contract.table import answers, every_case, every_class, labels
 from contract.watchers import interrupting, watching
 from sklearn_ae import DivergenceError
-from sklearn_ae._threads import split
+from sklearn_ae._compute.threads import split
 
 # Whether torch computes in another way, by the name of the flag.
 FLAGS = [

@@ -15,7 +15,8 @@ import pytest
 
 import sklearn_ae
 from contract.table import assert_same_model, structured_rows
-from sklearn_ae import Autoencoder, _replacing
+from sklearn_ae import Autoencoder
+from sklearn_ae._files import format
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def _save_until(step, path):
 def has_names(request, monkeypatch):
     """Whether files have names while they are written, as not every system needs."""
     if request.param:
-        monkeypatch.setattr(_replacing, "_open_without_name", lambda folder: None)
+        monkeypatch.setattr(format, "_open_without_name", lambda folder: None)
     return request.param
 
 

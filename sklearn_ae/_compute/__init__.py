@@ -1,0 +1,1 @@
+"""The machine: threads, devices, seeds, what torch was told, warnings."""

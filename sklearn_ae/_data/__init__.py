@@ -1,0 +1,1 @@
+"""From anything to checked rows, and what is known of them."""

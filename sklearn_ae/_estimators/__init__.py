@@ -1,0 +1,1 @@
+"""The public classes: each its idea, equation first."""

@@ -1,0 +1,259 @@
+"""From an estimator's parameters to its module, by hooks that a variant overrides."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import partial
+from typing import Self
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_ae._data.checks import Accepted
+from sklearn_ae._data.moments import Moments, Units, objective_weight
+from sklearn_ae._data.rows import Array, value_range
+from sklearn_ae._estimators.parameters import Parameters
+from sklearn_ae._layers.codes import Certain, Posterior
+from sklearn_ae._layers.dense import Stage, start_outputs
+from sklearn_ae._nets.autoencoder import AutoencoderModule
+from sklearn_ae._objective.losses import Loss
+from sklearn_ae._objective.noise import Corruption
+from sklearn_ae._objective.outputs import Reconstruction
+from sklearn_ae._objective.penalties import Penalty, WeightDecay
+from sklearn_ae._objective.specs import SPECS, resolve_spec
+from sklearn_ae.architectures import Architecture
+from sklearn_ae.architectures._own import build_parts
+
+# Where one column is most of the variance, its outputs would move by several learning
+# rates a step; those of digits and clothes stay below.
+_LARGEST_SPREAD = 2.0
+
+
+class BaseBuilder(Parameters):
+    """Builds the net; a variant adds to what `super()` returns what is its own."""
+
+    # Whether NaN stands for a missing entry.
+    _may_miss = False
+    _module_type = AutoencoderModule
+    # The layer of another net that this one trains, if it does.
+    _stage = None
+
+    def _build_module(
+        self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
+    ) -> AutoencoderModule:
+        """Build the initialised net, for rows that X has in a shape if in any."""
+        architecture = self._checked_architecture().settled(row_shape)
+        n_features = len(moments.mean)
+        posterior = self._build_posterior()
+        build = partial(
+            build_parts,
+            architecture,
+            n_features,
+            hidden_layer_sizes=self._checked_hidden_layer_sizes(),
+            activation=self.activation,
+            code_activation=posterior.encoder_activation,
+            tied_weights=self.tied_weights,
+            initialization=self.initialization,
+            seed=seed,
+        )
+        # What the encoder answers and the decoder gets may be more than the code.
+        n_answers = posterior.n_answers(self.n_components)
+        n_given = self.n_components + self._n_labels(moments)
+        encoder, decoder = build(n_given)
+        if n_answers != n_given:
+            encoder, _ = build(n_answers)
+        start = self._loss().start(moments)
+        if start is not None:
+            layout = architecture.output_layout(n_features)
+            start = start.reshape(layout).mean(axis=(0, 2))
+        start_outputs(decoder, self._output_spread(row_shape, moments), start)
+        reconstruction = self._loss().build(self.output_activation, moments)
+        return self._module_type(
+            encoder,
+            decoder,
+            reconstruction,
+            self._build_penalties(self._units(reconstruction)),
+            self._build_corruption(moments),
+            may_miss=self._may_miss or architecture.reads_missing,
+            row_shape=architecture.checked_row_shape(n_features),
+            reads_missing=architecture.reads_missing,
+            posterior=posterior,
+        )
+
+    def _output_spread(
+        self, row_shape: tuple[int, ...] | None, moments: Moments
+    ) -> np.ndarray | None:
+        """Answer the deviation that each unit of the output layer stands for.
+
+        It is in units of the scale. Where the weights read rows as well, they are less,
+        so that codes begin as large as they would; never are they so large that steps
+        spoil what is learned. None is for a single unit, for outputs that have no
+        units, and where nothing is known.
+        """
+        architecture = self._checked_architecture().settled(row_shape)
+        layout = architecture.output_layout(len(moments.mean))
+        if moments.deviation is None or layout[1] == 1 or not self._loss().has_units:
+            return None
+        squares = np.square(moments.deviation / moments.scale).reshape(layout)
+        squares = squares.mean(axis=(0, 2))
+        if self.tied_weights and squares.any():
+            squares /= np.square(squares).mean()
+        return np.minimum(np.sqrt(squares), _LARGEST_SPREAD)
+
+    def _checked_architecture(self) -> Architecture:
+        architecture = resolve_spec("architecture", self.architecture)
+        if self.tied_weights and not architecture.supports_tied_weights:
+            raise ValueError(
+                "tied_weights=True does not work with "
+                f"architecture={self.architecture!r}: "
+                "it has no layers whose transpose is a decoder."
+            )
+        return architecture
+
+    def _n_labels(self, moments: Moments) -> int:
+        """Answer how many numbers the decoder gets beside the code."""
+        return 0
+
+    def _build_posterior(self) -> Posterior:
+        """Build what the encoder's answer says of the code."""
+        return Certain(self._resolved_code_activation())
+
+    def _resolved_code_activation(self) -> str:
+        """Answer the name of the code's activation."""
+        return self.code_activation
+
+    def _loss(self) -> Loss:
+        """Answer the spec of what a reconstruction costs."""
+        return resolve_spec("loss", self.loss)
+
+    def _units(self, reconstruction: Reconstruction) -> Units:
+        """Answer what weights of penalties are given in."""
+        scale, output = float(reconstruction.scale), reconstruction.output_scale
+        own = Units(float(reconstruction.unit), scale, output)
+        return own if self._stage is None else own.within(self._stage.units)
+
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        """Build the further terms of the objective, by name.
+
+        Each converts its own weight: one parameter may be the weight of several terms.
+        """
+        if not self.weight_decay:
+            return {}
+        weight = objective_weight(self.weight_decay, units.cost)
+        return {"weight_decay": WeightDecay(weight)}
+
+    def _build_corruption(self, moments: Moments) -> Corruption | None:
+        """Build what happens to rows before the encoder gets them in training."""
+        return None
+
+    def _shallow_copy(self, stage: Stage) -> Self:
+        """Answer an autoencoder of the same kind that trains one layer of the net.
+
+        Lengths in units of X become what they are between layers, where rows are in
+        units of their scale. Weights stay: the penalties know the units of the stage.
+        """
+        # Without what the layer has no use for, and what may not be cloned at all.
+        bare = copy.copy(self)
+        bare.callbacks = bare.latent_density = None
+        shallow = clone(bare)
+        shallow._stage = stage
+        shallow.n_components = stage.n_components
+        shallow.code_activation = stage.activation
+        shallow.hidden_layer_sizes, shallow.tied_weights = (), True
+        shallow.pretraining, shallow.max_epochs = None, self.pretraining_epochs
+        shallow.early_stopping = shallow.warm_start = False
+        if stage.below is not None:
+            shallow.output_activation = stage.below
+            shallow.loss = self._loss().of_codes(stage.known)
+        return shallow
+
+    def _may_stack(self) -> bool:
+        """Whether its net can train in a stack with others of its shape."""
+        # Asked before parameters are validated, so the name may be wrong.
+        spec = self.architecture
+        if isinstance(spec, str):
+            spec = SPECS["architecture"].get(spec)
+        # scikit-learn's callbacks are told of each epoch, and may ask to stop.
+        is_watched = bool(getattr(self, "_skl_callbacks", None))
+        can_stack = getattr(spec, "stackable", False)
+        return can_stack and not self.warm_start and not is_watched
+
+    def _check_pretraining(self) -> None:
+        """Refuse what cannot be trained layer by layer."""
+        architecture = resolve_spec("architecture", self.architecture)
+        if not architecture.supports_pretraining:
+            raise ValueError(
+                f"pretraining={self.pretraining!r} does not work with "
+                f"architecture={self.architecture!r}: its layers are not dense."
+            )
+        if self.pretraining != "rbm":
+            return
+        if len(self.hidden_layer_sizes) and self.activation != "logistic":
+            raise ValueError(
+                "pretraining='rbm' needs activation='logistic', the mean of binary "
+                f"units, got activation={self.activation!r}."
+            )
+        code_activation = self._resolved_code_activation()
+        if code_activation not in ("identity", "logistic"):
+            raise ValueError(
+                "pretraining='rbm' needs code_activation='identity' or 'logistic', got "
+                f"code_activation={code_activation!r}."
+            )
+        loss = self._loss().name
+        if loss == "multinomial" or self.output_activation not in (
+            "auto",
+            "logistic" if loss == "binary_cross_entropy" else "identity",
+        ):
+            raise ValueError(
+                "pretraining='rbm' has binary units with loss='binary_cross_entropy' "
+                "and Gaussian ones otherwise; it does not work with "
+                f"loss={loss!r} and output_activation={self.output_activation!r}."
+            )
+        if self.tied_weights and loss == "binary_cross_entropy":
+            # The encoder divides rows by their scale, and logits have none.
+            raise ValueError(
+                "pretraining='rbm' with loss='binary_cross_entropy' does not work with "
+                "tied_weights=True: the decoder's weights are the machine's, and the "
+                "encoder's are for standardised rows."
+            )
+
+    def _accepted(self) -> Accepted:
+        # Asked before parameters are validated, so the name may be wrong.
+        spec = self.architecture
+        if isinstance(spec, str) and spec in SPECS["architecture"]:
+            spec = SPECS["architecture"][spec]()
+        if not isinstance(spec, Architecture):
+            return Accepted(missing=self._may_miss)
+
+        def row_shape(
+            n_features: int, found: tuple[int, ...] | None
+        ) -> tuple[int, ...] | None:
+            return spec.settled(found).checked_row_shape(n_features)
+
+        # Where NaN is a missing entry, it may be anywhere.
+        is_checked = spec.reads_missing and not self._may_miss
+        return Accepted(
+            sparse=spec.supports_sparse,
+            missing=self._may_miss or spec.reads_missing,
+            row_shape=row_shape,
+            check_missing=spec.check_missing if is_checked else None,
+            ended=spec.ended if spec.reads_missing else None,
+            advice=spec.advice,
+            doubt=spec.doubt,
+        )
+
+    def _accepted_by(self, module: AutoencoderModule) -> Accepted:
+        """Say what rows a trained net accepts, whose parameters may have changed."""
+        shape = module.row_shape
+        return replace(self._accepted(), row_shape=lambda n_features, found: shape)
+
+    def _check_range(self, X: Array, moments: Moments | None = None) -> None:
+        """Refuse rows for which the loss has no meaning."""
+        loss = self._loss()
+        if not loss.bounded:
+            return
+        if moments is None:
+            loss.check_range(*value_range(X))
+        else:
+            loss.check_range(float(moments.low.min()), float(moments.high.max()))

@@ -1,0 +1,1 @@
+"""The module, and what is trained."""

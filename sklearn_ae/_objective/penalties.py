@@ -1,0 +1,253 @@
+"""Penalties: terms that the objective adds to the cost of the reconstruction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae._layers.dense import first_directions
+from sklearn_ae._layers.functions import (
+    bernoulli_divergence,
+    bernoulli_divergence_derivative,
+    over_rows,
+)
+
+# A unit of which nothing is left has no direction; its norm is not divided by.
+_SMALLEST_NORM = 1e-12
+
+
+class Pass(NamedTuple):
+    """Rows on their way through the net, standardised.
+
+    Attributes
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+        What is to be reconstructed.
+    seen : Tensor of shape (n_rows, n_features)
+        What the encoder gets.
+    h : Tensor of shape (n_rows, n_answers)
+        What the encoder answers: the codes, or what tells their distribution.
+    z : Tensor of shape (n_draws * n_rows, n_components)
+        The codes that are decoded.
+    weights : Tensor of shape (n_rows, n_features) or None
+        What each entry of `x` counts, where some are missing.
+    drawn : dict of str to Tensor
+        What is random, by the name of the part that needs it.
+    """
+
+    x: Tensor
+    seen: Tensor
+    h: Tensor
+    z: Tensor
+    weights: Tensor | None
+    drawn: dict[str, Tensor]
+
+
+@dataclass
+class DenseStep:
+    """What a step of the fast path shows a penalty, and where derivatives are added.
+
+    A leading axis counts models.
+
+    Attributes
+    ----------
+    codes, code_gradient : Tensor of shape (..., n_rows, n_components)
+    weights, weight_gradients : list of Tensor of shape (..., n_outputs, n_inputs)
+    directions, direction_gradient : Tensor of shape (..., n_components, n_outputs)
+        The weights of the layer that reads the code, one direction per component.
+    """
+
+    codes: Tensor
+    code_gradient: Tensor
+    weights: list[Tensor]
+    weight_gradients: list[Tensor]
+    directions: Tensor
+    direction_gradient: Tensor
+
+
+class Penalty(nn.Module, ABC):
+    """A term of the objective, in units of the objective (see `Units`).
+
+    One that also has `add_derivative(step)`, which adds the derivative to the gradients
+    of a `DenseStep` and answers the term, can be trained on the fast path.
+
+    Attributes
+    ----------
+    reaches : {"codes", "directions", "weights"}
+        Where `add_derivative` adds something: to the gradients of the codes, and of the
+        layer that reads them, or of all weights.
+    """
+
+    reaches: ClassVar[Literal["codes", "directions", "weights"]] = "weights"
+
+    @abstractmethod
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of an `AutoencoderModule` for some rows."""
+
+
+class WeightDecay(Penalty):
+    r"""`weight_decay * sum(w^2)` over all weights, never biases (Krogh and Hertz 1992).
+
+    Tied weights are one set of weights and count once.
+    """
+
+    weight: Tensor
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
+
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of the weights of `net`."""
+        return self.weight * sum(w.square().sum() for w in weights_of(net))
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the weights; answer the term."""
+        strength = self.weight
+        for w, gradient in zip(step.weights, step.weight_gradients, strict=True):
+            gradient.add_(w * over_rows(2 * strength, w))
+        return strength * sum(_squared_norm(w) for w in step.weights)
+
+
+class KLSparsity(Penalty):
+    r"""Divergence of the mean codes from a target (Ng 2011, Nair and Hinton 2009).
+
+    .. math:: \alpha \sum_j \rho \log\frac{\rho}{q_j}
+              + (1 - \rho) \log\frac{1 - \rho}{1 - q_j}, \quad
+              q_j = \frac{\bar h_j - \text{low}}{1 - \text{low}}
+
+    with the mean over the batch's rows, and the lowest value of the activation.
+    """
+
+    reaches = "codes"
+    alpha: Tensor
+    rho: Tensor
+
+    def __init__(self, alpha: float, rho: float, low: float) -> None:
+        super().__init__()
+        self.low = low
+        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
+        self.register_buffer("rho", torch.tensor(rho, dtype=torch.float64))
+
+    def _mean(self, z: Tensor) -> Tensor:
+        return (z.mean(-2) - self.low) / (1 - self.low)
+
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of codes."""
+        divergence = bernoulli_divergence(self.rho[..., None], self._mean(rows.z))
+        return self.alpha * divergence.sum(-1)
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes; answer the term."""
+        strength = self.alpha[..., None]
+        rho, q = self.rho[..., None], self._mean(step.codes)
+        share = 1 / ((1 - self.low) * step.codes.shape[-2])
+        gradient = bernoulli_divergence_derivative(strength * share, rho, q)
+        step.code_gradient.add_(gradient.unsqueeze(-2))
+        return (strength * bernoulli_divergence(rho, q)).sum(-1)
+
+
+class L1Sparsity(Penalty):
+    r"""Size of what each component contributes (Cunningham et al. 2023, unnormalised).
+
+    .. math:: \alpha \sum_j |h_j| \|d_j\|
+
+    with the directions d_j of the layer that reads the code, in data units, and the
+    mean over the batch's rows. Without their norms it could be made as small as one
+    likes by small codes and large directions. With them it still can where the decoder
+    has more layers than that one, by small directions and large weights above them,
+    unless these cost something (`WeightDecay`).
+
+    Parameters
+    ----------
+    strength : float
+        alpha, times what turns the directions into data units.
+    """
+
+    reaches = "directions"
+    strength: Tensor
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
+
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of codes and of the decoder's first layer."""
+        # A decoder may get more than the code, behind it.
+        directions = first_directions(net.decoder)[: rows.z.shape[-1]]
+        norms = directions.norm(dim=-1)
+        return self.strength * (rows.z.abs().mean(-2) * norms).sum(-1)
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes and by the directions; answer the term."""
+        strength = self.strength[..., None]
+        cost_of_norm = strength * step.codes.abs().mean(-2)
+        # Of a stack, torch's own norm takes ten times as long.
+        norms = step.directions.square().sum(-1).sqrt()
+        by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
+        step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))
+        by_norm = (cost_of_norm / norms.clamp(min=_SMALLEST_NORM)).to(norms.dtype)
+        step.direction_gradient.add_(step.directions * by_norm.unsqueeze(-1))
+        return (cost_of_norm * norms).sum(-1)
+
+
+class Revival(Penalty):
+    r"""Draws silent components towards the rows that they come nearest to describing.
+
+    .. math:: \alpha \, \frac{1}{n_\text{components}} \sum_{j \text{ silent}}
+              \min_r (t_r - h_{rj})_+^2
+
+    with the least code t_r that is kept of row r; silent are the components that no row
+    of the batch uses. Without it only those that ever win would learn. Reconstructing
+    by them what the others leave over (Gao et al. 2024) does not make them win here:
+    a unit whose codes are all small stays unused.
+
+    It is relative to the cost of answering the mean, so it means the same in all units.
+    """
+
+    reaches = "codes"
+    alpha: Tensor
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
+
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the mean over components of their squared distance from use."""
+        h = net.encoder.unselected(rows.seen)
+        least = h.detach().topk(net.encoder.k, dim=-1).values[..., -1:]
+        distance = (least - h).amin(-2).clamp(min=0.0).square()
+        is_silent = (rows.z == 0).all(-2)
+        return self.alpha * (distance * is_silent).mean(-1)
+
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative by the codes before the selection; answer the term.
+
+        The step of a net that selects also has `offered`, those codes, the
+        `offered_gradient`, and `least`, what is kept of each row at least.
+        """
+        gap = step.least - step.offered
+        nearest = gap.amin(-2, keepdim=True)
+        # Of those in use it is not positive: some row has them above its least.
+        distance = nearest.clamp(min=0.0)
+        # Rows that are equally near share the derivative, as by autograd.
+        is_nearest = gap == nearest
+        n_nearest = is_nearest.sum(-2, keepdim=True)
+        strength = self.alpha[..., None, None] / gap.shape[-1]
+        by_row = (2 * strength * distance / n_nearest).to(gap.dtype)
+        step.offered_gradient.sub_(is_nearest * by_row)
+        return self.alpha * distance.square().mean(-1).squeeze(-1)
+
+
+def _squared_norm(w: Tensor) -> Tensor:
+    return w.square().sum((-2, -1))
+
+
+def weights_of(net: nn.Module) -> list[nn.Parameter]:
+    """List the weights of encoder and decoder; what has one axis only is a bias."""
+    parts = nn.ModuleList([net.encoder, net.decoder])
+    return [parameter for parameter in parts.parameters() if parameter.ndim > 1]

@@ -1,0 +1,1 @@
+"""Many nets of one shape, trained at once."""

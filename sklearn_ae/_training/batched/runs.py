@@ -1,0 +1,180 @@
+"""Training runs of several estimators at once: which of them can form a stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+from sklearn import get_config
+from torch import nn
+
+from sklearn_ae._compute.ambient import undisturbed
+from sklearn_ae._training.batched.nets import may_stack, train_together
+from sklearn_ae._training.run import Run, TrainingRows
+
+# Beyond so many multiplications in a step, calls cost next to nothing beside them.
+_WORK_ALONE = 3e7
+
+# More nets in a stack gain nothing, and threads can share out several stacks.
+MOST_IN_STACK = 64
+
+_MEBIBYTE = 2**20
+
+
+def begin_run(estimator: Any, rows: TrainingRows) -> Run:
+    """Set up the run of an unfitted estimator, which may then train in a stack.
+
+    An interrupt leaves no model: what a stack has trained so far belongs to no fit.
+    """
+    estimator._validate_params()
+    return estimator._begin_run(rows)
+
+
+class Attempt:
+    """A run, what it has raised, and how long it took.
+
+    Attributes
+    ----------
+    run : Run
+    error : Exception or None
+    seconds : float
+        Of a run in a stack, that of the stack over the number of its runs.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.error: Exception | None = None
+        self.seconds = 0.0
+
+
+@undisturbed
+def train_runs(
+    runs: Sequence[Run],
+    working_memory: float | None = None,
+    check: Callable[[], None] | None = None,
+) -> list[Attempt]:
+    """Train runs, those of one shape together.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Set up.
+    working_memory : float, default=None
+        Most memory, in MiB, that the weights and batches of a stack may take; None is
+        scikit-learn's setting.
+    check : callable, default=None
+        Called before each batch of a stack and before a run that trains alone; what it
+        raises ends the training.
+    """
+    attempts = [Attempt(run) for run in runs]
+    stacks: dict[Hashable, list[Attempt]] = {}
+    for attempt in attempts:
+        stacks.setdefault(_shape(attempt.run), []).append(attempt)
+    for members in stacks.values():
+        n_most = stack_size(members[0].run, working_memory)
+        for part in _parts(members, n_most):
+            began = time.perf_counter()
+            if len(part) > 1:
+                _train_stack(part, check)
+            else:
+                _train_alone(part[0], check)
+            seconds = time.perf_counter() - began
+            for attempt in part:
+                attempt.seconds = seconds / len(part)
+    return attempts
+
+
+def stack_size(run: Run, working_memory: float | None = None) -> int:
+    """Answer how many runs like this one a stack may have."""
+    net = run.net
+    n_rows = min(net.batch_size, len(run.source))
+    work = 3.0 * n_rows * net.module_.n_products
+    if run.model.device.type == "cpu" and work > _WORK_ALONE:
+        return 1
+    if working_memory is None:
+        working_memory = get_config()["working_memory"]
+    size = int(working_memory * _MEBIBYTE // _n_bytes(run))
+    return max(1, size if run.model.device.type != "cpu" else min(size, MOST_IN_STACK))
+
+
+def _n_bytes(run: Run) -> float:
+    """Answer what a net in a stack takes: weights with what goes along, and a batch."""
+    net, vector = run.net, run.net.flat_.vector
+    n_rows = min(net.batch_size, len(run.source))
+    n_layers = sum(p.ndim > 1 for p in net.module_.parameters())
+    # Weights, gradients, two moments, the best so far, a net's own copies before, while
+    # and after it is in the stack; of each layer's values as many derivatives and what
+    # lies between.
+    n_values = 8 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
+    if net.validation is not None:
+        # Rows of its own, unless another net has the same seed.
+        n_values += (len(run.source) + len(net.validation)) * run.source.n_features
+    return float(n_values * vector.itemsize)
+
+
+def _parts(members: list[Attempt], n_most: int) -> Iterator[list[Attempt]]:
+    """Yield parts of nearly equal size."""
+    n_parts = -(-len(members) // n_most)
+    for i in range(n_parts):
+        start, stop = (len(members) * k // n_parts for k in (i, i + 1))
+        yield members[start:stop]
+
+
+def _train_stack(part: list[Attempt], check: Callable[[], None] | None) -> None:
+    due = [attempt for attempt in part if attempt.run.is_due]
+    nets = [attempt.run.net for attempt in due]
+    sources = [attempt.run.source for attempt in due]
+    try:
+        errors = train_together(nets, sources, check)
+    except Exception:
+        # What all of them compute at once has failed, maybe because of one: noise that
+        # only its function can draw, a prior that cannot be batched, too little memory.
+        for attempt in due:
+            _begin_again(attempt)
+            if attempt.error is None:
+                _train_alone(attempt, check)
+        return
+    for attempt, error in zip(due, errors, strict=True):
+        attempt.error = error
+
+
+def _begin_again(attempt: Attempt) -> None:
+    run = attempt.run
+    try:
+        attempt.run = begin_run(run.estimator, run.rows)
+    except Exception as error:
+        attempt.error = error
+
+
+def _train_alone(attempt: Attempt, check: Callable[[], None] | None) -> None:
+    if check is not None:
+        check()
+    try:
+        attempt.run.train()
+    except Exception as error:
+        attempt.error = error
+
+
+def _shape(run: Run) -> Hashable:
+    """Answer what is equal for runs whose nets differ in numbers only."""
+    net = run.net
+    if not (run.estimator._may_stack() and may_stack(net)):
+        return id(run)
+    settings = net.optimizer, net.batch_size, net.shuffles, net.epochs_before
+    return type(net), settings, str(run.model.device), _structure(net.module_)
+
+
+def _structure(module: nn.Module) -> Hashable:
+    """Answer the parts of a module, with all that is no parameter and no buffer."""
+    return tuple(
+        (
+            name,
+            type(part),
+            # Of torch's own attributes, most of which begin so, none is to be compared.
+            tuple((k, repr(v)) for k, v in vars(part).items() if k[0] != "_"),
+            tuple((k, v.shape) for k, v in part.named_parameters(recurse=False)),
+            tuple((k, v.shape) for k, v in part.named_buffers(recurse=False)),
+        )
+        for name, part in module.named_modules()
+    )
