@@ -1,0 +1,26 @@
+"""The README's examples run, and its commands are those of this checkout."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_examples_run():
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    failed, attempted = doctest.testfile(
+        str(README), module_relative=False, optionflags=flags
+    )
+    assert attempted > 10
+    assert failed == 0
+
+
+def test_it_starts_with_the_two_commands():
+    """One line each, from nothing but Python."""
+    lines = [line for line in README.read_text().splitlines() if "-m venv" in line]
+    assert len(lines) == 2
+    for line, end in zip(lines, ("-m benchmarks", "-m pytest -n 2"), strict=True):
+        assert line.strip().startswith("python3 -m venv .venv && .venv/bin/pip install")
+        assert line.endswith(end)
