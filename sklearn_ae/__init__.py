@@ -1,4 +1,23 @@
-"""Autoencoders as scikit-learn estimators, trained by skorch and torch."""
+"""Autoencoders as scikit-learn estimators, trained by skorch and torch.
+
+Each folder is a room, and imports only rooms below it:
+
+- `displays`, `model_selection`, `metrics`: what compares fitted estimators.
+- `_estimators`: the public classes, each its idea.
+- `_files`: a fitted model written and read. `_training`: a net trained.
+- `_nets`: the module, and the fitted model that answers with it.
+- `_objective`: what is minimised: losses, likelihoods, penalties, noise.
+- `architectures`: what encoders and decoders are made of. `_priors`: distributions of
+  codes.
+- `_layers`: pieces of modules, and their functions.
+- `_data`: anything to checked rows. `_compute`: threads, devices, seeds, warnings.
+
+Words mean one thing. A *module* is torch's: encoder, decoder and objective. A *net* is
+skorch's: it trains a module. A *fitted model* is what an estimator keeps of it. A
+*stack* is layers on top of each other; many nets that train at once are *batched*. A
+*prior* is a distribution of codes. A *unit* is a neuron of a layer; a unit of measure
+is said to be one.
+"""
 
 from sklearn_ae._estimators.adversarial import AdversarialAutoencoder
 from sklearn_ae._estimators.autoencoder import (

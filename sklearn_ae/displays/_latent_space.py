@@ -18,10 +18,14 @@ from sklearn.utils import (
 from sklearn_ae._compute.ambient import with_arrays
 from sklearn_ae._data.checks import names_of_columns
 from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
-from sklearn_ae.displays._ellipses import check_deviations, draw_ellipses
 from sklearn_ae.displays._estimators import check_components, names_of_components
-from sklearn_ae.displays._scatter import add_legend, scatter
-from sklearn_ae.displays._targets import read_target
+from sklearn_ae.displays._scatter import (
+    add_legend,
+    check_deviations,
+    draw_ellipses,
+    read_target,
+    scatter,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Points coloured by a target, and what tells the colours."""
+"""Points coloured by a target, and ellipses around them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
 
 from sklearn_ae.displays._drawing import COLORS, MARKERS, MISSING_COLOR
+
+
+def read_target(y: ArrayLike) -> tuple[np.ndarray, list[str] | None]:
+    """Return class numbers and names (missing: one more), or floats (NaN), None."""
+    from pandas import isna
+
+    y = np.asarray(y)
+    missing = isna(y)
+    present = y[~missing]
+    if present.dtype == object:
+        present = np.array(present.tolist())
+    is_number = present.dtype.kind in "iuf"
+    classes, index = np.unique(present, return_inverse=True)
+    n_styles = len(COLORS) * len(MARKERS)
+    if is_number and (len(classes) > n_styles or np.any(classes != np.round(classes))):
+        values = np.full(len(y), np.nan)
+        values[~missing] = present
+        return values, None
+    if len(classes) > n_styles:
+        raise ValueError(
+            f"y has {len(classes)} classes, more than the {n_styles} that colours and "
+            "markers can tell apart: group them, or pass numbers."
+        )
+    values = np.full(len(y), len(classes))
+    values[~missing] = index
+    return values, [str(int(name) if is_number else name) for name in classes]
 
 
 def scatter(
@@ -58,3 +86,42 @@ def add_legend(
     for handle in legend.legend_handles:
         handle.set(sizes=[36], alpha=1)
     return None
+
+
+def check_deviations(deviations: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
+    deviations = check_array(deviations, input_name="standard_deviations")
+    if deviations.shape != shape:
+        raise ValueError(
+            f"standard_deviations have shape {deviations.shape}, but Z has {shape}."
+        )
+    if deviations.min() < 0:
+        raise ValueError("standard_deviations must not be negative.")
+    return deviations
+
+
+def draw_ellipses(ax: Any, scatter: Any, radii: np.ndarray) -> Any:
+    """Draw ellipses around the points of a scatter plot, below them, in its colours."""
+    from matplotlib.collections import EllipseCollection
+
+    centers = np.asarray(scatter.get_offsets())
+    ellipses = EllipseCollection(
+        *(2 * radii.T),
+        np.zeros(len(radii)),
+        units="xy",
+        offsets=centers,
+        offset_transform=ax.transData,
+        facecolors="none",
+        linewidths=0.8,
+        alpha=0.5,
+        zorder=scatter.get_zorder() - 0.1,
+    )
+    if scatter.get_array() is None:
+        ellipses.set_edgecolor(scatter.get_facecolor())
+    else:
+        ellipses.set(array=scatter.get_array(), cmap=scatter.get_cmap())
+        ellipses.set_norm(scatter.norm)
+    ax.add_collection(ellipses)
+    # Matplotlib counts the centres only.
+    ax.update_datalim(np.concatenate([centers - radii, centers + radii]))
+    ax.autoscale_view()
+    return ellipses
