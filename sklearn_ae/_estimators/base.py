@@ -1,4 +1,4 @@
-"""What every estimator has: `fit`, `partial_fit`, `transform` and back."""
+"""What every estimator has: `fit`, `partial_fit`, and what scikit-learn asks of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.metaestimators import available_if
@@ -21,30 +16,111 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_ae._compute.ambient import undisturbed
 from sklearn_ae._compute.seeds import derive_seed, draw_seed
 from sklearn_ae._compute.warnings import warn_once
-from sklearn_ae._data.checks import (
-    check_codes,
-    check_rows,
-    check_training_rows,
-    shape_of_rows,
-    with_shape,
-)
-from sklearn_ae._data.frames import as_output
+from sklearn_ae._data.checks import check_rows, check_training_rows, shape_of_rows
 from sklearn_ae._data.labels import are_other_rows
 from sklearn_ae._data.rows import Array
-from sklearn_ae._estimators.codes import InspectionMixin, SampleMixin, not_computed
-from sklearn_ae._estimators.modules import BaseBuilder
+from sklearn_ae._estimators.codes import (
+    CodesMixin,
+    ReconstructionMixin,
+    RowsMixin,
+    not_computed,
+)
+from sklearn_ae._estimators.modules import BaseBuilder, InspectionMixin
 from sklearn_ae._files.pickles import PickleMixin
 from sklearn_ae._files.save import SaveMixin
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._priors.foreign import fit_density
+from sklearn_ae._priors.foreign import draw, fit_density
 from sklearn_ae._training.optimizers import uses_all_rows
 
 
-class LearningMixin:
-    """Training in three parts: rows are checked, a run is begun, a run is completed.
+class _Course:
+    """The course of a fit; an interrupt ends it with what has been trained by then.
 
-    A stack begins the runs of several estimators and completes them after training.
+    Parameters
+    ----------
+    estimator : BaseNetEstimator
+    rows : TrainingRows
+    continues : bool
+        Whether the fit goes on from the estimator's model.
+    one_pass : bool
+    task : tuple or None
+        See `Run`.
     """
+
+    # Interrupts that may come while an earlier one is dealt with: one of them leaves
+    # out what follows from the trained net.
+    _PATIENCE = 3
+
+    def __init__(
+        self, estimator: Any, rows: Any, continues: bool, one_pass: bool, task: Any
+    ) -> None:
+        self.estimator, self.rows, self.continues = estimator, rows, continues
+        self.one_pass, self.task = one_pass, task
+        self.start = estimator._make_start(continues, one_pass)
+        self.run: Any = None
+
+    def take(self) -> None:
+        """Train, and make the estimator a fitted one."""
+        if self.start is not None:
+            self.estimator._pretrain(self.rows, self.start, self.one_pass)
+        self._set_up_run().train()
+        self.estimator._complete_run(self.run, self.continues)
+
+    def _set_up_run(self) -> Any:
+        self.run = self.estimator._set_up_run(
+            self.rows, self.continues, self.one_pass, task=self.task, start=self.start
+        )
+        return self.run
+
+    def settle(self) -> None:
+        """Make the estimator one of what has been trained, if anything has.
+
+        The interrupt is what the caller has to see, whatever else comes.
+        """
+        for _ in range(self._PATIENCE):
+            try:
+                if self.run is None and not (self.start and self.start.layers):
+                    return
+                run = self.run or self._set_up_run()
+                self.estimator._complete_run(run, self.continues, interrupted=True)
+                return
+            except KeyboardInterrupt:
+                continue
+
+
+if find_spec("sklearn.callback"):
+    from sklearn.callback import CallbackSupportMixin
+else:
+
+    class CallbackSupportMixin:
+        """Stands in before scikit-learn 1.9, which has no callbacks to support."""
+
+
+def learns_by_batch(estimator: BaseNetEstimator) -> bool:
+    """Whether there are steps on batches, so that it has `partial_fit`."""
+    return not uses_all_rows(estimator.optimizer)
+
+
+class BaseNetEstimator(
+    BaseBuilder,
+    SaveMixin,
+    PickleMixin,
+    InspectionMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """What every estimator has, whatever it answers; mixins say what that is.
+
+    A variant overrides hooks, and no method. Training has three parts: rows are
+    checked, a run is begun, a run is completed. Where many nets train at once, the runs
+    of several estimators are begun, and completed after training.
+    """
+
+    # Fitted attributes that not every fit has: a later one without them drops them.
+    # An interrupt can leave out what follows from the trained net, so it is among them.
+    _passing_attributes: ClassVar[tuple[str, ...]] = ()
+    # Those of its own that every fit has.
+    _lasting_attributes: ClassVar[tuple[str, ...]] = ()
 
     # What a y of other rows than X was passed for, and how that is done.
     _on_ignored_rows: ClassVar[str] = (
@@ -52,6 +128,112 @@ class LearningMixin:
         "themselves. What removes noise is a DenoisingAutoencoder fitted to clean rows "
         "as X; its `noise` makes the noisy ones."
     )
+
+    # Hooks, beside those of `BaseBuilder`.
+
+    def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
+        """Build the skorch net that trains a model, of rows of which this was seen."""
+        from sklearn_ae._training.net import AutoencoderNet
+
+        return AutoencoderNet(model.module, **options)
+
+    def _encode_targets(
+        self, X: Array, y: Any, reset: bool, classes: Any
+    ) -> tuple[np.ndarray | None, dict[str, Any]]:
+        """Answer the numbers of the rows' classes, and what was seen by attribute.
+
+        None is for estimators whose training does not look at y; `classes` are all
+        labels that may come, where somebody has said so.
+        """
+        return None, {}
+
+    def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
+        """Answer the numbers of the classes that rows are said to be of, if any."""
+        return None
+
+    def _expected_attributes(self) -> set[str]:
+        """Name what a fit with these parameters has, beside what every fit has.
+
+        Without an interrupt, that is. `residual_variance` is the model's.
+        """
+        return set() if self.pretraining is None else {"pretraining_curves_"}
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        """Compute what follows from the trained net and its training rows."""
+        return {}
+
+    # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the autoencoder on the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows, in any units: a shift and a scale are part of the net.
+            Images of shape (n_samples, height, width) or (n_samples, channels, height,
+            width) go to convolutional nets as they are, and sequences of shape
+            (n_samples, n_steps, n_features_per_step) to recurrent ones: the shape is
+            learned from X, unless the architecture says another.
+        y : None or array-like of shape (n_samples,), default=None
+            Labels, of estimators that are trained with labels; ignored by others, with
+            a warning if it has other rows of the shape of X.
+
+        Returns
+        -------
+        self : estimator
+            Fitted. Ctrl-C raises `KeyboardInterrupt` and leaves it fitted too, with
+            the epochs so far; before the first of them, as it was. One that comes when
+            the net is trained leaves out what was still to be computed of it, such as a
+            latent density.
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used.
+        DivergenceError
+            If the objective is no longer finite.
+        """
+        continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
+
+        def train(task: Any) -> Self:
+            return self._train(X, y, continues, task=task)
+
+        return self._report(train, {"X": X, "y": y}, self.max_epochs)
+
+    @available_if(learns_by_batch)
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train on, once through the rows of X in their order.
+
+        Shift, scale, the shape of rows and the `v` of `score` are those of the first
+        call's rows; what is computed from the trained net, such as a latent density, is
+        that of the last call's. With `pretraining` the first call's rows are what the
+        layers are trained on first. `max_epochs`, `tol` and the schedule play no part.
+        It is not available with `optimizer="lbfgs"` or `"alternating"`, whose epochs
+        take all rows at once.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Further training rows.
+        y : None or array-like of shape (n_samples,), default=None
+            Labels, of estimators that are trained with labels; ignored by others.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            With `early_stopping=True`, which needs rows that are held out throughout.
+        """
+        return self._train(X, y, self.__sklearn_is_fitted__(), one_pass=True)
+
+    # The parts of a fit.
 
     def _report(
         self, train: Callable[[Any], Self], data: dict[str, Any], n_subtasks: int
@@ -194,336 +376,6 @@ class LearningMixin:
         # All at once: an interrupt leaves the old model or the new one.
         self.__dict__ = others | fitted
 
-
-class _Course:
-    """The course of a fit; an interrupt ends it with what has been trained by then.
-
-    Parameters
-    ----------
-    estimator : BaseAutoencoder
-    rows : TrainingRows
-    continues : bool
-        Whether the fit goes on from the estimator's model.
-    one_pass : bool
-    task : tuple or None
-        See `Run`.
-    """
-
-    # Interrupts that may come while an earlier one is dealt with: one of them leaves
-    # out what follows from the trained net.
-    _PATIENCE = 3
-
-    def __init__(
-        self, estimator: Any, rows: Any, continues: bool, one_pass: bool, task: Any
-    ) -> None:
-        self.estimator, self.rows, self.continues = estimator, rows, continues
-        self.one_pass, self.task = one_pass, task
-        self.start = estimator._make_start(continues, one_pass)
-        self.run: Any = None
-
-    def take(self) -> None:
-        """Train, and make the estimator a fitted one."""
-        if self.start is not None:
-            self.estimator._pretrain(self.rows, self.start, self.one_pass)
-        self._set_up_run().train()
-        self.estimator._complete_run(self.run, self.continues)
-
-    def _set_up_run(self) -> Any:
-        self.run = self.estimator._set_up_run(
-            self.rows, self.continues, self.one_pass, task=self.task, start=self.start
-        )
-        return self.run
-
-    def settle(self) -> None:
-        """Make the estimator one of what has been trained, if anything has.
-
-        The interrupt is what the caller has to see, whatever else comes.
-        """
-        for _ in range(self._PATIENCE):
-            try:
-                if self.run is None and not (self.start and self.start.layers):
-                    return
-                run = self.run or self._set_up_run()
-                self.estimator._complete_run(run, self.continues, interrupted=True)
-                return
-            except KeyboardInterrupt:
-                continue
-
-
-if find_spec("sklearn.callback"):
-    from sklearn.callback import CallbackSupportMixin
-else:
-
-    class CallbackSupportMixin:
-        """Stands in before scikit-learn 1.9, which has no callbacks to support."""
-
-
-def learns_by_batch(estimator: BaseAutoencoder) -> bool:
-    """Whether there are steps on batches, so that it has `partial_fit`."""
-    return not uses_all_rows(estimator.optimizer)
-
-
-class BaseAutoencoder(
-    LearningMixin,
-    BaseBuilder,
-    SaveMixin,
-    PickleMixin,
-    InspectionMixin,
-    SampleMixin,
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
-    """Methods of every estimator; a variant overrides hooks, and no method."""
-
-    # Fitted attributes that not every fit has: a later one without them drops them.
-    # An interrupt can leave out what follows from the trained net, so it is among them.
-    _passing_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
-    # Those of its own that every fit has.
-    _lasting_attributes: ClassVar[tuple[str, ...]] = ()
-
-    # Hooks, beside those of `BaseBuilder`.
-
-    def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
-        """Build the skorch net that trains a model, of rows of which this was seen."""
-        from sklearn_ae._training.net import AutoencoderNet
-
-        return AutoencoderNet(model.module, **options)
-
-    def _encode_targets(
-        self, X: Array, y: Any, reset: bool, classes: Any
-    ) -> tuple[np.ndarray | None, dict[str, Any]]:
-        """Answer the numbers of the rows' classes, and what was seen by attribute.
-
-        None is for estimators whose training does not look at y; `classes` are all
-        labels that may come, where somebody has said so.
-        """
-        return None, {}
-
-    def _classes_of(self, n_rows: int, y: Any) -> np.ndarray | None:
-        """Answer the numbers of the classes that rows are said to be of, if any."""
-        return None
-
-    def _expected_attributes(self) -> set[str]:
-        """Name what a fit with these parameters has, beside what every fit has.
-
-        Without an interrupt, that is. `residual_variance` is the model's.
-        """
-        names = set() if self.pretraining is None else {"pretraining_curves_"}
-        if self.latent_density is not None:
-            names |= {"latent_density_", "residual_variance"}
-        return names
-
-    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
-        """Compute what follows from the trained net and its training rows."""
-        if self.latent_density is None:
-            return {}
-        seed = derive_seed(model.seed, "latent density") % 2**32
-        density = fit_density(self.latent_density, model.encode(X), seed)
-        model.residual_variance = model.squared_residuals(X)
-        return {"latent_density_": density}
-
-    # Fitting.
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train the autoencoder on the rows of X.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training rows, in any units: a shift and a scale are part of the net.
-            Images of shape (n_samples, height, width) or (n_samples, channels, height,
-            width) go to convolutional nets as they are, and sequences of shape
-            (n_samples, n_steps, n_features_per_step) to recurrent ones: the shape is
-            learned from X, unless the architecture says another.
-        y : None or array-like of shape (n_samples,), default=None
-            Labels, of estimators that are trained with labels; ignored by others, with
-            a warning if it has other rows of the shape of X.
-
-        Returns
-        -------
-        self : estimator
-            Fitted. Ctrl-C raises `KeyboardInterrupt` and leaves it fitted too, with
-            the epochs so far; before the first of them, as it was. One that comes when
-            the net is trained leaves out what was still to be computed of it, such as a
-            latent density.
-
-        Raises
-        ------
-        ValueError
-            For data or parameters that cannot be used.
-        DivergenceError
-            If the objective is no longer finite.
-        """
-        continues = bool(self.warm_start) and self.__sklearn_is_fitted__()
-
-        def train(task: Any) -> Self:
-            return self._train(X, y, continues, task=task)
-
-        return self._report(train, {"X": X, "y": y}, self.max_epochs)
-
-    @available_if(learns_by_batch)
-    @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Train on, once through the rows of X in their order.
-
-        Shift, scale, the shape of rows and the `v` of `score` are those of the first
-        call's rows; what is computed from the trained net, such as a latent density, is
-        that of the last call's. With `pretraining` the first call's rows are what the
-        layers are trained on first. `max_epochs`, `tol` and the schedule play no part.
-        It is not available with `optimizer="lbfgs"` or `"alternating"`, whose epochs
-        take all rows at once.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Further training rows.
-        y : None or array-like of shape (n_samples,), default=None
-            Labels, of estimators that are trained with labels; ignored by others.
-
-        Returns
-        -------
-        self : estimator
-            Fitted.
-
-        Raises
-        ------
-        ValueError
-            With `early_stopping=True`, which needs rows that are held out throughout.
-        """
-        return self._train(X, y, self.__sklearn_is_fitted__(), one_pass=True)
-
-    # Codes and reconstructions.
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Encode rows.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_components)
-            Codes; float32 for float32 rows, else float64.
-        """
-        model, X = self._fitted_rows(X)
-        return model.encode(X)
-
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_components)
-            Codes, as `transform` answers them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of the training rows; where these were images
-            (or had several axes otherwise), of their shape, as (n_samples, height,
-            width). With `set_output`, rows that are vectors are a frame: with the
-            columns of the training rows, and the index of X.
-        """
-        return self._decode(X)
-
-    def _decode(self, X: Any, y: Any = None) -> np.ndarray:
-        model = self._fitted_model()
-        Z = check_codes(X, self._n_features_out)
-        rows = model.decode(Z, self._classes_of(Z.shape[0], y))
-        return as_output(self, with_shape(rows, model.row_shape), X)
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """Encode and decode rows.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Of the shape of X, whatever that of the training rows. With
-            `loss="multinomial"` every row sums to what the training rows sum to on
-            average, whatever the sum of its own. With `set_output`, rows that are
-            vectors are a frame: with the columns of the training rows, and the index of
-            X.
-        """
-        return self._reconstruct(X)
-
-    def _reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
-        model, checked = self._fitted_rows(X)
-        rows = model.reconstruct(checked, self._classes_of(checked.shape[0], y))
-        ended = self._accepted().ended
-        if ended is not None:
-            is_over = ended(with_shape(checked, model.module.row_shape))
-            rows[is_over.reshape(rows.shape)] = np.nan
-        return as_output(self, with_shape(rows, shape_of_rows(X)), X)
-
-    def reconstruction_error(self, X: Any) -> np.ndarray:
-        r"""Squared error of each row's reconstruction, a mean over features.
-
-        .. math:: \|x - \hat x\|^2 / n_\text{features}
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In squared units of X.
-        """
-        return self._mean_squared_error(X)
-
-    def _mean_squared_error(self, X: Any, y: Any = None) -> np.ndarray:
-        model, X = self._fitted_rows(X)
-        classes = self._classes_of(X.shape[0], y)
-        return model.squared_error(X, classes) / X.shape[1]
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        r"""Score each row by how well it is reconstructed.
-
-        .. math:: 1 - \|x - \hat x\|^2 / v
-
-        `v` is the mean squared distance of the training rows from their mean (1 where
-        that is 0). A perfect reconstruction scores 1, and on average over the training
-        rows answering their mean scores 0. With `loss="multinomial"` only rows of one
-        length can score 1, since all are reconstructed at the average length: divide
-        rows by their sums first where proportions are what counts.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        model, X = self._fitted_rows(X)
-        self._check_range(X)
-        return 1.0 - model.squared_error(X) / (model.moments.variance or 1.0)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Average of `score_samples`: higher is better, penalties are left out.
-
-        Of a linear model without a likelihood it is the share of variance explained.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-        y : None
-            Ignored, present for consistency.
-
-        Returns
-        -------
-        float
-        """
-        return float(np.mean(self.score_samples(X)))
-
     # What scikit-learn asks.
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -544,12 +396,7 @@ class BaseAutoencoder(
         tags.input_tags.sparse = accepted.sparse
         # To scikit-learn it means: in any entry.
         tags.input_tags.allow_nan = accepted.missing and not accepted.check_missing
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._model.n_components
 
     def _fitted_model(self) -> Model:
         check_is_fitted(self)
@@ -559,3 +406,32 @@ class BaseAutoencoder(
         model = self._fitted_model()
         accepted = self._accepted_by(model.module)
         return model, check_rows(self, X, reset=False, accepted=accepted)
+
+
+class BaseAutoencoder(CodesMixin, RowsMixin, ReconstructionMixin, BaseNetEstimator):
+    """From rows to codes and back; codes are drawn from a density fitted on them."""
+
+    _passing_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+
+    def _is_generative(self) -> bool:
+        return self.latent_density is not None
+
+    def _draw_codes(
+        self, n_samples: int, seed: int, classes: np.ndarray | None = None
+    ) -> np.ndarray:
+        return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
+
+    def _expected_attributes(self) -> set[str]:
+        names = super()._expected_attributes()
+        if self.latent_density is not None:
+            names |= {"latent_density_", "residual_variance"}
+        return names
+
+    def _derived_attributes(self, model: Model, X: Array) -> dict[str, Any]:
+        derived = super()._derived_attributes(model, X)
+        if self.latent_density is None:
+            return derived
+        seed = derive_seed(model.seed, "latent density") % 2**32
+        density = fit_density(self.latent_density, model.encode(X), seed)
+        model.residual_variance = model.squared_residuals(X)
+        return derived | {"latent_density_": density}

@@ -1,63 +1,54 @@
-"""What shows the net and its codes: layers, the torch module, new rows."""
+"""Codes of rows, rows of codes, and both in a row: reconstructions and their scores."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_scalar
+from sklearn.utils import Tags, check_scalar
 from sklearn.utils.metaestimators import available_if
-from torch import nn
 
 from sklearn_ae._compute.ambient import Undisturbed
-from sklearn_ae._compute.seeds import derive_seed, draw_seed, make_generator
-from sklearn_ae._data.checks import with_shape
+from sklearn_ae._compute.seeds import draw_seed, make_generator
+from sklearn_ae._data.checks import check_codes, shape_of_rows, with_shape
 from sklearn_ae._data.frames import as_output
-from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._objective.specs import resolve_spec
-from sklearn_ae._priors.foreign import draw
 
-if TYPE_CHECKING:
-    import pandas as pd
+
+def not_computed(name: str) -> NotFittedError:
+    """Answer what to raise where something of a fitted model is needed and absent."""
+    return NotFittedError(
+        f"There is no {name}: the last fit was interrupted before it was computed, or "
+        "had other parameters. Call fit again, or train on by partial_fit or with "
+        "warm_start=True."
+    )
 
 
 def _is_dense(estimator: Any) -> bool:
     return resolve_spec("architecture", estimator.architecture).supports_pretraining
 
 
-class InspectionMixin(Undisturbed):
-    """Gives an estimator `summary`, `layer_codes` and `to_module`."""
+class CodesMixin(Undisturbed, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Gives an estimator codes of rows: `transform` and `layer_codes`."""
 
-    def summary(self) -> pd.DataFrame:
-        """List the layers of the trained net.
+    def transform(self, X: Any) -> np.ndarray:
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
-        DataFrame
-            A row for each layer, in the order in which rows pass through them: `layer`
-            (its name in `to_module()`), `kind`, `output_shape` (of one row; None
-            where another layer computes with its weights) and `n_parameters`.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sklearn_ae import Autoencoder
-        >>> X, _ = load_digits(return_X_y=True)
-        >>> autoencoder = Autoencoder(hidden_layer_sizes=(16,), max_epochs=1)
-        >>> print(autoencoder.fit(X).summary().to_string(index=False))
-            layer       kind output_shape  n_parameters
-        encoder.0 DenseLayer        (16,)          1040
-        encoder.1 DenseLayer         (2,)            34
-        decoder.0 DenseLayer        (16,)            48
-        decoder.1 DenseLayer        (64,)          1088
+        ndarray of shape (n_samples, n_components)
+            Codes; float32 for float32 rows, else float64.
         """
-        # Here, since it takes longer to import than the package.
-        import pandas as pd
-
-        return pd.DataFrame(_layers(self.to_module()))
+        model, X = self._fitted_rows(X)
+        return model.encode(X)
 
     @available_if(_is_dense)
     def layer_codes(self, X: Any) -> list[np.ndarray]:
@@ -82,94 +73,29 @@ class InspectionMixin(Undisturbed):
         ]
         return [*answers, as_output(self, codes, X, self.get_feature_names_out())]
 
-    def to_module(self) -> nn.Module:
-        """Answer the net as a torch module of its own, on the CPU.
+    def __sklearn_tags__(self) -> Tags:
+        """Say that codes have the precision of the rows."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
-        Returns
-        -------
-        nn.Module
-            With `encode`, `decode` and `forward`, in the units of the training rows;
-            it shares nothing with the estimator. Weights are float32, and so are its
-            answers for float32 rows. Shift and scale are float64, which rows far from
-            zero need; `module.float()` rounds them.
-        """
-        module = copy_module(self._fitted_model().module).cpu()
-        return set_precision(module, torch.float32).requires_grad_(True)
-
-
-def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
-    """Describe what has no parts, or parameters of its own, as a row passes it."""
-    found: dict[str, dict[str, Any]] = {}
-
-    counted: set[nn.Parameter] = set()
-    counts: dict[str, int] = {}
-
-    def watch(name: str, layer: nn.Module) -> Any:
-        own = set(layer.parameters(recurse=False)) - counted
-        counted.update(own)
-        counts[name] = sum(p.numel() for p in own)
-
-        def note(layer: nn.Module, inputs: Any, output: Any) -> None:
-            output = output[0] if isinstance(output, tuple) else output
-            shape = tuple(output.shape[1:])
-            found[name] = _row(name, type(layer).__name__, shape, counts[name])
-
-        return layer.register_forward_hook(note)
-
-    hooks = [
-        watch(f"{part}.{name}".rstrip("."), layer)
-        for part in ("encoder", "decoder")
-        for name, layer in getattr(module, part).named_modules()
-        if next(layer.children(), None) is None
-        or next(layer.parameters(recurse=False), None) is not None
-    ]
-    n_features = len(module.reconstruction.shift)
-    try:
-        with torch.no_grad():
-            module.eval()(torch.zeros(1, n_features, dtype=torch.float32))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # What another layer computes with, and does not call.
-    for name, n_parameters in counts.items():
-        if n_parameters and name not in found:
-            kind = type(module.get_submodule(name)).__name__
-            found[name] = _row(name, kind, None, n_parameters)
-    return list(found.values())
-
-
-def _row(
-    name: str, kind: str, shape: tuple[int, ...] | None, n_parameters: int
-) -> dict[str, Any]:
-    return {
-        "layer": name,
-        "kind": kind,
-        "output_shape": shape,
-        "n_parameters": n_parameters,
-    }
-
-
-def not_computed(name: str) -> NotFittedError:
-    """Answer what to raise where something of a fitted model is needed and absent."""
-    return NotFittedError(
-        f"There is no {name}: the last fit was interrupted before it was computed, or "
-        "had other parameters. Call fit again, or train on by partial_fit or with "
-        "warm_start=True."
-    )
+    @property
+    def _n_features_out(self) -> int:
+        return self._model.n_components
 
 
 def _has_sample(estimator: Any) -> bool:
     return estimator._is_generative()
 
 
-class SampleMixin(Undisturbed):
-    """Gives an estimator `sample`, where there are codes to draw."""
+class RowsMixin(Undisturbed):
+    """Gives an estimator rows of codes: `inverse_transform` of given ones, `sample`."""
 
     # Hooks.
 
     def _is_generative(self) -> bool:
         """Whether there are codes to draw, so that it has `sample`."""
-        return self.latent_density is not None
+        return True
 
     def _classes_to_draw(self, n_samples: int, y: Any, seed: int) -> np.ndarray | None:
         """Answer the numbers of the classes that rows are to be of, if there are any.
@@ -181,12 +107,41 @@ class SampleMixin(Undisturbed):
     def _draw_codes(
         self, n_samples: int, seed: int, classes: np.ndarray | None = None
     ) -> np.ndarray:
-        """Draw codes of shape (n_samples, n_components) that depend on `seed` only."""
-        return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
+        """Draw codes of shape (n_samples, n_components) that depend on `seed` only.
+
+        They are standard normal, unless a class has another prior.
+        """
+        generator = make_generator(seed, "codes")
+        shape = n_samples, self._fitted_model().n_components
+        return torch.randn(shape, dtype=torch.float64, generator=generator).numpy()
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
         """Answer (n_probabilities, n_components) quantiles of the prior, if known."""
         return None
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_components)
+            Codes, as `transform` answers them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of the training rows; where these were images
+            (or had several axes otherwise), of their shape, as (n_samples, height,
+            width). With `set_output`, rows that are vectors are a frame: with the
+            columns of the training rows, and the index of X.
+        """
+        return self._decode(X)
+
+    def _decode(self, X: Any, y: Any = None) -> np.ndarray:
+        model = self._fitted_model()
+        Z = check_codes(X, model.n_components)
+        rows = model.decode(Z, self._classes_of(Z.shape[0], y))
+        return as_output(self, with_shape(rows, model.row_shape), X)
 
     @available_if(_has_sample)
     def sample(
@@ -234,3 +189,95 @@ class SampleMixin(Undisturbed):
         generator = make_generator(seed, "observation noise")
         rows = model.sample(Z, generator, observation_noise, classes)
         return as_output(self, with_shape(rows, model.row_shape))
+
+
+class ReconstructionMixin(Undisturbed):
+    """Gives an estimator reconstructions of rows, and scores of how good they are."""
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Encode and decode rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Of the shape of X, whatever that of the training rows. With
+            `loss="multinomial"` every row sums to what the training rows sum to on
+            average, whatever the sum of its own. With `set_output`, rows that are
+            vectors are a frame: with the columns of the training rows, and the index of
+            X.
+        """
+        return self._reconstruct(X)
+
+    def _reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
+        model, checked = self._fitted_rows(X)
+        rows = model.reconstruct(checked, self._classes_of(checked.shape[0], y))
+        ended = self._accepted().ended
+        if ended is not None:
+            is_over = ended(with_shape(checked, model.module.row_shape))
+            rows[is_over.reshape(rows.shape)] = np.nan
+        return as_output(self, with_shape(rows, shape_of_rows(X)), X)
+
+    def reconstruction_error(self, X: Any) -> np.ndarray:
+        r"""Squared error of each row's reconstruction, a mean over features.
+
+        .. math:: \|x - \hat x\|^2 / n_\text{features}
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In squared units of X.
+        """
+        return self._mean_squared_error(X)
+
+    def _mean_squared_error(self, X: Any, y: Any = None) -> np.ndarray:
+        model, X = self._fitted_rows(X)
+        classes = self._classes_of(X.shape[0], y)
+        return model.squared_error(X, classes) / X.shape[1]
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        r"""Score each row by how well it is reconstructed.
+
+        .. math:: 1 - \|x - \hat x\|^2 / v
+
+        `v` is the mean squared distance of the training rows from their mean (1 where
+        that is 0). A perfect reconstruction scores 1, and on average over the training
+        rows answering their mean scores 0. With `loss="multinomial"` only rows of one
+        length can score 1, since all are reconstructed at the average length: divide
+        rows by their sums first where proportions are what counts.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        model, X = self._fitted_rows(X)
+        self._check_range(X)
+        return 1.0 - model.squared_error(X) / (model.moments.variance or 1.0)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Average of `score_samples`: higher is better, penalties are left out.
+
+        Of a linear model without a likelihood it is the share of variance explained.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : None
+            Ignored, present for consistency.
+
+        Returns
+        -------
+        float
+        """
+        return float(np.mean(self.score_samples(X)))

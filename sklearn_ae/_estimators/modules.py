@@ -1,22 +1,25 @@
-"""From an estimator's parameters to its module, by hooks that a variant overrides."""
+"""The module of an estimator: built from parameters by hooks, and shown."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import clone
+from torch import nn
 
+from sklearn_ae._compute.ambient import Undisturbed
 from sklearn_ae._data.checks import Accepted
 from sklearn_ae._data.moments import Moments, Units, objective_weight
 from sklearn_ae._data.rows import Array, value_range
 from sklearn_ae._estimators.parameters import Parameters
 from sklearn_ae._layers.codes import Certain, Posterior
 from sklearn_ae._layers.dense import Stage, start_outputs
-from sklearn_ae._nets.autoencoder import AutoencoderModule
+from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._objective.losses import Loss
 from sklearn_ae._objective.noise import Corruption
 from sklearn_ae._objective.outputs import Reconstruction
@@ -24,6 +27,9 @@ from sklearn_ae._objective.penalties import Penalty, WeightDecay
 from sklearn_ae._objective.specs import SPECS, resolve_spec
 from sklearn_ae.architectures import Architecture
 from sklearn_ae.architectures._own import build_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Where one column is most of the variance, its outputs would move by several learning
 # rates a step; those of digits and clothes stay below.
@@ -257,3 +263,101 @@ class BaseBuilder(Parameters):
             loss.check_range(*value_range(X))
         else:
             loss.check_range(float(moments.low.min()), float(moments.high.max()))
+
+
+class InspectionMixin(Undisturbed):
+    """Gives an estimator `summary` and `to_module`."""
+
+    def summary(self) -> pd.DataFrame:
+        """List the layers of the trained net.
+
+        Returns
+        -------
+        DataFrame
+            A row for each layer, in the order in which rows pass through them: `layer`
+            (its name in `to_module()`), `kind`, `output_shape` (of one row; None
+            where another layer computes with its weights) and `n_parameters`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_ae import Autoencoder
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> autoencoder = Autoencoder(hidden_layer_sizes=(16,), max_epochs=1)
+        >>> print(autoencoder.fit(X).summary().to_string(index=False))
+            layer       kind output_shape  n_parameters
+        encoder.0 DenseLayer        (16,)          1040
+        encoder.1 DenseLayer         (2,)            34
+        decoder.0 DenseLayer        (16,)            48
+        decoder.1 DenseLayer        (64,)          1088
+        """
+        # Here, since it takes longer to import than the package.
+        import pandas as pd
+
+        return pd.DataFrame(_layers(self.to_module()))
+
+    def to_module(self) -> nn.Module:
+        """Answer the net as a torch module of its own, on the CPU.
+
+        Returns
+        -------
+        nn.Module
+            With `encode`, `decode` and `forward`, in the units of the training rows;
+            it shares nothing with the estimator. Weights are float32, and so are its
+            answers for float32 rows. Shift and scale are float64, which rows far from
+            zero need; `module.float()` rounds them.
+        """
+        module = copy_module(self._fitted_model().module).cpu()
+        return set_precision(module, torch.float32).requires_grad_(True)
+
+
+def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
+    """Describe what has no parts, or parameters of its own, as a row passes it."""
+    found: dict[str, dict[str, Any]] = {}
+
+    counted: set[nn.Parameter] = set()
+    counts: dict[str, int] = {}
+
+    def watch(name: str, layer: nn.Module) -> Any:
+        own = set(layer.parameters(recurse=False)) - counted
+        counted.update(own)
+        counts[name] = sum(p.numel() for p in own)
+
+        def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+            output = output[0] if isinstance(output, tuple) else output
+            shape = tuple(output.shape[1:])
+            found[name] = _row(name, type(layer).__name__, shape, counts[name])
+
+        return layer.register_forward_hook(note)
+
+    hooks = [
+        watch(f"{part}.{name}".rstrip("."), layer)
+        for part in ("encoder", "decoder")
+        for name, layer in getattr(module, part).named_modules()
+        if next(layer.children(), None) is None
+        or next(layer.parameters(recurse=False), None) is not None
+    ]
+    n_features = len(module.reconstruction.shift)
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, n_features, dtype=torch.float32))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # What another layer computes with, and does not call.
+    for name, n_parameters in counts.items():
+        if n_parameters and name not in found:
+            kind = type(module.get_submodule(name)).__name__
+            found[name] = _row(name, kind, None, n_parameters)
+    return list(found.values())
+
+
+def _row(
+    name: str, kind: str, shape: tuple[int, ...] | None, n_parameters: int
+) -> dict[str, Any]:
+    return {
+        "layer": name,
+        "kind": kind,
+        "output_shape": shape,
+        "n_parameters": n_parameters,
+    }
