@@ -31,6 +31,7 @@ from sklearn_ae._files.save import SaveMixin
 from sklearn_ae._nets.fitted import Model
 from sklearn_ae._priors.foreign import draw, fit_density
 from sklearn_ae._training.optimizers import uses_all_rows
+from sklearn_ae.architectures import Architecture
 
 
 class _Course:
@@ -412,6 +413,15 @@ class BaseAutoencoder(CodesMixin, RowsMixin, ReconstructionMixin, BaseNetEstimat
     """From rows to codes and back; codes are drawn from a density fitted on them."""
 
     _passing_attributes: ClassVar[tuple[str, ...]] = ("latent_density_",)
+
+    def _checked_architecture(self) -> Architecture:
+        architecture = super()._checked_architecture()
+        if architecture.has_skips:
+            raise ValueError(
+                f"architecture={self.architecture!r} does not work in an autoencoder: "
+                "its skips carry the row around the code."
+            )
+        return architecture
 
     def _is_generative(self) -> bool:
         return self.latent_density is not None

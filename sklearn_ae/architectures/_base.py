@@ -31,6 +31,9 @@ class Architecture(BaseEstimator, ABC):
         Whether a stack of such nets can be trained at once.
     reads_missing : bool
         Whether rows may have NaN, which the encoder gets as it is.
+    has_skips : bool
+        Whether the decoder gets more of a row than its code, so that no autoencoder
+        can have it.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Architecture(BaseEstimator, ABC):
     supports_pretraining = False
     stackable = False
     reads_missing = False
+    has_skips = False
     _parameter_constraints = {}
 
     def row_shape(self, n_features: int) -> tuple[int, ...] | None:

@@ -446,6 +446,22 @@ def test_a_spec_of_one_s_own(X):
     assert list(estimator.summary().kind) == ["Linear", "Linear"]
 
 
+class Skipping(Dense):
+    has_skips = True
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, RobustAutoencoder])
+def test_skips_carry_the_row_around_the_code(cls, X):
+    fitted = cls(hidden_layer_sizes=(4,), max_epochs=1).fit(X)
+    codes = fitted.transform(X)
+    fitted.set_params(architecture=Skipping())
+    with pytest.raises(ValueError, match="architecture=Skipping.* around the code"):
+        fitted.fit(X)
+    np.testing.assert_array_equal(
+        fitted.set_params(architecture="dense").transform(X), codes
+    )
+
+
 LINEAR = (nn.Linear(64, 2), nn.Linear(2, 64))
 
 
