@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import scipy.sparse
@@ -97,6 +97,27 @@ def _is_large_map(X: Array) -> bool:
     while owner is not None and not isinstance(owner, np.memmap):
         owner = getattr(owner, "base", None)
     return owner is not None and X.nbytes > _MAPPED_BYTES
+
+
+class Batch(NamedTuple):
+    """Rows that the objective is computed for, and what goes along with them.
+
+    Attributes
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+        Standardised, with 0 for missing entries.
+    weights : Tensor of shape (n_rows, n_features) or None, default=None
+        What each entry counts; None where none is missing.
+    target : Tensor of shape (n_rows, ...) or None, default=None
+        What y says of the rows, such as the numbers of their classes.
+    drawn : dict of str to Tensor, default={}
+        What is random, by the part of the net that has drawn it.
+    """
+
+    x: Tensor
+    weights: Tensor | None = None
+    target: Tensor | None = None
+    drawn: dict[str, Tensor] = {}
 
 
 class RowSource:

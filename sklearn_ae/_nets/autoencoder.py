@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._compute.threads import count_products, one_thread
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.codes import Certain, Posterior
 from sklearn_ae._layers.dense import dense_layers
 from sklearn_ae._layers.functions import fill_missing
@@ -230,44 +231,30 @@ class AutoencoderModule(nn.Module):
         parts |= dict(self.penalties.items())
         return {name: part for name, part in parts.items() if hasattr(part, "draw")}
 
-    def corrupt(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> Tensor:
-        """Answer what the encoder gets of standardised rows in training."""
-        seen = x if self.corruption is None else self.corruption(x, drawn["corruption"])
-        if weights is None:
+    def corrupt(self, batch: Batch) -> Tensor:
+        """Answer what the encoder gets of a batch in training."""
+        seen = batch.x
+        if self.corruption is not None:
+            seen = self.corruption(seen, batch.drawn["corruption"])
+        if batch.weights is None:
             return seen
         missing = torch.nan if self.reads_missing else 0.0
-        return seen.masked_fill(weights == 0, missing)
+        return seen.masked_fill(batch.weights == 0, missing)
 
-    def objective(
-        self,
-        x: Tensor,
-        weights: Tensor | None = None,
-        drawn: dict[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """Terms of the objective for standardised rows, divided by `unit`.
+    def objective(self, batch: Batch) -> dict[str, Tensor]:
+        """Terms of the objective for a batch, divided by `unit`.
 
-        The reconstruction is what it costs above `floor`.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_features)
-            With 0 for missing entries.
-        weights : Tensor of shape (n_rows, n_features) or None, default=None
-            What each entry counts; None where none is missing.
-        drawn : dict of str to Tensor, default=None
-            What each of the `random_parts` has drawn for these rows.
+        The reconstruction is what it costs above `floor`. Each of the `random_parts`
+        has drawn for the batch.
         """
-        drawn = drawn or {}
-        seen = self.corrupt(x, weights, drawn)
+        seen = self.corrupt(batch)
         h = self.encoder(seen)
-        z = self.posterior(h, drawn.get("posterior"))
-        n_draws = z.shape[-2] // x.shape[-2]
+        z = self.posterior(h, batch.drawn.get("posterior"))
+        n_draws = z.shape[-2] // batch.x.shape[-2]
         codes = z if n_draws == 1 else z.unflatten(-2, (n_draws, -1))
-        cost = self.cost(codes, x, weights, drawn.get("target"))
+        cost = self.cost(codes, batch.x, batch.weights, batch.target)
         terms = {"reconstruction": cost.mean()}
-        rows = Pass(x, seen, h, z, weights, drawn)
+        rows = Pass(batch, seen, h, z)
         for name, penalty in self.penalties.items():
             terms[name] = penalty(self, rows)
         return terms

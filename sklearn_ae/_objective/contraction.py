@@ -74,7 +74,7 @@ class ProjectedContraction(Contraction):
         return self.n_projections
 
     def _squared_norm(self, encoder: nn.Module, rows: Pass) -> Tensor:
-        directions = rows.drawn["contraction"]
+        directions = rows.batch.drawn["contraction"]
         return _pulled_back(encoder, rows.seen, directions).mean(0)
 
 

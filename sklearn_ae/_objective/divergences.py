@@ -54,7 +54,7 @@ class Divergence(Penalty):
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the posteriors of some rows."""
-        prior = net.prior.given(rows.drawn.get("target"))
+        prior = net.prior.given(rows.batch.target)
         parts = prior.divergences(net.posterior.of(rows.h), rows.z).mean(-2)
         n_in_one = rows.z.shape[-1] / parts.shape[-1]
         least = self.free_bits.to(parts.dtype) * n_in_one
@@ -101,7 +101,7 @@ class Discrepancy(Penalty):
         """Answer the penalty of the codes of some rows."""
         step = -(-rows.z.shape[-2] // _MOST_CODES)
         codes = rows.z[..., ::step, :]
-        return self.weight * discrepancy(codes, rows.drawn["discrepancy"])
+        return self.weight * discrepancy(codes, rows.batch.drawn["discrepancy"])
 
 
 def discrepancy(one: Tensor, other: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import first_directions
 from sklearn_ae._layers.functions import (
     bernoulli_divergence,
@@ -21,30 +22,24 @@ _SMALLEST_NORM = 1e-12
 
 
 class Pass(NamedTuple):
-    """Rows on their way through the net, standardised.
+    """A batch on its way through the net.
 
     Attributes
     ----------
-    x : Tensor of shape (n_rows, n_features)
-        What is to be reconstructed.
+    batch : Batch
+        With the rows that are to be reconstructed.
     seen : Tensor of shape (n_rows, n_features)
         What the encoder gets.
     h : Tensor of shape (n_rows, n_answers)
         What the encoder answers: the codes, or what tells their distribution.
     z : Tensor of shape (n_draws * n_rows, n_components)
         The codes that are decoded.
-    weights : Tensor of shape (n_rows, n_features) or None
-        What each entry of `x` counts, where some are missing.
-    drawn : dict of str to Tensor
-        What is random, by the name of the part that needs it.
     """
 
-    x: Tensor
+    batch: Batch
     seen: Tensor
     h: Tensor
     z: Tensor
-    weights: Tensor | None
-    drawn: dict[str, Tensor]
 
 
 @dataclass

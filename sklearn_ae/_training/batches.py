@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import make_generator
 from sklearn_ae._compute.threads import split
-from sklearn_ae._data.rows import RowSource
+from sklearn_ae._data.rows import Batch, RowSource
+from sklearn_ae._nets.autoencoder import split_missing
 
 # Tensors up to this size, of all batches that are read at the same time, are put in
 # order once an epoch; their batches are then views.
@@ -141,13 +142,14 @@ class Streams:
             for name in parts
         }
 
-    def draw(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
-        """Draw for the rows of a batch, whose targets go along as they are."""
+    def batch(self, x: Tensor, target: Tensor | None, has_missing: bool) -> Batch:
+        """Answer standardised rows as a batch, for which has been drawn."""
+        x, weights = split_missing(x, has_missing)
         drawn = {
             name: part.draw(x, self._generators[name])
             for name, part in self._parts.items()
         }
-        return drawn if target is None else drawn | {"target": target}
+        return Batch(x, weights, target, drawn)
 
     def states(self) -> dict[str, Tensor]:
         """Answer where the generators are."""

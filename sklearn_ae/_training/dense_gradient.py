@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import DenseLayer, SelectiveEncoder, TransposedLayer
 from sklearn_ae._layers.functions import (
     ACTIVATIONS,
@@ -160,24 +161,16 @@ class DenseGradient:
         self.weights = [owner.weight.detach() for owner in owners]
         self.weight_gradients = [owner.weight.grad for owner in owners]
 
-    def __call__(
-        self,
-        x: Tensor,
-        weights: Tensor | None = None,
-        drawn: dict[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """Write the gradient for standardised rows; answer the objective's terms.
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Write the gradient for a batch; answer the objective's terms.
 
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_features) or (n_models, n_rows, n_features)
-        weights, drawn
-            As in `AutoencoderModule.objective`.
+        Of a stack, the batch has a leading axis of models, too.
         """
+        x = batch.x
         share = x.new_tensor(1.0 / x.shape[-2])
         # Rows stand side by side: such products are the fastest for wide nets.
         inputs, arguments, selection = [], [], None
-        h = self.module.corrupt(x, weights, drawn).mT
+        h = self.module.corrupt(batch).mT
         *inner, last = self.layers
         for i, layer in enumerate(inner):
             inputs.append(h)
@@ -192,7 +185,7 @@ class DenseGradient:
         # But for the loss one below the other, as in x.
         room = self._room(len(inner), x.shape[-2], last.weight.shape[-2])
         a = self.affine(last.bias.mT, h.mT, last.weight.mT, out=room)
-        cost, delta = self.reconstruction.with_derivative(a, x, share, weights)
+        cost, delta = self.reconstruction.with_derivative(a, x, share, batch.weights)
         terms = {"reconstruction": cost.mean(-1)}
         step = None
         if self.penalties:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
 from sklearn_ae._compute.seeds import make_generator
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import FLOAT, DenseLayer, initialize
 from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._priors.foreign import CodeSource
@@ -156,27 +157,23 @@ class AdversarialNet(AutoencoderNet):
         # Whatever schedule there is, it goes for both.
         return self.opponent.pace * self.optimizer_.param_groups[0]["lr"]
 
-    def _round(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _round(self, batch: Batch) -> dict[str, Tensor]:
         """Train the discriminator, and write the gradient of encoder and decoder."""
         self.flat_.zero_gradient()
         # Someone may have turned gradients off.
         with torch.enable_grad():
             with _codes_of(self.module_) as codes:
-                terms = super()._terms(x, weights, drawn)
-            (z,), classes = codes, drawn.get("target")
+                terms = super()._terms(batch)
+            (z,), classes = codes, batch.target
             self._train_discriminator(z.detach(), classes)
             terms["adversarial"] = self._adversarial(z, classes)
             sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
 
-    def _terms(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
         with _codes_of(self.module_) as codes:
-            terms = super()._terms(x, weights, drawn)
-        classes = drawn.get("target")
+            terms = super()._terms(batch)
+        classes = batch.target
         if self.discriminator_.n_classes and classes is None:
             # Rows that a callback has brought without their labels.
             return terms

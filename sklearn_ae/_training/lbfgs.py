@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_ae._nets.autoencoder import split_missing
 from sklearn_ae._training.batches import Batches, TermSums
 
 
@@ -30,10 +29,10 @@ def search_epoch(net: Any, batches: Batches, sums: TermSums) -> bool:
         total, loss = torch.zeros_like(vector), 0.0
         # The same noise throughout the step: the line search compares.
         streams.restore(states)
-        for batch, target in batches:
-            x, weights = split_missing(batch, batches.source.has_missing)
-            share = x.shape[0] / n_rows
-            terms = net.gradient_(x, weights, streams.draw(x, target))
+        for pair in batches:
+            batch = streams.batch(*pair, batches.source.has_missing)
+            share = len(batch.x) / n_rows
+            terms = net.gradient_(batch)
             loss = loss + share * sum(terms.values())
             total.add_(vector.grad, alpha=share)
         vector.grad.copy_(total)

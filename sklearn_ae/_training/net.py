@@ -15,9 +15,9 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from sklearn_ae._compute.threads import one_thread
-from sklearn_ae._data.rows import RowSource, is_finite, slice_size
+from sklearn_ae._data.rows import Batch, RowSource, is_finite, slice_size
 from sklearn_ae._layers.dense import output_factors
-from sklearn_ae._nets.autoencoder import AutoencoderModule, split_missing
+from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._training import dense_gradient
 from sklearn_ae._training.batches import Batches, Streams, TermSums
 from sklearn_ae._training.callbacks import TrainingStop, listen_to_batches
@@ -123,21 +123,17 @@ class AutoencoderNet(NeuralNet):
         """List weights of the output layer, and what their steps are multiples of."""
         return output_factors(self.module_.decoder, self.spread)
 
-    def _autograd(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _autograd(self, batch: Batch) -> dict[str, Tensor]:
         self.flat_.zero_gradient()
         # Someone may have turned gradients off.
         with torch.enable_grad():
-            terms = self._terms(x, weights, drawn)
+            terms = self._terms(batch)
             sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
 
-    def _terms(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
         """Answer the terms of the objective of a batch."""
-        return self.module_.objective(x, weights, drawn)
+        return self.module_.objective(batch)
 
     def own_state(self) -> dict[str, Any]:
         """Answer what a later fit needs to go on, beside the optimizer's state."""
@@ -350,21 +346,22 @@ class AutoencoderNet(NeuralNet):
     def _batched_epoch(self, batches: Batches, sums: TermSums) -> None:
         factors = self.flat_.spread(self.output_factors())
         update = scaled_update(self.optimizer_, factors)
-        gradient, draw, add = self.gradient_, self.streams_.draw, sums.add
+        gradient, complete = self.gradient_, self.streams_.batch
+        has_missing = batches.source.has_missing
         watched = listen_to_batches(self.callbacks_)
         self.module_.train()
-        for batch in batches:
-            x, weights = split_missing(batch[0], batches.source.has_missing)
+        for pair in batches:
             if watched:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            terms = gradient(x, weights, draw(x, batch[1]))
+                self.notify("on_batch_begin", batch=pair, training=True)
+            batch = complete(*pair, has_missing)
+            terms = gradient(batch)
             if watched:
-                self._notify_gradient(batch)
+                self._notify_gradient(pair)
             update()
-            add(terms, x.shape[0])
+            sums.add(terms, len(batch.x))
             if watched:
-                self.history.record_batch("train_batch_size", x.shape[0])
-                self.notify("on_batch_end", batch=batch, training=True, y_pred=None)
+                self.history.record_batch("train_batch_size", len(batch.x))
+                self.notify("on_batch_end", batch=pair, training=True, y_pred=None)
 
     def _notify_gradient(self, batch: tuple[Tensor]) -> None:
         self.notify(
@@ -377,10 +374,9 @@ class AutoencoderNet(NeuralNet):
     def sum_terms(self, batches: Batches, streams: Streams, sums: TermSums) -> None:
         """Add up the terms of the objective over batches, without gradients."""
         with torch.no_grad():
-            for batch, target in batches:
-                x, weights = split_missing(batch, batches.source.has_missing)
-                terms = self._terms(x, weights, streams.draw(x, target))
-                sums.add(terms, x.shape[0])
+            for pair in batches:
+                batch = streams.batch(*pair, batches.source.has_missing)
+                sums.add(self._terms(batch), len(batch.x))
 
     def record(self, averages: dict[str, float]) -> None:
         """Write the mean terms of the epoch's batches into the history."""

@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from benchmarks.binary_images import binarize
 from sklearn_ae import VariationalAutoencoder
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.codes import spread_points
 from theory.claims import Claim, check_claims, check_identity
 from theory.test_variational import exact_log_density, linear, rows
@@ -60,7 +61,7 @@ def test_estimates_by_many_codes_vary_less(early):
         with torch.no_grad():
             costs = [
                 module.objective(
-                    u, None, {"posterior": module.posterior.draw(u, generator)}
+                    Batch(u, drawn={"posterior": module.posterior.draw(u, generator)})
                 )["reconstruction"]
                 for _ in range(n)
             ]

@@ -16,6 +16,7 @@ from sklearn_ae import (
     VampPrior,
     VariationalAutoencoder,
 )
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._objective.divergences import discrepancy
 from theory.claims import Claim, check_claims, check_identity, digits_split, sse
 
@@ -193,7 +194,7 @@ def test_objective_is_that_of_info_vae(alpha, lambda_):
     parts = module.random_parts()
     drawn = {name: part.draw(u, generator) for name, part in parts.items()}
     with torch.no_grad():
-        terms = module.objective(u, None, drawn)
+        terms = module.objective(Batch(u, drawn=drawn))
     mean, deviation = model.encode_distribution(X)
     z = mean + deviation * drawn["posterior"][0].numpy()
     scale = np.sqrt(model.noise_variance_)

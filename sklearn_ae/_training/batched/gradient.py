@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.autoencoder import AutoencoderModule
 
 
@@ -16,11 +17,9 @@ class _Objective(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Answer the terms of a batch."""
-        return self.net.objective(x, weights, drawn)
+        return self.net.objective(batch)
 
 
 class FunctionalGradient:
@@ -41,32 +40,22 @@ class FunctionalGradient:
         self,
         parameters: dict[str, Tensor],
         buffers: dict[str, Tensor],
-        x: Tensor,
-        weights: Tensor | None,
-        drawn: dict[str, Tensor],
+        batch: Batch,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = functional_call(
-            self.objective, (parameters, buffers), (x, weights, drawn)
-        )
+        terms = functional_call(self.objective, (parameters, buffers), (batch,))
         return sum(terms.values()), terms
 
-    def __call__(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Write the gradient for standardised rows; answer the objective's terms.
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Write the gradient for a batch; answer the objective's terms.
 
-        Parameters
-        ----------
-        x : Tensor of shape (n_models, n_rows, n_features)
-        weights, drawn
-            As in `AutoencoderModule.objective`, with a leading axis of models.
+        All in the batch has a leading axis of models.
         """
         buffers = dict(self.objective.named_buffers())
-        in_dims = (0, 0, 0, None if weights is None else 0, 0)
-        of_each = vmap(grad_and_value(self._sum, has_aux=True), in_dims)
+        axes = Batch(*(None if each is None else 0 for each in batch))
+        of_each = vmap(grad_and_value(self._sum, has_aux=True), (0, 0, axes))
         # Someone may have turned gradients off.
         with torch.enable_grad():
-            gradients, (_, terms) = of_each(self.values, buffers, x, weights, drawn)
+            gradients, (_, terms) = of_each(self.values, buffers, batch)
         for name, gradient in gradients.items():
             self.parameters[name].grad.copy_(gradient)
         return {name: term.detach() for name, term in terms.items()}

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._compute.threads import one_thread
-from sklearn_ae._data.rows import RowSource
-from sklearn_ae._nets.autoencoder import split_missing
+from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._training.batched.weights import Arrangement, Member
 from sklearn_ae._training.batches import Batches, Streams, gather
 from sklearn_ae._training.callbacks import keep_copies, listen_to_batches
@@ -173,8 +172,8 @@ class _Stack:
             if self.check is not None:
                 self.check()
             for members, feeds in self._of_one_size(parts):
-                x, weights, drawn = self._gather(parts, members, feeds)
-                terms = arrangement.step(members, x, weights, drawn)
+                batch = self._gather(parts, members, feeds)
+                terms = arrangement.step(members, batch)
                 if self.draws_by_weights:
                     # The nets' own parts draw, by the nets' own weights.
                     arrangement.store()
@@ -182,7 +181,7 @@ class _Stack:
                     if name not in sums:
                         zeros = term.new_zeros(len(self.members), dtype=torch.float64)
                         sums[name] = zeros
-                    sums[name][members].add_(term, alpha=x.shape[-2])
+                    sums[name][members].add_(term, alpha=batch.x.shape[-2])
         totals = {name: total.tolist() for name, total in sums.items()}
         for i, member in enumerate(self.members):
             n_rows = len(member.source)
@@ -207,25 +206,20 @@ class _Stack:
             self.known_places[key] = self.places[members] - feeds.start
         return self.known_places[key]
 
-    def _gather(
-        self, parts: tuple[Any, ...], members: slice, feeds: slice
-    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """Answer rows, their weights and what is drawn for them, for each member."""
-        rows, weights, drawn = [], [], []
-        for feed, (batch, target) in zip(self.feeds[feeds], parts[feeds], strict=True):
-            x, weight = split_missing(batch, self.has_missing)
-            rows.append(x)
-            weights.append(weight)
-            drawn.append(feed.streams.draw(x, target))
+    def _gather(self, parts: tuple[Any, ...], members: slice, feeds: slice) -> Batch:
+        """Answer the batches of some members as one, with a leading axis of them."""
+        pairs = zip(self.feeds[feeds], parts[feeds], strict=True)
+        batches = [feed.streams.batch(*p, self.has_missing) for feed, p in pairs]
         places = self._places_within(members, feeds)
 
-        def hand_out(pieces: list[Tensor]) -> Tensor:
+        def hand_out(pieces: Sequence[Tensor | None]) -> Tensor | None:
+            if pieces[0] is None:
+                return None
             if len(pieces) == 1:
                 return pieces[0].expand(len(places), *pieces[0].shape)
             return gather(torch.stack(pieces), 0, places)
 
-        return (
-            hand_out(rows),
-            hand_out(weights) if self.has_missing else None,
-            {name: hand_out([each[name] for each in drawn]) for name in drawn[0]},
-        )
+        *parts, drawn = zip(*batches, strict=True)
+        names = drawn[0]
+        of_names = {name: hand_out([each[name] for each in drawn]) for name in names}
+        return Batch(*map(hand_out, parts), of_names)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._data.rows import RowSource
+from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module
 from sklearn_ae._training import dense_gradient
 from sklearn_ae._training.batched.gradient import FunctionalGradient
@@ -141,16 +141,14 @@ class Arrangement:
         for block in self.blocks:
             block.hand_out()
 
-    def step(
-        self, rows: slice, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def step(self, rows: slice, batch: Batch) -> dict[str, Tensor]:
         """Take a step with some members; answer the terms of each, (n_members,)."""
         key = rows.start, rows.stop
         if key not in self.steps:
             blocks = [b for b in self.blocks if key[0] <= b.rows.start < key[1]]
             stacked = [s[rows] for s in self.stacked]
             self.steps[key] = _Step(self.members[rows], stacked, blocks)
-        return self.steps[key](x, weights, drawn)
+        return self.steps[key](batch)
 
 
 @dataclass(eq=False)
@@ -263,10 +261,8 @@ class _Step:
         else:
             self.gradient = FunctionalGradient(self.module)
 
-    def __call__(
-        self, x: Tensor, weights: Tensor | None, drawn: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        terms = self.gradient(x, weights, drawn)
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        terms = self.gradient(batch)
         for block in self.blocks:
             block.update()
         return terms

@@ -21,6 +21,7 @@ from sklearn_ae import (
     VariationalAutoencoder,
 )
 from sklearn_ae._compute.seeds import draw_seed
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._files.checks import check_start
 
 WORDS = np.array(
@@ -302,9 +303,9 @@ def test_sparse_codes_are_weighed_by_their_own_directions(digits, cls, k):
     model = cls(k, penalty="l1", alpha=0.1, hidden_layer_sizes=(16,), max_epochs=2)
     model.set_params(code_activation="identity", random_state=0).fit(X, y)
     module, x = model.to_module(), torch.from_numpy(X[:50]).float()
-    drawn = {"posterior": torch.zeros(1, 50, k), "target": torch.from_numpy(y[:50])}
+    drawn, classes = {"posterior": torch.zeros(1, 50, k)}, torch.from_numpy(y[:50])
     with torch.no_grad():
-        terms = module.objective(module.standardize(x), None, drawn)
+        terms = module.objective(Batch(module.standardize(x), None, classes, drawn))
         z = module.encode(x)
     first = next(p for p in module.decoder.parameters() if p.ndim == 2)
     norms = first.detach()[:, :k].norm(dim=0)

@@ -14,6 +14,7 @@ from sklearn_ae import (
     SaltAndPepperNoise,
 )
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.autoencoder import set_precision, split_missing
 from sklearn_ae._objective.noise import NOISES
 from sklearn_ae._training.dense_gradient import DenseGradient, supports
@@ -252,11 +253,12 @@ def test_missing_entries_stay_missing_under_noise(name):
     set_precision(module, torch.float64)
     x, weights = split_missing(standardised(module, X, torch.float64), True)
     drawn = module.corruption.draw(x, torch.Generator().manual_seed(0))
-    seen = module.corrupt(x, weights, {"corruption": drawn})
+    batch = Batch(x, weights, drawn={"corruption": drawn})
+    seen = module.corrupt(batch)
     assert (seen[torch.from_numpy(np.isnan(X))] == 0).all()
-    terms = module.objective(x, weights, {"corruption": drawn})
+    terms = module.objective(batch)
     x[torch.from_numpy(np.isnan(X))] = 99.0
-    other = module.objective(x, weights, {"corruption": drawn})
+    other = module.objective(batch)
     assert torch.equal(terms["reconstruction"], other["reconstruction"])
 
 
@@ -349,9 +351,10 @@ def test_fast_path_is_autograd_with_noise_and_gaps(noise, missing, loss):
             generator = torch.Generator().manual_seed(0)
             drawn = {"corruption": module.corruption.draw(x, generator)}
             assert supports(module)
-            assert not torch.equal(module.corrupt(x, weights, drawn), x)
-            expected = by_autograd(module, x, weights, drawn)
-            terms = DenseGradient(module)(x, weights, drawn)
+            batch = Batch(x, weights, drawn=drawn)
+            assert not torch.equal(module.corrupt(batch), x)
+            expected = by_autograd(module, batch)
+            terms = DenseGradient(module)(batch)
             assert_close(terms, expected[0], tolerance)
             fast = {name: p.grad for name, p in module.named_parameters()}
             assert_close(fast, expected[1], tolerance)

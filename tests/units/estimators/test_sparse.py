@@ -9,6 +9,7 @@ from torch import nn
 
 from sklearn_ae import SparseAutoencoder
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import SelectiveEncoder
 from sklearn_ae._layers.functions import ACTIVATIONS
 
@@ -50,12 +51,12 @@ def test_penalties_ask_the_parts(penalty):
     model = SparseAutoencoder(90, penalty=penalty, k=2)
     module = model._build_module(X.shape[1], moments(X), 0)
     x = module.standardize(torch.from_numpy(X)).float()
-    expected = module.objective(x)
+    expected = module.objective(Batch(x))
     module.decoder = nn.Sequential(nn.Sequential(module.decoder), nn.Identity())
     if penalty == "top_k":
         inner = nn.Sequential(module.encoder[0], nn.Identity())
         module.encoder = SelectiveEncoder(inner, model.k)
-    assert module.objective(x) == expected
+    assert module.objective(Batch(x)) == expected
     assert len(expected) == 2
 
 

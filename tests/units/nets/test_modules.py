@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from sklearn_ae import Autoencoder, LinearAutoencoder
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._nets.autoencoder import in_precision, set_precision
 from sklearn_ae._objective.losses import LOSSES
@@ -41,7 +42,7 @@ def build(X, dtype=torch.float64, **parameters):
 def terms_of(module, X):
     """Answer the objective's terms for rows in data units."""
     with torch.no_grad():
-        return module.objective(module.standardize(torch.from_numpy(X)))
+        return module.objective(Batch(module.standardize(torch.from_numpy(X))))
 
 
 def test_layers_are_affine_maps_and_activations(X):
@@ -105,7 +106,7 @@ def test_gradient_reaches_every_parameter(X, activation, tied):
         tied_weights=tied,
         weight_decay=0.1,
     )
-    terms = module.objective(module.standardize(torch.from_numpy(X)))
+    terms = module.objective(Batch(module.standardize(torch.from_numpy(X))))
     terms["reconstruction"].backward()
     for name, parameter in module.named_parameters():
         assert float(parameter.grad.abs().max()) > 0, name

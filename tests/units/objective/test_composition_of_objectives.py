@@ -19,6 +19,7 @@ from sklearn_ae import (
     SparseAutoencoder,
 )
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 
 
 class SparseDenoising(SparseAutoencoder, DenoisingAutoencoder):
@@ -194,7 +195,7 @@ def test_weights_are_buffers_of_the_objective(estimator, name, X):
             part: each.draw(x, torch.Generator().manual_seed(0))
             for part, each in module.random_parts().items()
         }
-        return float(sum(module.objective(x, None, drawn).values()).detach())
+        return float(sum(module.objective(Batch(x, drawn=drawn)).values()).detach())
 
     before = objective()
     assert before == objective()
@@ -210,7 +211,7 @@ class Objective(torch.nn.Module):
         self.net = net
 
     def forward(self, x, drawn):
-        return sum(self.net.objective(x, None, drawn).values())
+        return sum(self.net.objective(Batch(x, drawn=drawn)).values())
 
 
 @pytest.mark.parametrize(("estimator", "name"), BUFFERS, ids=lambda v: str(v)[:40])

@@ -19,6 +19,7 @@ from sklearn_ae import (
 )
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import SelectiveEncoder
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._nets.autoencoder import set_precision
@@ -92,18 +93,18 @@ def standardised(module, X, dtype):
     return x.to(dtype)
 
 
-def by_autograd(module, x, weights=None, drawn=None):
+def by_autograd(module, batch):
     """Answer terms and gradients of the objective by autograd."""
     parameters = dict(module.named_parameters())
-    terms = module.objective(x, weights, drawn)
+    terms = module.objective(batch)
     gradients = torch.autograd.grad(sum(terms.values()), parameters.values())
     terms = {name: term.detach() for name, term in terms.items()}
     return terms, dict(zip(parameters, gradients, strict=True))
 
 
-def by_fast_path(module, x, drawn=None):
+def by_fast_path(module, batch):
     assert supports(module)
-    terms = DenseGradient(module)(x, None, drawn)
+    terms = DenseGradient(module)(batch)
     return terms, {name: p.grad for name, p in module.named_parameters()}
 
 
@@ -157,8 +158,8 @@ def test_gradient_is_that_of_autograd(loss, activations):
                     module = build(estimator, X, dtype)
                     for n_rows in (1, len(X)):
                         x = standardised(module, X[:n_rows], dtype)
-                        terms, gradients = by_autograd(module, x)
-                        fast_terms, fast = by_fast_path(module, x)
+                        terms, gradients = by_autograd(module, Batch(x))
+                        fast_terms, fast = by_fast_path(module, Batch(x))
                         assert_close(fast, gradients, tolerance)
                         assert_close(fast_terms, terms, tolerance)
 
@@ -168,10 +169,10 @@ def test_the_comparison_can_fail():
     X = rows_for("squared_error")
     module = build(Autoencoder(3, hidden_layer_sizes=(6,), weight_decay=0.4), X)
     x = standardised(module, X, torch.float64)
-    _, gradients = by_autograd(module, x)
+    _, gradients = by_autograd(module, Batch(x))
     gradient = DenseGradient(module)
     gradient.penalties = {}
-    gradient(x)
+    gradient(Batch(x))
     fast = {name: p.grad for name, p in module.named_parameters()}
     with pytest.raises(AssertionError):
         assert_close(fast, gradients, 1e-3)
@@ -184,9 +185,9 @@ def test_gradient_is_written_anew():
         estimator = Autoencoder(3, tied_weights=tied, hidden_layer_sizes=(6,))
         module = build(estimator, X)
         gradient, x = DenseGradient(module), standardised(module, X, torch.float64)
-        gradient(x)
+        gradient(Batch(x))
         first = [p.grad.clone() for p in module.parameters()]
-        gradient(x)
+        gradient(Batch(x))
         for p, before in zip(module.parameters(), first, strict=True):
             assert torch.equal(p.grad, before)
 
@@ -233,9 +234,9 @@ def test_stack_is_each_of_its_models(loss, hidden, tied, decay):
                 for seed, module in enumerate(modules)
             ]
         )
-        terms, gradients = by_fast_path(stack(modules), batches)
+        terms, gradients = by_fast_path(stack(modules), Batch(batches))
         for i, module in enumerate(modules):
-            own_terms, own = by_fast_path(module, batches[i])
+            own_terms, own = by_fast_path(module, Batch(batches[i]))
             assert_close({name: g[i] for name, g in gradients.items()}, own, tolerance)
             assert_close(
                 {name: t[i] for name, t in terms.items()}, own_terms, tolerance
@@ -327,8 +328,8 @@ def test_gradient_of_sparse_penalties_is_that_of_autograd(penalty, activation):
                     for dtype, tolerance in TOLERANCE.items():
                         module = build(estimator, X, dtype)
                         x = standardised(module, X, dtype)
-                        terms, gradients = by_autograd(module, x)
-                        fast_terms, fast = by_fast_path(module, x)
+                        terms, gradients = by_autograd(module, Batch(x))
+                        fast_terms, fast = by_fast_path(module, Batch(x))
                         assert "sparsity" in terms
                         assert_close(fast, gradients, tolerance)
                         assert_close(fast_terms, terms, tolerance)
@@ -343,9 +344,9 @@ def test_stack_of_sparse_models_is_each_of_them(penalty):
         for seed, alpha in enumerate([0.1, 1.0, 7.0])
     ]
     x = standardised(modules[0], X, torch.float64)
-    terms, gradients = by_fast_path(stack(modules), torch.stack([x] * 3))
+    terms, gradients = by_fast_path(stack(modules), Batch(torch.stack([x] * 3)))
     for i, module in enumerate(modules):
-        own_terms, own = by_fast_path(module, x)
+        own_terms, own = by_fast_path(module, Batch(x))
         assert_close({name: g[i] for name, g in gradients.items()}, own, 1e-10)
         assert_close({name: t[i] for name, t in terms.items()}, own_terms, 1e-10)
 
@@ -384,10 +385,12 @@ def test_stack_of_other_hyperparameters_is_each_of_its_models(
     drawn = [draw_for(module, x, seed) for seed, module in enumerate(modules)]
     together = {part: torch.stack([each[part] for each in drawn]) for part in drawn[0]}
     stacked = stack(modules)
-    terms, gradients = by_fast_path(stacked, torch.stack([x] * 3), together)
+    terms, gradients = by_fast_path(
+        stacked, Batch(torch.stack([x] * 3), drawn=together)
+    )
     assert terms["reconstruction"].dtype == dtype
     for i, module in enumerate(modules):
-        own_terms, own = by_fast_path(module, x, drawn[i])
+        own_terms, own = by_fast_path(module, Batch(x, drawn=drawn[i]))
         for answer, expected in ((gradients, own), (terms, own_terms)):
             one = {key: value[i] for key, value in answer.items()}
             assert_close(one, expected, TOLERANCE[dtype])

@@ -7,6 +7,7 @@ import torch
 
 from sklearn_ae import SparseAutoencoder
 from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.functions import ACTIVATIONS
 from units.training.test_dense_gradient import (
     TOLERANCE,
@@ -55,10 +56,10 @@ def test_gradient_of_a_selection_is_that_of_autograd(params, n_rows):
     for dtype, tolerance in TOLERANCE.items():
         module = build(estimator, X, dtype)
         x = standardised(module, X[:n_rows], dtype)
-        terms, gradients = by_autograd(module, x)
+        terms, gradients = by_autograd(module, Batch(x))
         if n_rows == 1 and "revival" in terms:
             assert terms["revival"] > 0
-        fast_terms, fast = by_fast_path(module, x)
+        fast_terms, fast = by_fast_path(module, Batch(x))
         assert_close(fast, gradients, tolerance)
         assert_close(fast_terms, terms, tolerance)
 
@@ -75,8 +76,8 @@ def test_ties_of_a_selection_are_those_of_autograd():
             layer.bias[equal] = value
         for order in (slice(None), [3] * 4, [0, 1, 1, 2, 0]):
             x = standardised(module, X[order], torch.float64)
-            terms, gradients = by_autograd(module, x)
-            fast_terms, fast = by_fast_path(module, x)
+            terms, gradients = by_autograd(module, Batch(x))
+            fast_terms, fast = by_fast_path(module, Batch(x))
             assert_close(fast, gradients, 1e-10)
             assert_close(fast_terms, terms, 1e-10)
 
@@ -94,9 +95,9 @@ def test_stack_of_selecting_models_is_each_of_them():
             parts = [getattr(m.penalties[part], name) for m in modules]
             setattr(stacked.penalties[part], name, torch.stack(parts))
     x = standardised(modules[0], X, torch.float64)
-    terms, gradients = by_fast_path(stacked, torch.stack([x] * 3))
+    terms, gradients = by_fast_path(stacked, Batch(torch.stack([x] * 3)))
     assert (terms["revival"] > 0).all()
     for i, module in enumerate(modules):
-        own_terms, own = by_fast_path(module, x)
+        own_terms, own = by_fast_path(module, Batch(x))
         assert_close({name: g[i] for name, g in gradients.items()}, own, 1e-10)
         assert_close({name: t[i] for name, t in terms.items()}, own_terms, 1e-10)
