@@ -6,6 +6,10 @@ import gc
 import os
 from pathlib import Path
 
+# A worker beside others has one thread; libraries look it up when they are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +46,15 @@ def pytest_collection_finish(session):
     # through it at each garbage collection took a third of the run.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch have two threads, so that it shows where they are limited to one."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture

@@ -239,13 +239,13 @@ def test_medians_leave_out_missing_values():
     assert median_of([{"a": None}], "a") is None
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_threads_are_limited_and_restored():
     import torch
 
-    before = torch.get_num_threads()
     with limited_threads(1):
         assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2
 
 
 def test_knn_accuracy():

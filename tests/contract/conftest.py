@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from contract.table import CASES, labels, structured_rows
+from contract.table import SETS, labels, set_names, structured_rows
 
 
 def pytest_collection_modifyitems(items):
@@ -27,8 +29,18 @@ def y(X) -> np.ndarray:
     return labels(X)
 
 
+@pytest.fixture(scope="session", params=set_names)
+def set_name(request) -> str:
+    """Answer the name of a set of cases of the table."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def fitted_cases() -> list[Any]:
-    """Answer every case of the table, fitted on the shared rows; not to be changed."""
+def fitted_cases(set_name) -> Iterator[list[Any]]:
+    """Answer the cases of a set, fitted on the shared rows; not to be changed."""
     X = structured_rows()
-    return [row.make(**params).fit(X, labels(X)) for row, params in CASES]
+    models = [row.make(**params).fit(X, labels(X)) for row, params in SETS[set_name]]
+    before = [pickle.dumps(model) for model in models]
+    yield models
+    changed = [m for m, b in zip(models, before, strict=True) if pickle.dumps(m) != b]
+    assert changed == []

@@ -218,7 +218,7 @@ VARIATIONAL = {
 ROWS = [
     Row(
         Autoencoder,
-        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
         variants={
             "cross_entropy": {"loss": "binary_cross_entropy"},
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
@@ -288,7 +288,7 @@ ROWS = [
     ),
     Row(
         SparseAutoencoder,
-        fast={"n_components": 2, "max_epochs": 4, "batch_size": 16},
+        fast={"n_components": 2, "max_epochs": 2, "batch_size": 16},
         variants={
             "l1": {"penalty": "l1", "alpha": 0.01},
             "top_k": {"penalty": "top_k", "k": 1},
@@ -314,7 +314,7 @@ ROWS = [
     ),
     Row(
         ContractiveAutoencoder,
-        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
         variants={
             "one layer": {"hidden_layer_sizes": (), "code_activation": "logistic"},
             "projected": {"n_projections": 2},
@@ -355,7 +355,7 @@ ROWS = [
     ),
     Row(
         ConvolutionalAutoencoder,
-        fast={"hidden_layer_sizes": (3, 4), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (3, 4), "max_epochs": 2, "batch_size": 16},
         variants={
             "residual": {
                 "architecture": Residual(n_blocks=2),
@@ -395,7 +395,7 @@ ROWS = [
     ),
     Row(
         LSTMAutoencoder,
-        fast={"hidden_layer_sizes": (4,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (4,), "max_epochs": 2, "batch_size": 16},
         variants={
             "bidirectional": {"architecture": LSTM(bidirectional=True)},
             "autoregressive": {
@@ -429,7 +429,7 @@ ROWS = [
     ),
     Row(
         DenoisingAutoencoder,
-        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
         variants={
             "gaussian": {"noise": GaussianNoise(), "noise_level": 0.1},
             "salt_and_pepper": {"noise": "salt_and_pepper", "activation": "tanh"},
@@ -455,7 +455,7 @@ ROWS = [
     ),
     Row(
         RobustAutoencoder,
-        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
         variants={
             "width": {"kernel_width": 0.5},
             "tied": {"tied_weights": True, "weight_decay": 1e-3},
@@ -481,8 +481,8 @@ ROWS = [
         StackedAutoencoder,
         fast={
             "hidden_layer_sizes": (8, 4),
-            "max_epochs": 4,
-            "pretraining_epochs": 2,
+            "max_epochs": 2,
+            "pretraining_epochs": 1,
             "batch_size": 16,
         },
         variants={
@@ -526,7 +526,7 @@ ROWS = [
         VariationalAutoencoder,
         fast={
             "hidden_layer_sizes": (8,),
-            "max_epochs": 4,
+            "max_epochs": 2,
             "batch_size": 16,
             # Of four longer steps constant rows would still show.
             "learning_rate": 1e-3,
@@ -550,7 +550,7 @@ ROWS = [
     ),
     Row(
         ConditionalVariationalAutoencoder,
-        fast={"hidden_layer_sizes": (8,), "max_epochs": 4, "batch_size": 16},
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
         variants={
             "bernoulli": {"likelihood": "bernoulli", "n_latent_samples": 3},
             "class priors": {"conditional_prior": True},
@@ -570,7 +570,7 @@ ROWS = [
         fast={
             "hidden_layer_sizes": (8,),
             "discriminator_hidden_layer_sizes": (8,),
-            "max_epochs": 4,
+            "max_epochs": 2,
             "batch_size": 16,
         },
         variants={
@@ -657,6 +657,16 @@ def _configurations(row: Row) -> dict[str, dict[str, Any]]:
 _NAMED = [(row, name, p) for row in ROWS for name, p in _configurations(row).items()]
 CASES = [(row, params) for row, _, params in _NAMED]
 CASES_BY_NAME = {name: (row, params) for row, name, params in _NAMED}
+
+# Many cases at a time: each class as it is, and what else the table has of them.
+SETS = {
+    "classes": [case for case in CASES if not case[1]],
+    "variants": [case for case in CASES if case[1]],
+}
+set_names = [
+    pytest.param(name, marks=pytest.mark.variant if name == "variants" else ())
+    for name in SETS
+]
 
 every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 # The variants have a run of their own: there are more with each class.

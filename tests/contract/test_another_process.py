@@ -9,10 +9,10 @@ import numpy as np
 
 from contract.subprocesses import run_python
 from contract.table import digest
-from contract.test_determinism import all_digests, wide_digests
+from contract.test_determinism import digests_of, wide_digests
 
 
-def test_another_process(fitted_cases, X, tmp_path):
+def test_another_process(fitted_cases, set_name, X, tmp_path):
     """One whose environment differs; all in one test, for it takes long to start."""
     models, rows = tmp_path / "models.pickle", tmp_path / "rows.npy"
     models.write_bytes(pickle.dumps(fitted_cases))
@@ -22,6 +22,7 @@ def test_another_process(fitted_cases, X, tmp_path):
         "contract.elsewhere",
         str(models),
         str(rows),
+        set_name,
         PYTHONHASHSEED="1",
         OMP_NUM_THREADS="1",
         MKL_NUM_THREADS="1",
@@ -33,7 +34,7 @@ def test_another_process(fitted_cases, X, tmp_path):
     # 22: where nothing had been imported before the file was read.
     assert seen["unpickled"] == [digest(e, X) for e in fitted_cases]
     # 19: with other hashes of strings, and with one torch thread or two.
-    assert seen["fitted"] == all_digests()
+    assert seen["fitted"] == digests_of(set_name)
     wide = wide_digests()
     assert seen["wide"] == wide
     assert seen["wide, with two threads"] == wide

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_limits
 
 from contract.table import (
-    CASES,
     ROWS,
+    SETS,
     assert_same_model,
     digest,
     every_case,
@@ -36,11 +37,11 @@ DENSITIES = {
 }
 
 
-def all_digests():
-    """Answer a hash of every case of the table, fitted on the same rows."""
+def digests_of(set_name):
+    """Answer a hash of each case of a set of the table, fitted on the same rows."""
     X = structured_rows()
     y = labels(X)
-    return [digest(row.make(**params).fit(X, y), X) for row, params in CASES]
+    return [digest(row.make(**params).fit(X, y), X) for row, params in SETS[set_name]]
 
 
 def wide_digests():
@@ -51,8 +52,8 @@ def wide_digests():
 
 
 @pytest.fixture(scope="module")
-def expected_digests():
-    return all_digests()
+def expected_digests(set_name):
+    return digests_of(set_name)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +68,14 @@ def disturb():
     torch.rand(3)
 
 
-def test_in_one_process(expected_digests):
+def test_in_one_process(set_name, expected_digests):
     """19: bit-equal, whatever was drawn in between."""
     disturb()
-    assert all_digests() == expected_digests
+    assert digests_of(set_name) == expected_digests
 
 
-def test_in_four_threads_at_once(expected_digests):
+@pytest.mark.usefixtures("two_threads")
+def test_in_four_threads_at_once(set_name, expected_digests):
     """19: fits share no generator, no lock and no thread setting."""
     X = structured_rows()
 
@@ -83,15 +85,15 @@ def test_in_four_threads_at_once(expected_digests):
 
     n_threads = torch.get_num_threads()
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(fit, [case for case in CASES for _ in range(2)]))
+        found = list(pool.map(fit, [case for case in SETS[set_name] for _ in range(2)]))
     assert found == [d for d in expected_digests for _ in range(2)]
     assert torch.get_num_threads() == n_threads
 
 
 @pytest.mark.slow
-def test_in_workers(expected_digests, expected_wide_digests):
+def test_in_workers(set_name, expected_digests, expected_wide_digests):
     """19: n_jobs=2, which also limits the threads of each worker."""
-    jobs = [all_digests, wide_digests]
+    jobs = [partial(digests_of, set_name), wide_digests]
     small, wide = Parallel(n_jobs=2)(delayed(job)() for job in jobs)
     assert small == expected_digests
     assert wide == expected_wide_digests

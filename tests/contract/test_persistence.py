@@ -353,11 +353,10 @@ def _answer(estimator, X, pipe):
 
 
 @every_class
+@pytest.mark.usefixtures("two_threads")
 def test_a_forked_child_does_not_hang(row):
     """22: after a fit in the parent that has started threads."""
     X = structured_rows(600, 300)
-    # From then on MKL has a limit of its own.
-    torch.set_num_threads(torch.get_num_threads())
     estimator = row.make(**row.wide[-1]).fit(X, labels(X))
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork")
