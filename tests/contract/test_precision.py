@@ -10,9 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import sklearn_ae
 from contract.table import answers, every_case
 from sklearn_ae import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from sklearn_ae._compute import ambient
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae.model_selection import BatchedGridSearchCV
@@ -45,7 +45,7 @@ class OneDtype(TorchDispatchMode):
 def watching():
     """Watch all operations, also within calls, which put modes of torch aside."""
     with pytest.MonkeyPatch.context() as patch, OneDtype() as mode:
-        patch.setattr(sklearn_ae._ambient, "_disable_current_modes", nullcontext)
+        patch.setattr(ambient, "_disable_current_modes", nullcontext)
         yield
         assert mode.n_operations > 0
 
