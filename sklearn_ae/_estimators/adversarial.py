@@ -18,6 +18,7 @@ from sklearn_ae._data.labels import encode_labels
 from sklearn_ae._data.rows import Array
 from sklearn_ae._estimators.base import BaseAutoencoder
 from sklearn_ae._estimators.parameters import TRAINING
+from sklearn_ae._nets.discriminator import discriminator_of_codes
 from sklearn_ae._nets.fitted import Model
 from sklearn_ae._priors.drawn import PRIORS, ImposedPrior, StandardNormal
 from sklearn_ae._priors.foreign import (
@@ -271,19 +272,18 @@ class AdversarialAutoencoder(BaseAutoencoder):
         source = self._source(self._prior_seed(model), n_classes)
         if not self.alpha:
             return super()._build_net(model, seen, **options)
-        from sklearn_ae._training.games import AdversarialNet, Discriminator, Opponent
+        from sklearn_ae._training.games import Game, GameNet
+        from sklearn_ae._training.rounds import CodesAgainstDraws
 
-        discriminator = Discriminator(
-            self.n_components,
-            n_classes,
-            self._checked_hidden_layer_sizes("discriminator_hidden_layer_sizes"),
-            model.seed,
-        ).to(model.device)
-        opponent = Opponent(
-            discriminator,
-            source,
+        sizes = self._checked_hidden_layer_sizes("discriminator_hidden_layer_sizes")
+        discriminator = discriminator_of_codes(
+            self.n_components, n_classes, sizes, model.seed
+        )
+        game = Game(
+            CodesAgainstDraws(source),
+            discriminator.to(model.device),
             self.alpha,
             self.learning_rate_ratio,
             self.gradient_penalty,
         )
-        return AdversarialNet(model.module, opponent=opponent, **options)
+        return GameNet(model.module, game=game, **options)

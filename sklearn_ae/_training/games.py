@@ -1,24 +1,20 @@
-"""Two players in one net: a discriminator of codes beside encoder and decoder."""
+"""Games of two: a module trains against a discriminator, in turns."""
 
 from __future__ import annotations
 
 import copy
-import itertools
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 
 from sklearn_ae._compute.seeds import make_generator
 from sklearn_ae._data.rows import Batch
-from sklearn_ae._layers.dense import FLOAT, DenseLayer, initialize
 from sklearn_ae._nets.autoencoder import AutoencoderModule
-from sklearn_ae._priors.foreign import CodeSource
+from sklearn_ae._nets.discriminator import Discriminator
 from sklearn_ae._training.batches import TermSums, restore_generator
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import (
@@ -26,120 +22,80 @@ from sklearn_ae._training.optimizers import (
     load_optimizer,
     make_optimizer,
 )
+from sklearn_ae._training.rounds import Round
 from sklearn_ae.exceptions import DivergenceError
-
-_N_WAVES, _FREQUENCY = 32, 2.0
-
-
-class Discriminator(nn.Module):
-    r"""Tells draws of the prior (positive answers) from codes (negative ones).
-
-    .. math:: D(z) = d(z, \sin B z, \cos B z, c)
-
-    with fixed random frequencies B, without which a net takes very long to see shapes
-    that are thin beside the whole (Tancik et al. 2020), dense layers d, and the class
-    c of the row, one number per class, where classes have places of their own.
-
-    Parameters
-    ----------
-    n_components : int
-    n_classes : int
-    hidden_layer_sizes : tuple of int
-    seed : int
-    """
-
-    frequencies: Tensor
-
-    def __init__(
-        self,
-        n_components: int,
-        n_classes: int,
-        hidden_layer_sizes: tuple[int, ...],
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.n_classes = n_classes
-        generator = make_generator(seed, "frequencies of the discriminator")
-        shape, device = (n_components, _N_WAVES), generator.device
-        waves = torch.empty(shape, dtype=FLOAT, device=device)
-        waves.normal_(generator=generator)
-        # Points of more components are farther apart.
-        waves *= _FREQUENCY * math.sqrt(2 / n_components)
-        self.register_buffer("frequencies", waves)
-        widths = [n_components + 2 * _N_WAVES + n_classes, *hidden_layer_sizes, 1]
-        names = ["leaky_relu"] * len(hidden_layer_sizes) + ["identity"]
-        pairs = zip(itertools.pairwise(widths), names, strict=True)
-        layers = [DenseLayer(*sizes, name) for sizes, name in pairs]
-        for index, layer in enumerate(layers):
-            initialize(layer, "auto", seed, "discriminator", index)
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, z: Tensor, classes: Tensor | None) -> Tensor:
-        """Answer log odds, of shape (n_rows,), that codes are draws of the prior."""
-        phases = z @ self.frequencies
-        parts = [z, phases.sin(), phases.cos()]
-        if self.n_classes:
-            parts.append(one_hot(classes, self.n_classes).to(z.dtype))
-        return self.layers(torch.cat(parts, dim=-1)).squeeze(-1)
 
 
 @dataclass
-class Opponent:
-    """What encoder and decoder play against.
+class Game:
+    """Whom the module plays against, what they are shown, and by which rules.
 
     Attributes
     ----------
+    round : Round
     discriminator : Discriminator
-    source : CodeSource
-        Of the draws that codes are to be mistaken for.
-    alpha : float
-        Weight of the encoder's share in the game, in units of the objective.
-    pace : float
-        Learning rate of the discriminator, over that of the other two.
-    gradient_penalty : float
-        Weight of the squared gradient of its log odds.
+    alpha : float, default=1.0
+        Weight of the module's share in the game, in units of the objective.
+    pace : float, default=1.0
+        Learning rate of the discriminator, over that of the module.
+    gradient_penalty : float, default=0.0
+        Weight of the squared gradient of the discriminator's log odds.
+    n_turns : int, default=1
+        Steps of the discriminator for each batch that it is trained on.
+    n_own_turns : int, default=1
+        Steps of the module for each time that the discriminator is trained.
+    averaging : float, default=0.0
+        How much of the mean of earlier weights is kept at each step of the module,
+        which ends with that mean; at 0 it ends with the last weights.
     """
 
+    round: Round
     discriminator: Discriminator
-    source: CodeSource
-    alpha: float
-    pace: float
-    gradient_penalty: float
+    alpha: float = 1.0
+    pace: float = 1.0
+    gradient_penalty: float = 0.0
+    n_turns: int = 1
+    n_own_turns: int = 1
+    averaging: float = 0.0
 
 
-class AdversarialNet(AutoencoderNet):
-    """Trains an `AutoencoderModule` whose codes are to pass for draws of a prior.
+class GameNet(AutoencoderNet):
+    """Trains a module whose examples are to pass for real ones.
 
-    Each batch is one round: a step of the discriminator on its codes and as many draws,
-    and a step of encoder and decoder on the objective and, with weight `alpha`, on the
-    log loss of the discriminator's taking the codes for draws. Both players have an
-    optimizer of the same kind. The discriminator is no part of the module.
+    For each batch the discriminator takes a step on what the module has made and as
+    many real examples, and the module one on its objective and, with weight `alpha`, on
+    the log loss of the discriminator's taking what it makes for real. Both players have
+    an optimizer of the same kind. The module knows nothing of the game.
 
     Parameters
     ----------
     module : AutoencoderModule
-    opponent : Opponent
+    game : Game
     **options
         Those of `AutoencoderNet`.
     """
 
     def __init__(
-        self, module: AutoencoderModule, *, opponent: Opponent, **options: Any
+        self, module: AutoencoderModule, *, game: Game, **options: Any
     ) -> None:
         super().__init__(module, **options)
-        self.opponent = opponent
+        self.game = game
 
-    def initialize_module(self) -> AdversarialNet:
+    def initialize_module(self) -> GameNet:
         """Take both players as they are."""
         super().initialize_module()
-        self.discriminator_ = self.opponent.discriminator
+        self.discriminator_ = self.game.discriminator
         self.opposed_ = FlatParameters(self.discriminator_)
+        # The last weights of the module, and their mean, where that is what counts.
+        self.last_: Tensor | None = None
+        self.mean_: Tensor | None = None
         return self
 
-    def initialize_optimizer(self, triggered_directly: Any = None) -> AdversarialNet:
+    def initialize_optimizer(self, triggered_directly: Any = None) -> GameNet:
         """Build the optimizers of both players."""
         super().initialize_optimizer(triggered_directly)
-        self.gradient_ = self._round
+        self.gradient_ = self._play
+        self.n_played_ = 0
         parameters, rate = self.discriminator_.parameters(), self._opposed_rate()
         self.opposed_optimizer_ = make_optimizer(
             self.optimizer, self.opposed_, parameters, rate
@@ -150,51 +106,59 @@ class AdversarialNet(AutoencoderNet):
         super()._start_streams(epoch)
         device = self.opposed_.vector.device
         self.draws_ = make_generator(
-            self.seed, "prior in training", self.epochs_before + epoch, device
+            self.seed, self.game.round.stream, self.epochs_before + epoch, device
         )
 
     def _opposed_rate(self) -> float:
         # Whatever schedule there is, it goes for both.
-        return self.opponent.pace * self.optimizer_.param_groups[0]["lr"]
+        return self.game.pace * self.optimizer_.param_groups[0]["lr"]
 
-    def _round(self, batch: Batch) -> dict[str, Tensor]:
-        """Train the discriminator, and write the gradient of encoder and decoder."""
+    # The game.
+
+    def _play(self, batch: Batch) -> dict[str, Tensor]:
+        """Train the discriminator, and write the gradient of the module."""
+        self._average()
         self.flat_.zero_gradient()
         # Someone may have turned gradients off.
         with torch.enable_grad():
-            with _codes_of(self.module_) as codes:
+            with self.game.round.watch(self.module_) as made:
                 terms = super()._terms(batch)
-            (z,), classes = codes, batch.target
-            self._train_discriminator(z.detach(), classes)
-            terms["adversarial"] = self._adversarial(z, classes)
+            if self.n_played_ % self.game.n_own_turns == 0:
+                for _ in range(self.game.n_turns):
+                    self._train_discriminator(batch, made[0].detach())
+            self.n_played_ += 1
+            terms["adversarial"] = self._adversarial(batch, made[0])
             sum(terms.values()).backward()
         return {name: term.detach() for name, term in terms.items()}
 
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
-        with _codes_of(self.module_) as codes:
+        with self.game.round.watch(self.module_) as made:
             terms = super()._terms(batch)
-        classes = batch.target
-        if self.discriminator_.n_classes and classes is None:
+        if self.discriminator_.n_classes and batch.target is None:
             # Rows that a callback has brought without their labels.
             return terms
-        return terms | {"adversarial": self._adversarial(codes[0], classes)}
+        return terms | {"adversarial": self._adversarial(batch, made[0])}
 
-    def _adversarial(self, z: Tensor, classes: Tensor | None) -> Tensor:
-        """Answer what it costs the encoder that codes are told from draws."""
+    def _adversarial(self, batch: Batch, made: Tensor) -> Tensor:
+        """Answer what it costs the module that what it makes is not taken for real."""
         self.discriminator_.requires_grad_(False)
-        odds = self.discriminator_(z, classes)
+        odds = self.discriminator_(made, self._classes(batch))
         self.discriminator_.requires_grad_(True)
-        return self.opponent.alpha * softplus(-odds).mean()
+        return self.game.alpha * softplus(-odds).mean()
 
-    def _train_discriminator(self, z: Tensor, classes: Tensor | None) -> None:
-        draws = self.opponent.source.draw(len(z), self.draws_, classes)
-        both = torch.cat([draws.to(z.dtype), z])
+    def _classes(self, batch: Batch) -> Tensor | None:
+        return batch.target if self.discriminator_.n_classes else None
+
+    def _train_discriminator(self, batch: Batch, made: Tensor) -> None:
+        n_real, classes = len(made), self._classes(batch)
+        real = self.game.round.real(batch, made, self.draws_)
+        both = torch.cat([real.to(made.dtype), made])
         both.requires_grad_()
         twice = None if classes is None else torch.cat([classes, classes])
         self.opposed_.zero_gradient()
         odds = self.discriminator_(both, twice)
         # Log odds of being right.
-        right = torch.cat([odds[: len(z)], -odds[len(z) :]])
+        right = torch.cat([odds[:n_real], -odds[n_real:]])
         loss = softplus(-right).mean()
         (loss + self._steepness(odds, both)).backward()
         for group in self.opposed_optimizer_.param_groups:
@@ -205,14 +169,16 @@ class AdversarialNet(AutoencoderNet):
             "discriminator_accuracy": (right > 0).double().mean(),
             "discriminator_loss": loss.detach(),
         }
-        self.figures_.add(figures, len(z))
+        self.figures_.add(figures, n_real)
 
     def _steepness(self, odds: Tensor, points: Tensor) -> Tensor | float:
-        """Answer the penalty of a discriminator that changes much with the code."""
-        if not self.opponent.gradient_penalty:
+        """Answer the penalty of a discriminator that changes much with its input."""
+        if not self.game.gradient_penalty:
             return 0.0
         (gradient,) = torch.autograd.grad(odds.sum(), points, create_graph=True)
-        return self.opponent.gradient_penalty * gradient.square().sum(-1).mean()
+        return self.game.gradient_penalty * gradient.square().sum(-1).mean()
+
+    # Its epochs.
 
     def begin_epoch(self) -> None:
         """Begin the next epoch, with figures of its own."""
@@ -248,6 +214,42 @@ class AdversarialNet(AutoencoderNet):
         """Yield the parameters that callbacks see: not those of the opponent."""
         yield from self.module_.named_parameters()
 
+    # Averaged weights.
+
+    def _average(self) -> None:
+        """Let the mean follow the weights that the last step has left."""
+        if not self.game.averaging:
+            return
+        with torch.no_grad():
+            weights = self.flat_.vector.detach()
+            if self.mean_ is None:
+                self.mean_ = weights.clone()
+            elif self.n_played_:
+                self.mean_.lerp_(weights, 1 - self.game.averaging)
+
+    def _validate(self) -> None:
+        if self.mean_ is None:
+            return super()._validate()
+        # The last step of the epoch is not in the mean yet; it will be in the next.
+        last = self.flat_.vector.detach().clone()
+        self.flat_.vector.data.copy_(self.mean_)
+        try:
+            super()._validate()
+        finally:
+            self.flat_.vector.data.copy_(last)
+
+    def settle(self) -> None:
+        """Finish the last epoch, and go back to the best or to the mean weights."""
+        last, is_told = self.flat_.vector.detach().clone(), bool(self.kept_)
+        super().settle()
+        if self.mean_ is not None and self.last_ is None:
+            self.last_ = last
+            if not is_told:
+                self._average()
+                self.flat_.vector.data.copy_(self.mean_)
+
+    # What a later fit goes on from.
+
     def own_state(self) -> dict[str, Any]:
         """Answer the discriminator, its optimizer's state, and where draws are."""
         return {
@@ -257,7 +259,7 @@ class AdversarialNet(AutoencoderNet):
             },
             "discriminator state": copy.deepcopy(self.opposed_optimizer_.state_dict()),
             "draws": self.draws_.get_state(),
-        }
+        } | ({} if self.last_ is None else {"last weights": self.last_.clone()})
 
     def restore_own_state(self, kept: dict[str, Any], is_same_kind: bool) -> None:
         """Go on with the discriminator of an earlier fit.
@@ -282,22 +284,8 @@ class AdversarialNet(AutoencoderNet):
         for name, parameter in own.items():
             parameter.data.copy_(weights[name])
         restore_generator(self.draws_, kept["draws"])
+        if "last weights" in kept and self.game.averaging:
+            self.mean_ = self.flat_.vector.detach().clone()
+            self.flat_.vector.data.copy_(kept["last weights"])
         if is_same_kind:
             load_optimizer(self.opposed_optimizer_, kept["discriminator state"])
-
-
-@contextmanager
-def _codes_of(module: AutoencoderModule) -> Iterator[list[Tensor]]:
-    """Answer a list that gets the codes of the rows that the module is called with."""
-    codes: list[Tensor] = []
-
-    def note(part: nn.Module, inputs: object, output: Tensor) -> None:
-        # A penalty may call the encoder once more.
-        if not codes:
-            codes.append(output)
-
-    hook = module.encoder.register_forward_hook(note)
-    try:
-        yield codes
-    finally:
-        hook.remove()

@@ -55,16 +55,16 @@ def check_training_state(state: Any, module: nn.Module, n_components: int) -> No
     Exception
         Of many kinds, as anything may be wrong.
     """
-    game = {"discriminator", "discriminator state", "draws"}
+    game = {"discriminator", "discriminator state", "draws", "last weights"}
     names = {"optimizer", "state", "generators"}
     if not names <= state.keys() <= names | game:
         raise ValueError("the state of its training lacks something, or has too much")
+    n_values = sum(p.numel() for p in module.parameters())
     if state["optimizer"] == "alternating":
         _check_alternating(
             state["state"], len(module.reconstruction.shift), n_components
         )
     else:
-        n_values = sum(p.numel() for p in module.parameters())
         _check_optimizer(state["optimizer"], state["state"], n_values)
     for generator in state["generators"].values():
         _check_generator(generator)
@@ -76,6 +76,8 @@ def check_training_state(state: Any, module: nn.Module, n_components: int) -> No
     n_opposed = sum(array.size for array in weights)
     _check_optimizer(state["optimizer"], state["discriminator state"], n_opposed)
     _check_generator(state["draws"])
+    if "last weights" in state:
+        _check_numbers(state["last weights"], (n_values,))
 
 
 def _check_alternating(

@@ -1,0 +1,1 @@
+"""Small estimators: what it takes to add one of each kind, a file each."""
