@@ -134,8 +134,8 @@ def test_column_transformer_and_feature_union(row, X, y):
 @pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_grid_search(row, X, y, n_jobs):
     """4: with a score of its own, and the same in workers."""
-    grid = {"n_components": [1, 3], "weight_decay": [0.0, 0.1]}
-    search = GridSearchCV(row.make(), grid, cv=3, n_jobs=n_jobs, error_score="raise")
+    grid = {"n_components": [1, 3]}
+    search = GridSearchCV(row.make(), grid, cv=2, n_jobs=n_jobs, error_score="raise")
     search.fit(X, y)
     expected = [
         cross_val_score(row.make(**params), X, y, cv=search.cv).mean()

@@ -80,13 +80,15 @@ def test_damaged_files(row, X, y, path):
     """23: cut off anywhere, with a changed byte anywhere, or with more at the end."""
     row.make().fit(X, y).save(path)
     whole = path.read_bytes()
-    for size in range(0, len(whole), max(10, len(whole) // 150)):
+    # What reads them is the same for all.
+    n_damages = 60 if row.cls is Autoencoder else 6
+    for size in np.linspace(0, len(whole) - 1, 2 * n_damages, dtype=int):
         path.write_bytes(whole[:size])
         assert_refused(path)
     rng = random.Random(0)
     n_header = 8 + int.from_bytes(whole[:8], "little")
-    places = [*range(8), *rng.sample(range(n_header), 60)]
-    for place in [*places, *rng.sample(range(n_header, len(whole)), 60)]:
+    places = [*range(8), *rng.sample(range(n_header), n_damages)]
+    for place in [*places, *rng.sample(range(n_header, len(whole)), n_damages)]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
