@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,6 +52,22 @@ def draw_into(
     drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device=generator.device)
     draw(drawn, generator=generator)
     tensor.copy_(drawn)
+
+
+class Random(ABC):
+    """A part of a net that draws something for the rows of each batch.
+
+    Attributes
+    ----------
+    draws_by_weights : bool
+        Whether what is drawn depends on weights that are trained.
+    """
+
+    draws_by_weights = False
+
+    @abstractmethod
+    def draw(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw what is random for standardised rows `x`."""
 
 
 # Torch's own generator is one for all threads.

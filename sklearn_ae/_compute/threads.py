@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from threadpoolctl import LibController, ThreadpoolController
-from torch import Tensor, nn
+from torch import Tensor
 
 # Below this many multiplications a second thread costs more than it brings.
 _WORK_PER_THREAD = 5e7
@@ -275,15 +275,6 @@ def row_shares(n_threads: int, h: Tensor) -> int:
     ):
         n_shares *= 2
     return n_shares
-
-
-def count_products(part: nn.Module) -> int:
-    """Answer how many multiplications with weights a row takes in a part of a net."""
-    return sum(
-        getattr(owner, "n_places", 1) * parameter.numel()
-        for owner in part.modules()
-        for parameter in owner.parameters(recurse=False)
-    )
 
 
 def _hold_to_one() -> None:

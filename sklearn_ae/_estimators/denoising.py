@@ -42,7 +42,7 @@ def _adds_gaussian_noise(estimator: DenoisingAutoencoder) -> bool:
     if estimator.noise_level == 0:
         return False
     noise = estimator.noise
-    return noise == "gaussian" or getattr(noise, "name", None) == "gaussian"
+    return isinstance(noise, GaussianNoise) or noise == "gaussian"
 
 
 class DenoisingAutoencoder(BaseAutoencoder):

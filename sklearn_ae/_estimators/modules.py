@@ -176,14 +176,18 @@ class BaseBuilder(Parameters):
 
     def _may_stack(self) -> bool:
         """Whether its net can train in a stack with others of its shape."""
-        # Asked before parameters are validated, so the name may be wrong.
-        spec = self.architecture
-        if isinstance(spec, str):
-            spec = SPECS["architecture"].get(spec)
+        spec = self._known_architecture()
+        can_stack = spec is not None and spec.stackable
         # scikit-learn's callbacks are told of each epoch, and may ask to stop.
-        is_watched = bool(getattr(self, "_skl_callbacks", None))
-        can_stack = getattr(spec, "stackable", False)
+        is_watched = bool(vars(self).get("_skl_callbacks"))
         return can_stack and not self.warm_start and not is_watched
+
+    def _known_architecture(self) -> Architecture | None:
+        """Answer the architecture; None while parameters are not checked, and wrong."""
+        spec = self.architecture
+        if isinstance(spec, str) and spec in SPECS["architecture"]:
+            spec = SPECS["architecture"][spec]()
+        return spec if isinstance(spec, Architecture) else None
 
     def _check_pretraining(self) -> None:
         """Refuse what cannot be trained layer by layer."""
@@ -225,11 +229,8 @@ class BaseBuilder(Parameters):
             )
 
     def _accepted(self) -> Accepted:
-        # Asked before parameters are validated, so the name may be wrong.
-        spec = self.architecture
-        if isinstance(spec, str) and spec in SPECS["architecture"]:
-            spec = SPECS["architecture"][spec]()
-        if not isinstance(spec, Architecture):
+        spec = self._known_architecture()
+        if spec is None:
             return Accepted(missing=self._may_miss)
 
         def row_shape(

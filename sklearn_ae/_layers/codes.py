@@ -11,7 +11,7 @@ import torch
 from scipy.stats import chi
 from torch import Tensor, nn
 
-from sklearn_ae._compute.seeds import derive_seed, make_generator
+from sklearn_ae._compute.seeds import Random, derive_seed, make_generator
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._layers.functions import ACTIVATIONS
 
@@ -77,17 +77,18 @@ def standard(z: Tensor) -> Normal:
 
 
 class Posterior(nn.Module, ABC):
-    """Turns what the encoder answers into codes.
-
-    One that also has `draw(x, generator)` is random in training.
+    """Turns what the encoder answers into codes; one that is `Random` draws them.
 
     Attributes
     ----------
     encoder_activation : str
         What the encoder's last layer has for its activation.
+    n_draws : int
+        How many codes of each row are trained on.
     """
 
     encoder_activation: str
+    n_draws = 1
 
     @abstractmethod
     def n_answers(self, n_components: int) -> int:
@@ -119,7 +120,7 @@ class Certain(Posterior):
         return h
 
 
-class GaussianPosterior(Posterior):
+class GaussianPosterior(Posterior, Random):
     r"""The encoder answers means and log-variances of independent components.
 
     .. math:: q(z | x) = N(\mu(x), \operatorname{diag} \sigma^2(x))

@@ -17,25 +17,42 @@ from sklearn_ae._layers.functions import ACTIVATIONS, linear, weight_deviation
 FLOAT = torch.float32
 
 
-class OutputLayer(nn.Module):
-    """A layer whose answers are linear in some of its parameters, if it comes last."""
+class Layer(nn.Module):
+    """A part of a net of which more is known than of any module.
 
-    activation: str
-    # Of the weights, the axis that counts units.
-    output_axis = 0
+    Attributes
+    ----------
+    activation : str
+        What comes last: "identity" where answers are linear in the last weights, and
+        "" where nothing is known.
+    n_places : int
+        How often a row uses each weight.
+    n_inner : int
+        Values that are there at once for each that is answered.
+    directions : Tensor of shape (..., n_inputs, n_outputs) or None
+        What each input adds to the pre-activations, where that is known.
+    """
+
+    activation = ""
+    n_places = 1
+    n_inner = 1
+    directions: Tensor | None = None
 
     def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
-        """List these parameters, each with the axis that counts units."""
-        if self.activation != "identity":
-            return []
-        return [(self.weight, self.output_axis), (self.bias, 0)]
+        """List what answers without an activation are linear in.
+
+        Each parameter has the number of the axis that counts units.
+        """
+        return []
 
 
-class Rearrangement(nn.Module):
-    """A part of a net that answers the numbers that it gets, in another shape."""
+class Rearrangement(Layer):
+    """A layer that answers the numbers that it gets, in another shape."""
+
+    activation = "identity"
 
 
-class DenseLayer(OutputLayer):
+class DenseLayer(Layer):
     """An affine map and its activation, h = s(W h' + b), with W of shape (out, in)."""
 
     def __init__(self, n_inputs: int, n_outputs: int, activation: str) -> None:
@@ -52,8 +69,10 @@ class DenseLayer(OutputLayer):
 
     @property
     def directions(self) -> Tensor:
-        """What each input adds to the pre-activations, (..., n_inputs, n_outputs)."""
         return self.weight.mT
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        return [(self.weight, 0), (self.bias, 0)]
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
@@ -61,7 +80,7 @@ class DenseLayer(OutputLayer):
         return ACTIVATIONS[self.activation].function(a)
 
 
-class TransposedLayer(OutputLayer):
+class TransposedLayer(Layer):
     """A decoder layer that uses the weights of an encoder layer, h = s(W' h' + b)."""
 
     def __init__(self, mirrored: DenseLayer, activation: str) -> None:
@@ -72,16 +91,12 @@ class TransposedLayer(OutputLayer):
         # Out of torch's registry: the weights are the encoder's and counted there.
         object.__setattr__(self, "mirrored", mirrored)
 
-    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
-        """List the encoder's weights, of which the second axis counts outputs."""
-        if self.activation != "identity":
-            return []
-        return [(self.mirrored.weight, 1), (self.bias, 0)]
-
     @property
     def directions(self) -> Tensor:
-        """What each input adds to the pre-activations, (..., n_inputs, n_outputs)."""
         return self.mirrored.weight
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        return [(self.mirrored.weight, 1), (self.bias, 0)]
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
@@ -96,8 +111,8 @@ def output_parameters(part: nn.Module) -> list[tuple[nn.Parameter, int]]:
     """
     if isinstance(part, nn.Linear):
         return [(p, 0) for p in (part.weight, part.bias) if p is not None]
-    if isinstance(part, OutputLayer):
-        return part.output_parameters()
+    if isinstance(part, Layer):
+        return part.output_parameters() if part.activation == "identity" else []
     if isinstance(part, nn.Sequential):
         for layer in reversed(part):
             if not isinstance(layer, Rearrangement):
@@ -106,7 +121,7 @@ def output_parameters(part: nn.Module) -> list[tuple[nn.Parameter, int]]:
 
 
 def initialize(
-    layer: nn.Module, initialization: str | float, seed: int, part: str, index: int
+    layer: Layer, initialization: str | float, seed: int, part: str, index: int
 ) -> None:
     """Draw the weights of the layer `index` steps from the data, and of no other."""
     deviation = (
@@ -150,7 +165,7 @@ class Stage:
 
 
 @dataclass
-class Layer:
+class LayerWeights:
     """The weights of an encoder layer and of the decoder layer that mirrors it.
 
     Attributes
@@ -207,7 +222,7 @@ def first_directions(decoder: nn.Module) -> Tensor:
         If it is no linear layer.
     """
     for part in decoder.modules():
-        if hasattr(part, "directions"):
+        if isinstance(part, Layer) and part.directions is not None:
             return part.directions
         if isinstance(part, nn.Linear):
             return part.weight.mT
@@ -263,13 +278,19 @@ def output_factors(
     return found
 
 
-def is_linear(encoder: nn.Module) -> bool:
-    """Whether every layer is known to be linear, a selection among linear codes aside.
+def count_products(part: nn.Module, n_places: int = 1) -> int:
+    """Answer how many multiplications with weights a row takes in a part of a net."""
+    if isinstance(part, Layer):
+        n_places = part.n_places
+    own = n_places * sum(p.numel() for p in part.parameters(recurse=False))
+    return own + sum(count_products(each, n_places) for each in part.children())
 
-    A layer of an architecture that names its `activation`, as dense ones do, is known.
-    """
+
+def is_linear(encoder: nn.Module) -> bool:
+    """Whether all parts are known to be linear, selections among linear codes aside."""
     return all(
-        getattr(layer, "activation", "") == "identity" for layer in _maps(encoder)
+        isinstance(part, Layer) and part.activation == "identity"
+        for part in _maps(encoder)
     )
 
 
@@ -288,15 +309,15 @@ def _maps(part: nn.Module) -> list[nn.Module]:
     return [leaf for leaf in leaves if not isinstance(leaf, TopK)]
 
 
-def read_layer(module: nn.Module) -> Layer:
+def read_layer(module: nn.Module) -> LayerWeights:
     """Read the only layer of a shallow net with tied weights."""
     (layer,), (back,) = dense_layers(module.encoder), dense_layers(module.decoder)
     weight = layer.weight.detach()
-    return Layer(weight, layer.bias.detach(), weight.mT, back.bias.detach())
+    return LayerWeights(weight, layer.bias.detach(), weight.mT, back.bias.detach())
 
 
 @torch.no_grad()
-def write_layers(module: nn.Module, layers: list[Layer]) -> None:
+def write_layers(module: nn.Module, layers: list[LayerWeights]) -> None:
     """Write layers into a net, from the data inwards; with fewer, the first ones."""
     encoder = dense_layers(module.encoder)
     decoder = dense_layers(module.decoder)[::-1]

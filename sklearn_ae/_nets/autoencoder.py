@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._compute.threads import count_products, one_thread
+from sklearn_ae._compute.seeds import Random
+from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.codes import Certain, Posterior
-from sklearn_ae._layers.dense import dense_layers
+from sklearn_ae._layers.dense import Layer, count_products, dense_layers
 from sklearn_ae._layers.functions import fill_missing
+from sklearn_ae._objective.noise import Corruption
 from sklearn_ae._objective.outputs import Reconstruction
-from sklearn_ae._objective.penalties import Pass
+from sklearn_ae._objective.penalties import Pass, Penalty
+from sklearn_ae._priors.learned import LatentDensity
 
 
 class AutoencoderModule(nn.Module):
@@ -48,7 +51,7 @@ class AutoencoderModule(nn.Module):
 
     Attributes
     ----------
-    prior : nn.Module or None
+    prior : LatentDensity or None
         What codes are like before a row is seen, where that is a part of the net.
     width : int
         Most values that a row becomes on its way through the net, once `rehearse` has
@@ -60,8 +63,8 @@ class AutoencoderModule(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         reconstruction: Reconstruction,
-        penalties: dict[str, nn.Module],
-        corruption: nn.Module | None = None,
+        penalties: dict[str, Penalty],
+        corruption: Corruption | None = None,
         may_miss: bool = False,
         row_shape: tuple[int, ...] | None = None,
         reads_missing: bool = False,
@@ -72,7 +75,7 @@ class AutoencoderModule(nn.Module):
         self.decoder = decoder
         self.reconstruction = reconstruction
         self.posterior = posterior or Certain()
-        self.prior: nn.Module | None = None
+        self.prior: LatentDensity | None = None
         self.penalties = nn.ModuleDict(penalties)
         self.corruption = corruption
         self.may_miss = may_miss
@@ -170,7 +173,7 @@ class AutoencoderModule(nn.Module):
 
         def note(part: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
-                n_inner = getattr(part, "n_inner", 1)
+                n_inner = part.n_inner if isinstance(part, Layer) else 1
                 n_values.append(n_inner * output.numel() // 2)
 
         hooks = [part.register_forward_hook(note) for part in self.modules()]
@@ -198,10 +201,9 @@ class AutoencoderModule(nn.Module):
     @property
     def objective_width(self) -> int:
         """Most values that a row becomes in the objective: a penalty may take more."""
-        penalties = [p for p in self.penalties.values() if hasattr(p, "n_passes")]
-        n_passes = max((p.n_passes(self) for p in penalties), default=1)
-        n_draws = getattr(self.posterior, "n_draws", 1)
-        return n_draws * max(self.width * n_passes, getattr(self.prior, "width", 1))
+        n_passes = max((p.n_passes(self) for p in self.penalties.values()), default=1)
+        of_prior = 1 if self.prior is None else self.prior.width
+        return self.posterior.n_draws * max(self.width * n_passes, of_prior)
 
     @property
     def unit(self) -> float:
@@ -216,20 +218,18 @@ class AutoencoderModule(nn.Module):
     @property
     def n_warmup_epochs(self) -> int:
         """Epochs until the objective is what training ends with."""
-        parts = self.penalties.values()
-        return max((getattr(p, "n_warmup_epochs", 0) for p in parts), default=0)
+        return max((p.n_warmup_epochs for p in self.penalties.values()), default=0)
 
     def begin_epoch(self, epoch: int) -> None:
         """Tell the penalties how many epochs there were."""
         for penalty in self.penalties.values():
-            if hasattr(penalty, "begin_epoch"):
-                penalty.begin_epoch(epoch)
+            penalty.begin_epoch(epoch)
 
-    def random_parts(self) -> dict[str, nn.Module]:
+    def random_parts(self) -> dict[str, Random]:
         """Parts of the objective that have to draw for each batch, by name."""
         parts = {"corruption": self.corruption, "posterior": self.posterior}
         parts |= dict(self.penalties.items())
-        return {name: part for name, part in parts.items() if hasattr(part, "draw")}
+        return {name: part for name, part in parts.items() if isinstance(part, Random)}
 
     def corrupt(self, batch: Batch) -> Tensor:
         """Answer what the encoder gets of a batch in training."""

@@ -190,7 +190,7 @@ class Model:
             # Once, before threads ask for it.
             settled(_TORCH_DTYPES[compute_dtype(X)])
 
-        width = max(self.module.width, getattr(self.module.prior, "width", 1))
+        width = max(self.module.width, self.module.prior.width)
         n_passes = len(points) * -(-width // self.module.width)
         return self._map(X, of_rows, n_passes, classes)
 

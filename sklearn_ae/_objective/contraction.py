@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._compute.seeds import Random
 from sklearn_ae._layers.dense import SelectiveEncoder, only_layer
 from sklearn_ae._layers.derivatives import twice_differentiable
 from sklearn_ae._layers.functions import ACTIVATIONS, linear
@@ -49,7 +50,7 @@ class Contraction(Penalty):
         return jacobian_norm(encoder, rows.seen, rows.z)
 
 
-class ProjectedContraction(Contraction):
+class ProjectedContraction(Contraction, Random):
     """The same, estimated without bias from random projections (Hutchinson 1990).
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._compute.seeds import Random
 from sklearn_ae._objective.penalties import Pass, Penalty
 from sklearn_ae._priors.learned import LatentDensity
 
@@ -64,7 +65,7 @@ class Divergence(Penalty):
         return weight * divergence
 
 
-class Discrepancy(Penalty):
+class Discrepancy(Penalty, Random):
     r"""Maximum mean discrepancy of a batch's codes from a prior (Gretton et al. 2012).
 
     .. math:: E k(z, z') - 2 E k(z, \tilde z) + E k(\tilde z, \tilde z')
@@ -73,11 +74,6 @@ class Discrepancy(Penalty):
     Gaussian kernels; each mean is over all pairs, so that it is 0 at least, and defined
     for one row. It is a statistic of a batch, not a sum over rows; of a large one, 2048
     codes are looked at.
-
-    Attributes
-    ----------
-    draws_by_weights : bool
-        Whether what is drawn depends on weights, those of a prior that learns.
     """
 
     weight: Tensor

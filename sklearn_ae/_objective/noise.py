@@ -21,13 +21,13 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Str
 from torch import Tensor, nn
 
 from sklearn_ae._compute.ambient import Undisturbed, undisturbed
-from sklearn_ae._compute.seeds import draw_seed, make_generator
+from sklearn_ae._compute.seeds import Random, draw_seed, make_generator
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments, moments
 from sklearn_ae._layers.functions import over_features, over_rows
 
 
-class Corruption(nn.Module, ABC):
+class Corruption(nn.Module, Random):
     """Noise on rows of shape (..., n_rows, n_features); a leading axis counts models.
 
     Attributes
@@ -44,10 +44,6 @@ class Corruption(nn.Module, ABC):
 
     def _level(self, x: Tensor) -> Tensor:
         return over_rows(self.level, x)
-
-    @abstractmethod
-    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw what is random for rows `x`."""
 
     @abstractmethod
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:

@@ -30,10 +30,6 @@ from sklearn_ae._layers.functions import (
 class Reconstruction(nn.Module, ABC):
     """Cost of the rows `x` (standardised) given the decoder's pre-activation `a`.
 
-    One that also has `with_derivative(a, x, share, weights)`, which answers the cost of
-    each row and its derivative by `a` times the row's `share`, of shape () or
-    (..., n_rows, 1), can be trained on the fast path.
-
     Attributes
     ----------
     magnitude : Tensor of shape () or (n_models,)
@@ -102,6 +98,19 @@ class Reconstruction(nn.Module, ABC):
         return cost / over_rows(self.magnitude, cost, n_axes=1)
 
 
+class ExplicitReconstruction(Reconstruction):
+    """One whose derivative is written out, as the fast path of dense nets needs it."""
+
+    @abstractmethod
+    def with_derivative(
+        self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Cost of each row, and its derivative by `a`, times the row's share.
+
+        The share has the shape () or (..., n_rows, 1).
+        """
+
+
 class RealReconstruction(Reconstruction):
     """Of rows of any real numbers: `x_hat` is an activation of a, in data units."""
 
@@ -115,7 +124,7 @@ class RealReconstruction(Reconstruction):
         return centred / over_rows(self.scale, a)
 
 
-class ResidualReconstruction(RealReconstruction):
+class ResidualReconstruction(RealReconstruction, ExplicitReconstruction):
     """A function of the residual, summed over features: sum_j f(x_hat_j - x_j).
 
     Parameters
@@ -171,7 +180,6 @@ class ResidualReconstruction(RealReconstruction):
     def with_derivative(
         self, a: Tensor, x: Tensor, share: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Cost of each row, and its derivative by `a`, times the row's share."""
         function, derivative, _ = RESIDUAL_LOSSES[self.name]
         x_hat, lengths = self._standardized_mean(a), self._lengths(x)
         cost = self._relative(total(function(x_hat, x, *lengths), weights))
@@ -187,7 +195,7 @@ class ResidualReconstruction(RealReconstruction):
         return cost, gradient
 
 
-class BernoulliReconstruction(Reconstruction):
+class BernoulliReconstruction(ExplicitReconstruction):
     """Cross-entropy of data in [0, 1] given probabilities logistic(a), in nats."""
 
     def __init__(self, moments: Moments) -> None:
@@ -218,7 +226,7 @@ class BernoulliReconstruction(Reconstruction):
         )
 
 
-class MultinomialReconstruction(Reconstruction):
+class MultinomialReconstruction(ExplicitReconstruction):
     """Cross-entropy of counts or proportions given softmax(a), in nats.
 
     `x_hat` is what a row as long as the training rows are on average is expected to be:

@@ -67,8 +67,28 @@ class DenseStep:
 class Penalty(nn.Module, ABC):
     """A term of the objective, in units of the objective (see `Units`).
 
-    One that also has `add_derivative(step)`, which adds the derivative to the gradients
-    of a `DenseStep` and answers the term, can be trained on the fast path.
+    Attributes
+    ----------
+    n_warmup_epochs : int
+        Epochs until it counts as much as at the end of training.
+    """
+
+    n_warmup_epochs = 0
+
+    @abstractmethod
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        """Answer the penalty of an `AutoencoderModule` for some rows."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Get ready for an epoch of training that `epoch` others came before."""
+
+    def n_passes(self, net: nn.Module) -> int:
+        """How many times over it holds the rows in memory."""
+        return 1
+
+
+class ExplicitPenalty(Penalty):
+    """One whose derivative is written out, as the fast path of dense nets needs it.
 
     Attributes
     ----------
@@ -77,19 +97,20 @@ class Penalty(nn.Module, ABC):
         layer that reads them, or of all weights.
     """
 
-    reaches: ClassVar[Literal["codes", "directions", "weights"]] = "weights"
+    reaches: ClassVar[Literal["codes", "directions", "weights"]]
 
     @abstractmethod
-    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
-        """Answer the penalty of an `AutoencoderModule` for some rows."""
+    def add_derivative(self, step: DenseStep) -> Tensor:
+        """Add the derivative to the gradients of a step; answer the term."""
 
 
-class WeightDecay(Penalty):
+class WeightDecay(ExplicitPenalty):
     r"""`weight_decay * sum(w^2)` over all weights, never biases (Krogh and Hertz 1992).
 
     Tied weights are one set of weights and count once.
     """
 
+    reaches = "weights"
     weight: Tensor
 
     def __init__(self, weight: float) -> None:
@@ -108,7 +129,7 @@ class WeightDecay(Penalty):
         return strength * sum(_squared_norm(w) for w in step.weights)
 
 
-class KLSparsity(Penalty):
+class KLSparsity(ExplicitPenalty):
     r"""Divergence of the mean codes from a target (Ng 2011, Nair and Hinton 2009).
 
     .. math:: \alpha \sum_j \rho \log\frac{\rho}{q_j}
@@ -146,7 +167,7 @@ class KLSparsity(Penalty):
         return (strength * bernoulli_divergence(rho, q)).sum(-1)
 
 
-class L1Sparsity(Penalty):
+class L1Sparsity(ExplicitPenalty):
     r"""Size of what each component contributes (Cunningham et al. 2023, unnormalised).
 
     .. math:: \alpha \sum_j |h_j| \|d_j\|
@@ -190,7 +211,7 @@ class L1Sparsity(Penalty):
         return (cost_of_norm * norms).sum(-1)
 
 
-class Revival(Penalty):
+class Revival(ExplicitPenalty):
     r"""Draws silent components towards the rows that they come nearest to describing.
 
     .. math:: \alpha \, \frac{1}{n_\text{components}} \sum_{j \text{ silent}}

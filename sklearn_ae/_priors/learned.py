@@ -28,16 +28,19 @@ _JITTER = 0.05
 class LatentDensity(nn.Module, ABC):
     """A density of codes that is trained with the net.
 
-    One that also has `start_from(rows, generator)` gets as many standardised training
-    rows as its `n_starting_rows` says before training.
-
     Attributes
     ----------
     width : int
         Most values that a code becomes.
+    n_starting_rows : int
+        How many training rows it starts from.
     """
 
     width = 1
+    n_starting_rows = 0
+
+    def start_from(self, rows: Tensor, generator: torch.Generator) -> None:
+        """Look at standardised training rows, before training."""
 
     @abstractmethod
     def log_density(self, z: Tensor) -> Tensor:

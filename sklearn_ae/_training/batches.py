@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sklearn_ae._compute.seeds import make_generator
+from sklearn_ae._compute.seeds import Random, make_generator
 from sklearn_ae._compute.threads import split
 from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._nets.autoencoder import split_missing
@@ -118,8 +118,7 @@ class Streams:
 
     Parameters
     ----------
-    parts : dict of str to nn.Module
-        With a method `draw(x, generator)`.
+    parts : dict of str to Random
     seed : int
     use : str
         What the numbers are for, so that training and validation do not share them.
@@ -130,7 +129,7 @@ class Streams:
 
     def __init__(
         self,
-        parts: dict[str, nn.Module],
+        parts: dict[str, Random],
         seed: int,
         use: str,
         epoch: int,

@@ -71,6 +71,7 @@ def _listens_to_batches(callback: Callback) -> bool:
 
 def keep_copies(callbacks: Iterable[tuple[str, Callback]]) -> bool:
     """Whether one of a net's callbacks keeps a copy of the weights, or has read one."""
+    # Only some of skorch's have `load_best`, and so may anybody's.
     return any(
         getattr(callback, "load_best", False) or isinstance(callback, LoadInitState)
         for _, callback in callbacks

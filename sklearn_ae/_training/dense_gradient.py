@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._compute.seeds import Random
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import DenseLayer, SelectiveEncoder, TransposedLayer
 from sklearn_ae._layers.functions import (
@@ -23,7 +24,8 @@ from sklearn_ae._layers.functions import (
     stacked_product,
     stacked_sum,
 )
-from sklearn_ae._objective.penalties import DenseStep
+from sklearn_ae._objective.outputs import ExplicitReconstruction
+from sklearn_ae._objective.penalties import DenseStep, ExplicitPenalty
 
 
 def supports(module: nn.Module) -> bool:
@@ -34,9 +36,9 @@ def supports(module: nn.Module) -> bool:
         and all(isinstance(layer, (DenseLayer, TransposedLayer)) for layer in part)
         for part in (encoder, module.decoder)
     ) and (
-        hasattr(module.reconstruction, "with_derivative")
-        and not hasattr(module.posterior, "draw")
-        and all(hasattr(p, "add_derivative") for p in module.penalties.values())
+        isinstance(module.reconstruction, ExplicitReconstruction)
+        and not isinstance(module.posterior, Random)
+        and all(isinstance(p, ExplicitPenalty) for p in module.penalties.values())
     )
 
 

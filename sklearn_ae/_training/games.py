@@ -21,6 +21,7 @@ from sklearn_ae._training.optimizers import (
     FlatParameters,
     load_optimizer,
     make_optimizer,
+    scaled_update,
 )
 from sklearn_ae._training.rounds import Round
 from sklearn_ae.exceptions import DivergenceError
@@ -163,8 +164,7 @@ class GameNet(AutoencoderNet):
         (loss + self._steepness(odds, both)).backward()
         for group in self.opposed_optimizer_.param_groups:
             group["lr"] = self._opposed_rate()
-        optimizer = self.opposed_optimizer_
-        getattr(optimizer, "update", optimizer.step)()
+        scaled_update(self.opposed_optimizer_, [])()
         figures = {
             "discriminator_accuracy": (right > 0).double().mean(),
             "discriminator_loss": loss.detach(),

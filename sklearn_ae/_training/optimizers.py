@@ -133,7 +133,7 @@ def scaled_update(
     factors : list of (Tensor, Tensor)
         Weights, and what their steps are multiplied by.
     """
-    update = getattr(optimizer, "update", optimizer.step)
+    update = optimizer.update if isinstance(optimizer, FlatAdam) else optimizer.step
     if not factors or isinstance(optimizer, _PROPORTIONAL):
         return update
     before = [torch.empty_like(weight) for weight, _ in factors]

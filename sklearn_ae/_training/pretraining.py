@@ -20,7 +20,7 @@ from sklearn_ae._compute.seeds import derive_seed, make_generator
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments, Units, moments
 from sklearn_ae._data.rows import Array, row_slices
-from sklearn_ae._layers.dense import Layer, Stage, read_layer
+from sklearn_ae._layers.dense import LayerWeights, Stage, read_layer
 from sklearn_ae._training.batches import Batches, batch_size_for
 from sklearn_ae._training.boltzmann import UNITS, BoltzmannMachine
 from sklearn_ae._training.callbacks import copy_callbacks, show_epochs
@@ -124,7 +124,7 @@ def _train_layers(estimator: Any, X: Array, known: Moments, start: Start) -> Non
 
 def _autoencoder_layer(
     estimator: Any, stage: Stage, X: Array, known: Moments, seed: int
-) -> tuple[Layer, list[float], np.ndarray]:
+) -> tuple[LayerWeights, list[float], np.ndarray]:
     """Train a shallow autoencoder of the same kind, with tied weights."""
     shallow = estimator._shallow_copy(stage)
     shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
@@ -162,7 +162,7 @@ def _watched(errors: Iterator[float], estimator: Any, stage: Stage) -> list[floa
 
 def _machine_layer(
     estimator: Any, stage: Stage, X: Array, known: Moments, seed: int
-) -> tuple[Layer, list[float], np.ndarray]:
+) -> tuple[LayerWeights, list[float], np.ndarray]:
     """Train a Boltzmann machine, and write it as a layer of standardised rows."""
     device = resolve_device(estimator.device)
     source = rows_for(X, known, device)
@@ -196,5 +196,5 @@ def _machine_layer(
             codes[rows] = machine.hidden_mean(visible(source[rows])).cpu().numpy()
         if is_probability:
             weight, bias = weight * scale, bias + weight @ shift
-    layer = Layer(weight, bias, machine.weight.mT, machine.visible_bias)
+    layer = LayerWeights(weight, bias, machine.weight.mT, machine.visible_bias)
     return layer, curve, codes

@@ -16,7 +16,7 @@ from sklearn_ae._compute.seeds import draw_seed, make_generator
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments, moments
 from sklearn_ae._data.rows import Array, RowSource
-from sklearn_ae._layers.dense import Layer, write_layers
+from sklearn_ae._layers.dense import LayerWeights, write_layers
 from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._nets.fitted import Model
 from sklearn_ae._objective.specs import is_same, net_parameters
@@ -99,16 +99,16 @@ class Start:
     ----------
     seed : int
         Where the fit's streams of random numbers start.
-    trained : list of tuple of Layer and list of float
+    trained : list of tuple of LayerWeights and list of float
         From the data inwards, each with its loss per epoch; an interrupt leaves those
         that have been trained by then.
     """
 
     seed: int
-    trained: list[tuple[Layer, list[float]]] = field(default_factory=list)
+    trained: list[tuple[LayerWeights, list[float]]] = field(default_factory=list)
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[LayerWeights]:
         """The layers alone."""
         return [layer for layer, _ in self.trained]
 
@@ -344,10 +344,10 @@ def _start_model(
 def _start_prior(model: Model, source: RowSource) -> None:
     """Show the prior some rows to train on, if it starts from any."""
     prior = model.module.prior
-    n_rows = getattr(prior, "n_starting_rows", 0)
-    if n_rows:
+    if prior is not None and prior.n_starting_rows:
         generator = make_generator(model.seed, "rows that the prior starts from")
-        chosen = torch.randperm(len(source), generator=generator)[:n_rows]
+        chosen = torch.randperm(len(source), generator=generator)
+        chosen = chosen[: prior.n_starting_rows]
         rows = source.subset(chosen.sort().values.numpy())[:]
         prior.start_from(rows.cpu().nan_to_num(0.0), generator)
 
@@ -421,9 +421,6 @@ def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None
 
 def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
     """Copy the optimizer's state, so that a later run continues without a jump."""
-    # A pretrained net may not have been trained on at all.
-    if not hasattr(net, "streams_"):
-        return None
     if net.on_all_rows_ is not None and not net.on_all_rows_.keeps_state:
         return None
     state = copy.deepcopy(net.optimizer_.state_dict())

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sklearn_ae._layers.dense import (
     FLOAT,
     DenseLayer,
-    OutputLayer,
+    Layer,
     Rearrangement,
     initialize,
 )
@@ -75,8 +75,6 @@ class Step:
 class Reshape(Rearrangement):
     """Gives the last axes of a tensor another shape."""
 
-    activation = "identity"
-
     def __init__(self, n_axes: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.n_axes, self.shape = n_axes, shape
@@ -86,7 +84,7 @@ class Reshape(Rearrangement):
         return h.reshape(*h.shape[: h.ndim - self.n_axes], *self.shape)
 
 
-class Activate(nn.Module):
+class Activate(Layer):
     """Applies an activation."""
 
     def __init__(self, activation: str) -> None:
@@ -98,14 +96,11 @@ class Activate(nn.Module):
         return ACTIVATIONS[self.activation].function(a)
 
 
-class _Kernels(OutputLayer):
-    """What a convolution and its transpose share: the kernels, and their geometry.
+class _Kernels(Layer):
+    """What a convolution and its transpose share: the kernels, and their geometry."""
 
-    Attributes
-    ----------
-    n_places : int
-        How often a row uses each weight.
-    """
+    # Of the weights, the axis that counts units.
+    output_axis = 0
 
     def __init__(
         self, shape: tuple[int, int], n_outputs: int, step: Step, activation: str
@@ -117,6 +112,9 @@ class _Kernels(OutputLayer):
         kernel = (step.kernel_size,) * len(step.sizes)
         self.weight = nn.Parameter(torch.empty(*shape, *kernel, dtype=FLOAT))
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
+
+    def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
+        return [(self.weight, self.output_axis), (self.bias, 0)]
 
 
 class ConvolutionalLayer(_Kernels):
@@ -450,8 +448,8 @@ def _channels_first(shape: tuple[int, ...]) -> str:
 
 def _weighted(layers: list[nn.Module], is_reversed: bool) -> list[nn.Module]:
     """List the layers that have weights, from the data inwards."""
-    found = []
+    found, kinds = [], (DenseLayer, _Kernels)
     for layer in layers:
-        own = [part for part in layer.modules() if hasattr(part, "fans")]
+        own = [part for part in layer.modules() if isinstance(part, kinds)]
         found += own[::-1] if is_reversed else own
     return found

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import draw_into, make_generator
-from sklearn_ae._layers.dense import FLOAT, DenseLayer, OutputLayer, initialize
+from sklearn_ae._layers.dense import FLOAT, DenseLayer, Layer, initialize
 from sklearn_ae._layers.derivatives import is_twice_differentiable
 from sklearn_ae._layers.folding import recur
 from sklearn_ae._layers.functions import fill_missing, weight_deviation
@@ -35,18 +35,13 @@ class LSTMLayer(nn.LSTM):
         return recur(x, list(self.parameters()))
 
 
-class Recurrence(nn.Module):
+class Recurrence(Layer):
     r"""A layer of long short-term memory (Gers et al. 2000).
 
     .. math:: c_t = f_t c_{t-1} + i_t g_t, \quad h_t = o_t \tanh(c_t)
 
     where i, f and o are the logistic function, and g is tanh, of
     `W x_t + V h_{t-1} + b`.
-
-    Attributes
-    ----------
-    n_inner : int
-        Values that are there at once for each that is answered.
     """
 
     n_inner = _N_GATES
@@ -58,7 +53,7 @@ class Recurrence(nn.Module):
             n_inputs, n_units, batch_first=True, dtype=FLOAT, device="meta"
         )
         self.lstm = lstm.to_empty(device="cpu")
-        self.lstm.n_places = n_steps
+        self.n_places = n_steps
 
     @property
     def directions(self) -> Tensor:
@@ -177,13 +172,15 @@ def _take(h: Tensor, places: Tensor) -> Tensor:
     return h.gather(1, places.unsqueeze(-1).expand(-1, -1, h.shape[-1]))
 
 
-class SequenceDecoder(OutputLayer):
+class SequenceDecoder(Layer):
     """Recurrent layers that get the code at each step, and a dense one of each state.
 
     They begin with the last step, which is nearest to what the encoder has read last
     (Sutskever et al. 2014). With `autoregressive` they also get what they have answered
     for the step before.
     """
+
+    activation = "identity"
 
     def __init__(
         self,

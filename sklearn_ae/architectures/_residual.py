@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_ae._layers.dense import OutputLayer, Rearrangement, output_parameters
+from sklearn_ae._layers.dense import Layer, Rearrangement, output_parameters
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae.architectures._convolutional import (
     Convolutional,
@@ -21,8 +21,6 @@ from sklearn_ae.architectures._convolutional import (
 class Enlarge(Rearrangement):
     """Repeats the entries of a map until it has the given sizes."""
 
-    activation = "identity"
-
     def __init__(self, sizes: tuple[int, ...]) -> None:
         super().__init__()
         self.sizes = sizes
@@ -32,7 +30,7 @@ class Enlarge(Rearrangement):
         return F.interpolate(h, size=self.sizes, mode="nearest")
 
 
-class ResidualBlock(OutputLayer):
+class ResidualBlock(Layer):
     """Layers that add to their input: h' = s(h + f(h)).
 
     Parameters
@@ -54,7 +52,7 @@ class ResidualBlock(OutputLayer):
 
     def output_parameters(self) -> list[tuple[nn.Parameter, int]]:
         """List those of both ways, whose answers are added."""
-        if self.activation != "identity" or self.shortcut is None:
+        if self.shortcut is None:
             return []
         return output_parameters(self.layers) + output_parameters(self.shortcut)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from sklearn_ae import Autoencoder, ContractiveAutoencoder
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import SelectiveEncoder, is_linear
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._nets.autoencoder import set_precision
@@ -56,7 +57,7 @@ def built(n_components=4, seed=0, **params):
 def penalty_of(module, x, drawn=None):
     """Answer the penalty in data units; its own are those of the objective."""
     z = module.encoder(x)
-    rows = Pass(x, x, z, z, None, drawn or {})
+    rows = Pass(Batch(x, drawn=drawn or {}), x, z, z)
     return module.penalties["contraction"](module, rows) * module.unit
 
 

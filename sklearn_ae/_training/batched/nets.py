@@ -92,8 +92,7 @@ def _share_feeds(members: list[Member]) -> dict[Member, _Feed]:
 
 def _draws_by_weights(net: AutoencoderNet) -> bool:
     """Whether what is drawn for a net's batches depends on its weights."""
-    parts = net.module_.random_parts().values()
-    return any(getattr(part, "draws_by_weights", False) for part in parts)
+    return any(part.draws_by_weights for part in net.module_.random_parts().values())
 
 
 @dataclass(frozen=True)
