@@ -135,8 +135,11 @@ def table(search):
 
 
 @every_backend
-@every_stack
-@pytest.mark.parametrize("kind", [BatchedGridSearchCV, GridSearchCV])
+@pytest.mark.parametrize(
+    ("kind", "stacks"),
+    # One fit after another knows of no stacks.
+    [*((BatchedGridSearchCV, name) for name in STACKS), (GridSearchCV, "several")],
+)
 def test_searches(kind, backend, stacks, X):
     """29: bit for bit, with one job, with two, and with what the backend says."""
     estimator, grid = STACKS[stacks]

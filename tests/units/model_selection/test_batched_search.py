@@ -375,7 +375,7 @@ from sklearn_ae.model_selection import BatchedGridSearchCV
 
 X = np.random.default_rng(0).random((200, 300), dtype=np.float32)
 code = Autoencoder(
-    50, hidden_layer_sizes=(200,), batch_size=32, max_epochs=2, random_state=0
+    50, hidden_layer_sizes=(200,), batch_size=32, max_epochs=1, random_state=0
 )
 
 def peak():
