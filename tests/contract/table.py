@@ -658,6 +658,15 @@ _NAMED = [(row, name, p) for row in ROWS for name, p in _configurations(row).ite
 CASES = [(row, params) for row, _, params in _NAMED]
 CASES_BY_NAME = {name: (row, params) for row, name, params in _NAMED}
 
+
+def is_turn(row: Row, number: int) -> bool:
+    """Whether a class has its turn, as every third has for each of some numbers.
+
+    What all classes share is shown in pairs: of each class some, by some class each.
+    """
+    return ROWS.index(row) % 3 == number % 3
+
+
 # Many cases at a time: each class as it is, and what else the table has of them.
 SETS = {
     "classes": [case for case in CASES if not case[1]],

@@ -27,6 +27,7 @@ from contract.table import (
     every_case,
     every_class,
     examples,
+    is_turn,
     labels,
 )
 from sklearn_ae import Autoencoder
@@ -147,11 +148,11 @@ def assert_same_answers(estimator, form, expected, X):
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_float64(row, form, whole, tmp_path):
     """10: bit-equal, with no warning (warnings are errors here)."""
-    number, turn = ROWS.index(row), list(FORMS).index(form)
-    expected, streamed, *_ = references(number)
+    expected, streamed, *_ = references(ROWS.index(row))
+    is_trained_on = is_turn(row, list(FORMS).index(form))
     form, y = FORMS[form](whole, tmp_path), labels(whole)
     # Each class is asked about every form, and trained on every third of them.
-    if number % 3 != turn % 3:
+    if not is_trained_on:
         assert_same_answers(expected, form, expected, whole)
         return
     estimator = row.make(max_epochs=1).fit(form, y)
@@ -354,9 +355,9 @@ def test_rows_are_never_kept(row, params, make, X, y):
 
 
 @every_class
-def test_answers_are_the_callers_own(row, X, y):
+def test_answers_are_the_callers_own(row, fitted_class, X):
     """10: writing into an answer changes no later one."""
-    estimator = row.make().fit(X, y)
+    estimator = fitted_class(row)
     expected = answers(estimator, X)
     for name, found in answers(estimator, X).items():
         assert found.flags.writeable

@@ -67,9 +67,9 @@ def test_pickles_answer_the_same(row, params, X, y):
 
 @every_class
 @pytest.mark.parametrize("method", COPIES)
-def test_copies_answer_the_same(row, method, X, y):
+def test_copies_answer_the_same(row, method, fitted_class, X, y):
     """22: in either precision; and they can be trained on."""
-    estimator = row.make().fit(X, y)
+    estimator = fitted_class(row)
     answers(estimator, X.astype("f4"))
     copied = COPIES[method](estimator)
     assert digest(copied, X) == digest(estimator, X)

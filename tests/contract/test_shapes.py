@@ -24,6 +24,7 @@ from contract.table import (
     every_class,
     examples,
     fitted_numbers,
+    is_turn,
     labels,
     structured_rows,
     weights,
@@ -121,7 +122,7 @@ def any_row(request):
 
 
 @given(st.data())
-@examples(max_examples=30)
+@examples(max_examples=15)
 def test_any_finite_rows_are_trained(any_row, data):
     """12: whatever float32 can hold, in either precision."""
     width = data.draw(st.sampled_from([32, 64]))
@@ -173,7 +174,7 @@ def test_every_row_is_in_every_epoch(row, early_stopping, batch_size):
     params = {**row.by_batch, "batch_size": batch_size, "max_epochs": 2, "tol": 0.0}
     if early_stopping:
         params |= {**row.stopping_early, "validation_fraction": 0.2}
-    for n_rows in (17, 30):
+    for n_rows in (17,) if batch_size in ("auto", 16) else (30,):
         X = structured_rows(n_rows)
         epochs, held_out = [], []
         model = row.make(**params, callbacks=[recorder(epochs, held_out)])
@@ -215,13 +216,9 @@ def test_rows_sorted_by_class(row, early_stopping):
 
 
 # Of a net without an architecture rows are vectors.
+WITH_ARCHITECTURE = [row for row in ROWS if "architecture" in row.cls().get_params()]
 every_architecture = pytest.mark.parametrize(
-    "row",
-    [row for row in ROWS if "architecture" in row.cls().get_params()],
-    ids=lambda row: row.name,
-)
-every_row_shape = pytest.mark.parametrize(
-    ("architecture", "shape"), ROW_SHAPES.values(), ids=ROW_SHAPES
+    "row", WITH_ARCHITECTURE, ids=lambda row: row.name
 )
 
 
@@ -253,8 +250,15 @@ def assert_shape(estimator, X):
     assert estimator.n_features_in_ == flat.shape[1]
 
 
-@every_architecture
-@every_row_shape
+@pytest.mark.parametrize(
+    ("row", "architecture", "shape"),
+    [
+        pytest.param(row, *ROW_SHAPES[kind], id=f"{kind}-{row.name}")
+        for row in WITH_ARCHITECTURE
+        for number, kind in enumerate(ROW_SHAPES)
+        if is_turn(row, number)
+    ],
+)
 def test_rows_state_their_shape(row, architecture, shape, tmp_path):
     """27: it is learned, and goes along with the model; parameters stay."""
     estimator, X, y = shaped(row, architecture, shape)
@@ -277,8 +281,9 @@ def test_rows_state_their_shape(row, architecture, shape, tmp_path):
 
 
 @every_architecture
-@pytest.mark.parametrize("kind", ["channels", "sequences"])
-@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+@pytest.mark.parametrize(
+    ("kind", "way"), [("channels", "partial_fit"), ("sequences", "warm_start")]
+)
 def test_the_first_call_decides_on_the_shape(row, kind, way):
     """27: later ones agree, or have vectors; others are refused, and change nothing."""
     architecture, shape = ROW_SHAPES[kind]
