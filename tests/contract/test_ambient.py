@@ -30,10 +30,12 @@ from contract.states import (
     state_of_torch,
 )
 from contract.table import (
+    CASES_BY_NAME,
+    ROWS,
     dense,
-    every_case,
     every_class,
     fitted_numbers,
+    is_turn,
     labels,
     structured_rows,
 )
@@ -202,7 +204,11 @@ def test_an_estimator_in_one_state(row, state):
     assert_same_everything(row, state)
 
 
-@every_case
+@pytest.mark.variant
+@pytest.mark.parametrize(
+    ("row", "params"),
+    [pytest.param(*case, id=n) for n, case in CASES_BY_NAME.items() if case[1]],
+)
 def test_a_variant(row, params):
     """20, 26."""
     assert_same(lambda: everything(lambda: row.make(**params)), all_at_once)
@@ -398,17 +404,16 @@ def search_over(estimator, parameter, values, **settings):
 
 
 @every_class
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_batched_searches(row, n_jobs):
-    """26: in the calling thread, and in threads that are born in the search."""
+def test_batched_searches(row):
+    """26: in threads that are born in the search."""
 
     def compute():
-        with joblib.parallel_config(backend="threading", n_jobs=n_jobs):
+        with joblib.parallel_config(backend="threading", n_jobs=2):
             # Two shapes, so that there is work for two threads.
             grid = {"learning_rate": [1e-3, 1e-2], "n_components": [2, 2]}
             grid = {k: v for k, v in grid.items() if k in row.cls().get_params()}
             return searched(
-                BatchedGridSearchCV(row.make(), grid, cv=2, n_jobs=n_jobs).fit(X, Y)
+                BatchedGridSearchCV(row.make(), grid, cv=2, n_jobs=2).fit(X, Y)
             )
 
     assert_same(compute, all_at_once)
@@ -520,8 +525,15 @@ TRANSFORMS = {
 
 # Of torch's own, the first time that it derives forwards.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
-@every_class
-@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize(
+    ("row", "transform"),
+    [
+        pytest.param(row, name, id=f"{name}-{row.name}")
+        for row in ROWS
+        for number, name in enumerate(TRANSFORMS)
+        if is_turn(row, number)
+    ],
+)
 def test_in_a_function_that_is_transformed(row, transform):
     """20, 26: what it calls is none of what is transformed."""
     found, expected = [], row.make().fit(X, Y)

@@ -277,8 +277,9 @@ def test_rows_and_codes_are_frames(row, params, X, y, library):
 
 
 @every_class
-@pytest.mark.parametrize("library", ["pandas", "polars"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("library", "dtype"), [("pandas", np.float32), ("polars", np.float64)]
+)
 def test_frames_of_rows_without_names(row, X, y, library, dtype):
     """27: columns are named as scikit-learn names them; the precision is that of X."""
     estimator = row.make().fit(X.astype(dtype), y)

@@ -195,8 +195,9 @@ def test_other_threads(row, X, y):
 
 
 @every_class
-@pytest.mark.parametrize("grad", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("grad", "dtype"), [(True, torch.float64), (False, torch.float32)]
+)
 def test_unusual_settings_do_no_harm(row, grad, dtype, X, y):
     """20: the caller's grad mode and default dtype do not reach the model."""
     expected = row.make().fit(X, y)
