@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -171,6 +171,10 @@ class Moments:
         that is 0. None where nothing is known of it, as in files of 0.1.0.
     class_count : ndarray of shape (n_classes,) or None
         How many rows of each class there are, where rows have labels.
+    target : Moments or None
+        The same of the targets, where these are rows.
+    target_shape : tuple of int or None
+        Of a target, as it was given.
     """
 
     mean: np.ndarray
@@ -184,6 +188,25 @@ class Moments:
     has_missing: bool = False
     deviation: np.ndarray | None = None
     class_count: np.ndarray | None = None
+    target: Moments | None = None
+    target_shape: tuple[int, ...] | None = None
+
+    @property
+    def answered(self) -> Moments:
+        """Those of what the net answers: of the targets, where these are rows."""
+        return self if self.target is None else self.target
+
+    def parts(self) -> dict[str, Any]:
+        """Answer the attributes by name; those of the targets are parts, too."""
+        target = None if self.target is None else self.target.parts()
+        names = (each.name for each in fields(self))
+        return {name: getattr(self, name) for name in names} | {"target": target}
+
+    @classmethod
+    def of(cls, parts: dict[str, Any]) -> Moments:
+        """Answer what `parts` has taken apart."""
+        target = parts.get("target")
+        return cls(**parts | {"target": None if target is None else cls.of(target)})
 
     def continued(self, found: Moments) -> Moments:
         """Answer these moments for training that goes on with rows that were found.
@@ -191,7 +214,8 @@ class Moments:
         A feature that has hardly varied so far takes its deviation from them; where
         none has, so do all. The shift stays, which the net has been trained with.
         """
-        continued = replace(self, has_missing=found.has_missing)
+        target = None if self.target is None else self.target.continued(found.target)
+        continued = replace(self, has_missing=found.has_missing, target=target)
         if self.deviation is None:
             return continued
         distance = np.hypot(found.deviation, found.median - self.shift)

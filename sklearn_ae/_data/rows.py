@@ -136,8 +136,8 @@ class RowSource:
     device : torch.device
     has_missing : bool, default=False
         Whether entries may be NaN.
-    targets : Tensor of shape (n_samples,) or None, default=None
-        What goes along with each row: the number of its class.
+    targets : Tensor of shape (n_samples,) or RowSource or None, default=None
+        What goes along with each row: the number of its class, or another row.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class RowSource:
         dtype: torch.dtype,
         device: torch.device,
         has_missing: bool = False,
-        targets: Tensor | None = None,
+        targets: Tensor | RowSource | None = None,
     ) -> None:
         self.n_features = X.shape[1]
         self.targets = targets
@@ -200,7 +200,9 @@ class RowSource:
         """Answer a source of the rows of an index array."""
         part = object.__new__(RowSource)
         part.__dict__.update(self.__dict__)
-        if self.targets is not None:
+        if isinstance(self.targets, RowSource):
+            part.targets = self.targets.subset(index)
+        elif self.targets is not None:
             part.targets = self.targets[torch.from_numpy(index).to(self._device)]
         if self.resident is not None:
             part.resident = self.resident[torch.from_numpy(index).to(self._device)]

@@ -50,31 +50,9 @@ class BaseBuilder(Parameters):
     ) -> AutoencoderModule:
         """Build the initialised net, for rows that X has in a shape if in any."""
         architecture = self._checked_architecture().settled(row_shape)
-        n_features = len(moments.mean)
         posterior = self._build_posterior()
-        build = partial(
-            build_parts,
-            architecture,
-            n_features,
-            hidden_layer_sizes=self._checked_hidden_layer_sizes(),
-            activation=self.activation,
-            code_activation=posterior.encoder_activation,
-            tied_weights=self.tied_weights,
-            initialization=self.initialization,
-            seed=seed,
-        )
-        # What the encoder answers and the decoder gets may be more than the code.
-        n_answers = posterior.n_answers(self.n_components)
-        n_given = self.n_components + self._n_labels(moments)
-        encoder, decoder = build(n_given)
-        if n_answers != n_given:
-            encoder, _ = build(n_answers)
-        start = self._loss().start(moments)
-        if start is not None:
-            layout = architecture.output_layout(n_features)
-            start = start.reshape(layout).mean(axis=(0, 2))
-        start_outputs(decoder, self._output_spread(row_shape, moments), start)
-        reconstruction = self._loss().build(self.output_activation, moments)
+        encoder, decoder = self._build_parts(row_shape, moments, posterior, seed)
+        reconstruction = self._loss().build(self.output_activation, moments.answered)
         return self._module_type(
             encoder,
             decoder,
@@ -82,10 +60,53 @@ class BaseBuilder(Parameters):
             self._build_penalties(self._units(reconstruction)),
             self._build_corruption(moments),
             may_miss=self._may_miss or architecture.reads_missing,
-            row_shape=architecture.checked_row_shape(n_features),
+            row_shape=architecture.checked_row_shape(len(moments.mean)),
             reads_missing=architecture.reads_missing,
             posterior=posterior,
         )
+
+    def _build_parts(
+        self,
+        row_shape: tuple[int, ...] | None,
+        moments: Moments,
+        posterior: Posterior,
+        seed: int,
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build an encoder of rows, and a decoder to what is to be answered."""
+        build = partial(
+            build_parts,
+            hidden_layer_sizes=self._checked_hidden_layer_sizes(),
+            activation=self.activation,
+            code_activation=posterior.encoder_activation,
+            tied_weights=self.tied_weights,
+            initialization=self.initialization,
+            seed=seed,
+        )
+        architecture = self._checked_architecture().settled(row_shape)
+        outward = self._outward(row_shape, moments)
+        n_features, n_outputs = len(moments.mean), len(moments.answered.mean)
+        # What the encoder answers and the decoder gets may be more than the code.
+        n_answers = posterior.n_answers(self.n_components)
+        n_given = self.n_components + self._n_labels(moments)
+        encoder, decoder = build(architecture, n_features, n_given)
+        if n_answers != n_given:
+            encoder, _ = build(architecture, n_features, n_answers)
+        if moments.target is not None:
+            _, decoder = build(outward, n_outputs, n_given)
+        start = self._loss().start(moments.answered)
+        if start is not None:
+            start = start.reshape(outward.output_layout(n_outputs)).mean(axis=(0, 2))
+        start_outputs(decoder, self._output_spread(row_shape, moments), start)
+        return encoder, decoder
+
+    def _outward(
+        self, row_shape: tuple[int, ...] | None, moments: Moments
+    ) -> Architecture:
+        """Answer what the decoder is made of: targets may have a shape of their own."""
+        if moments.target is not None:
+            shape = moments.target_shape
+            row_shape = shape if len(shape) > 1 else None
+        return self._checked_architecture().settled(row_shape)
 
     def _output_spread(
         self, row_shape: tuple[int, ...] | None, moments: Moments
@@ -97,8 +118,8 @@ class BaseBuilder(Parameters):
         spoil what is learned. None is for a single unit, for outputs that have no
         units, and where nothing is known.
         """
-        architecture = self._checked_architecture().settled(row_shape)
-        layout = architecture.output_layout(len(moments.mean))
+        outward, moments = self._outward(row_shape, moments), moments.answered
+        layout = outward.output_layout(len(moments.mean))
         if moments.deviation is None or layout[1] == 1 or not self._loss().has_units:
             return None
         squares = np.square(moments.deviation / moments.scale).reshape(layout)
@@ -338,7 +359,7 @@ def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
         if next(layer.children(), None) is None
         or next(layer.parameters(recurse=False), None) is not None
     ]
-    n_features = len(module.reconstruction.shift)
+    n_features = len(module.inputs[0])
     try:
         with torch.no_grad():
             module.eval()(torch.zeros(1, n_features, dtype=torch.float32))

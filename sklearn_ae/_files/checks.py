@@ -155,6 +155,8 @@ def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
     numbers = (moments.variance, *deviations)
     if not all(type(x) is float and math.isfinite(x) for x in numbers):
         raise ValueError("the moments of its training rows are no numbers")
+    if moments.target is not None:
+        check_start(moments.target_shape or None, moments.target, seed)
     if type(moments.has_missing) is not bool:
         raise ValueError("has_missing is neither true nor false")
     if moments.class_count is not None and not _are_counts(moments.class_count):

@@ -7,7 +7,6 @@ with the arrays that were trained. Only a net with parts of one's own goes along
 from __future__ import annotations
 
 import copy
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -82,10 +81,7 @@ def take_apart(model: Model) -> dict[str, Any]:
         name: tensor.detach().cpu().numpy()
         for name, tensor in named_tensors(model.module)
     }
-    moments = {
-        field.name: getattr(model.moments, field.name)
-        for field in dataclasses.fields(Moments)
-    }
+    moments = model.moments.parts()
     others = {name: v for name, v in vars(model).items() if name not in APART}
     if model.training_state is not None:
         others["training_state"] = as_arrays(model.training_state)
@@ -127,7 +123,7 @@ def rebuild_model(estimator: Any, description: dict[str, Any]) -> Model:
     fields = dict(description)
     device = device_or_cpu(fields.pop("device"))
     tensors, net = fields.pop("tensors"), fields.pop("net", None)
-    moments = Moments(**fields.pop("moments"))
+    moments = Moments.of(fields.pop("moments"))
     # As the estimator was when its net was built.
     builder = object.__new__(type(estimator))
     vars(builder).update(vars(estimator) | fields.pop("parameters"))

@@ -305,7 +305,7 @@ def _read_model(
         raise ValueError(f"there is no device {device!r}")
     if fields.keys() & APART - {"training_state", "moments"}:
         raise ValueError(f"a model in a file has no {fields.keys() & APART}")
-    moments = Moments(**decoder.decode_parts(fields.pop("moments")))
+    moments = Moments.of(decoder.decode_parts(fields.pop("moments")))
     seed = decoder.decode(fields.pop("seed"))
     row_shape = decoder.decode(fields.pop("row_shape", None))
     start = row_shape, moments, seed

@@ -58,6 +58,9 @@ class AutoencoderModule(nn.Module):
         been called.
     """
 
+    # Whether what it answers, and is trained to answer, are the rows that it gets.
+    rebuilds_rows = True
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -85,13 +88,18 @@ class AutoencoderModule(nn.Module):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Subtract the shift and divide by the scale."""
-        shift = self.reconstruction.shift
+        shift, scale = self.inputs
         rounded = shift.to(x.dtype)
         x = x - rounded
         if x.dtype != shift.dtype:
             # Of rows far from zero the rounding may be as large as their differences.
             x.sub_((shift - rounded).to(x.dtype))
-        return x.div_(self.reconstruction.scale)
+        return x.div_(scale)
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor]:
+        """The shift and the scale of rows."""
+        return self.reconstruction.shift, self.reconstruction.scale
 
     def fill_missing(self, x: Tensor) -> Tensor:
         """Answer what the encoder gets of standardised rows with NaN."""
@@ -164,7 +172,7 @@ class AutoencoderModule(nn.Module):
         ValueError
             If the net does not answer what an encoder and a decoder answer.
         """
-        n_features = len(self.reconstruction.shift)
+        n_features = len(self.inputs[0])
         parameters = [p for p in self.parameters() if p.requires_grad]
         if not parameters:
             raise ValueError("The net has no parameters to train.")
@@ -186,7 +194,8 @@ class AutoencoderModule(nn.Module):
                 first = x.new_zeros(2, dtype=torch.int64)
                 z = self.decoder_input(self.posterior.mean(h), first)
                 n_values.append(z.shape[-1])
-                _answer(self.decoder, z, n_features, "decoder")
+                n_outputs = len(self.reconstruction.shift)
+                _answer(self.decoder, z, n_outputs, "decoder")
         finally:
             self.train(was_training)
             for hook in hooks:

@@ -69,17 +69,22 @@ class Batches:
                 yield self.source[batch], None if targets is None else targets[batch]
             return
         order = self._order()
-        labels: Iterable[Tensor | None] = repeat(None)
-        if targets is not None:
-            labels = targets[order.to(targets.device)].split(size)
-        resident = self.source.resident
-        most_bytes = _REORDER_BYTES // (1 + self.n_others)
-        if resident is not None and resident.nbytes <= most_bytes:
-            rows: Iterable[Tensor] = gather(resident, 0, order).split(size)
-        else:
-            rows = map(self.source.take, order.split(size))
-        # Not strict: there is no end of no labels.
-        yield from zip(rows, labels, strict=False)
+        beside: Iterable[Tensor | None] = repeat(None)
+        if isinstance(targets, RowSource):
+            beside = self._in_order(targets, order)
+        elif targets is not None:
+            beside = targets[order.to(targets.device)].split(size)
+        # Not strict: there is no end of no targets.
+        yield from zip(self._in_order(self.source, order), beside, strict=False)
+
+    def _in_order(self, source: RowSource, order: Tensor) -> Iterable[Tensor]:
+        resident = source.resident
+        if resident is None:
+            return map(source.take, order.split(self.batch_size))
+        order = order.to(resident.device)
+        if resident.nbytes <= _REORDER_BYTES // (1 + self.n_others):
+            return gather(resident, 0, order).split(self.batch_size)
+        return map(source.take, order.split(self.batch_size))
 
 
 def batch_size_for(batch_size: int | str, n_rows: int) -> int:

@@ -30,6 +30,8 @@ from sklearn_ae._objective.penalties import DenseStep, ExplicitPenalty
 
 def supports(module: nn.Module) -> bool:
     """Whether the gradient of this module is written out below."""
+    if not module.rebuilds_rows:
+        return False
     encoder, _ = _split_off_selection(module.encoder)
     return all(
         isinstance(part, nn.Sequential)

@@ -16,6 +16,7 @@ from sklearn_ae._compute.seeds import draw_seed, make_generator
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments, moments
 from sklearn_ae._data.rows import Array, RowSource
+from sklearn_ae._data.targets import TargetRows
 from sklearn_ae._layers.dense import LayerWeights, write_layers
 from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._nets.fitted import Model
@@ -137,14 +138,15 @@ class TrainingRows:
         The attributes that a fitted estimator has besides its model.
     row_shape : tuple of int or None, default=None
         The shape of a row in X; None of a vector.
-    targets : ndarray of shape (n_samples,), default=None
-        The numbers of the rows' classes, where training looks at them.
+    targets : ndarray of shape (n_samples,) or TargetRows, default=None
+        The numbers of the rows' classes, or what is to be answered for them, where
+        training looks at them.
     """
 
     X: Array
     seen: dict[str, Any]
     row_shape: tuple[int, ...] | None = None
-    targets: np.ndarray | None = None
+    targets: np.ndarray | TargetRows | None = None
     _moments: dict[Any, Moments] = field(default_factory=dict)
     _sources: dict[Any, RowSource] = field(default_factory=dict)
     # Those of a seed last as long as a run that has them: there may be many seeds.
@@ -152,11 +154,16 @@ class TrainingRows:
         default_factory=WeakValueDictionary
     )
 
-    def moments(self, **options: bool) -> Moments:
-        """Answer the moments of the rows, see `moments`."""
-        key = tuple(sorted(options.items()))
+    def moments(self, may_miss: bool, **options: bool) -> Moments:
+        """Answer the moments of the rows and of their targets, see `moments`."""
+        key = (may_miss, *sorted(options.items()))
         if key not in self._moments:
-            self._moments[key] = moments(self.X, **options)
+            found = moments(self.X, may_miss=may_miss, **options)
+            if isinstance(self.targets, TargetRows):
+                target = moments(self.targets.rows, **options)
+                shape = self.targets.shape
+                found = replace(found, target=target, target_shape=shape)
+            self._moments[key] = found
         return self._moments[key]
 
     def parts(self, estimator: Any, model: Model) -> _Parts:
@@ -164,9 +171,14 @@ class TrainingRows:
         known, device = model.moments, model.device
         dtype = next(model.module.parameters()).dtype
         whole = (known.shift.tobytes(), known.scale, known.has_missing, dtype, device)
+        if known.target is not None:
+            whole += (known.target.shift.tobytes(), known.target.scale)
         if whole not in self._sources:
             source = rows_for(self.X, known, device, dtype)
-            if self.targets is not None:
+            if isinstance(self.targets, TargetRows):
+                rows = self.targets.rows
+                source.targets = rows_for(rows, known.target, device, dtype)
+            elif self.targets is not None:
                 source.targets = torch.from_numpy(self.targets).to(device)
             self._sources[whole] = source
         if not estimator.early_stopping:
@@ -315,10 +327,12 @@ def _start_model(
         continues=not is_first,
         with_medians=estimator._loss().uses_medians,
     )
-    estimator._check_range(rows.X, found)
+    estimator._check_range(rows.X, found.answered)
     if is_first:
         if known is None:
-            found = estimator._loss().standardized(found)
+            answered = estimator._loss().standardized(found.answered)
+            is_row = found.target is None
+            found = answered if is_row else replace(found, target=answered)
         seed = start.seed if start else draw_seed(estimator.random_state)
         n_epochs, row_shape = 0, rows.row_shape
     else:
