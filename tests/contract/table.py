@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -686,6 +687,19 @@ every_case = pytest.mark.parametrize(
         for row, name, params in _NAMED
     ],
 )
+
+
+def every_case_and(name: str, values: Sequence[Any]) -> pytest.MarkDecorator:
+    """Run a test on each class with all values, on each variant with one in turn."""
+    cases = []
+    for turn, (case, (row, params)) in enumerate(CASES_BY_NAME.items()):
+        marks = pytest.mark.variant if params else ()
+        for value in [values[turn % len(values)]] if params else values:
+            label = f"{case}-{getattr(value, '__name__', value)}"
+            cases.append(pytest.param(row, params, value, id=label, marks=marks))
+    return pytest.mark.parametrize(("row", "params", name), cases)
+
+
 # The same examples in every run, however slow the machine.
 examples = partial(
     settings,

@@ -18,7 +18,13 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_ae
-from contract.table import answers, assert_same_model, every_case, every_class
+from contract.table import (
+    answers,
+    assert_same_model,
+    every_case,
+    every_case_and,
+    every_class,
+)
 from sklearn_ae.displays import (
     InterpolationDisplay,
     LatentSpaceDisplay,
@@ -240,8 +246,7 @@ def assert_frames(found, expected, library, columns):
         np.testing.assert_array_equal(numbers, expected[name])
 
 
-@every_case
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@every_case_and("library", ["pandas", "polars"])
 def test_rows_and_codes_are_frames(row, params, X, y, library):
     """27: with the columns of training and the index of X; numbers are the same."""
     if not row.generative:

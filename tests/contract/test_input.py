@@ -24,7 +24,7 @@ from contract.table import (
     ROWS,
     answers,
     assert_same_model,
-    every_case,
+    every_case_and,
     every_class,
     examples,
     is_turn,
@@ -306,10 +306,15 @@ def test_forms_of_codes(row, whole, tmp_path):
         np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
-@every_case
-@pytest.mark.parametrize(
-    "make", [np.copy, lambda X: X.astype("f4"), scipy.sparse.csr_array]
-)
+def to_single(X):
+    return X.astype("f4")
+
+
+def to_frame(X):
+    return pd.DataFrame(X.copy())
+
+
+@every_case_and("make", [np.copy, to_single, scipy.sparse.csr_array])
 def test_rows_are_never_modified(row, params, make, X, y):
     """10: not in training, not in any answer."""
     if make is scipy.sparse.csr_array and not row.sparse:
@@ -329,10 +334,7 @@ def test_rows_are_never_modified(row, params, make, X, y):
         assert form.flags.writeable
 
 
-@every_case
-@pytest.mark.parametrize(
-    "make", [np.copy, scipy.sparse.csr_array, lambda X: pd.DataFrame(X.copy())]
-)
+@every_case_and("make", [np.copy, scipy.sparse.csr_array, to_frame])
 def test_rows_are_never_kept(row, params, make, X, y):
     """10: nothing holds X or its memory once the caller has let go."""
     if make is scipy.sparse.csr_array and not row.sparse:

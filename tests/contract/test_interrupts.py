@@ -27,6 +27,7 @@ from contract.table import (
     assert_same_model,
     digest,
     every_case,
+    every_case_and,
     every_class,
     fitted_numbers,
     labels,
@@ -50,8 +51,7 @@ def assert_consistent(estimator, X):
     assert lengths == {estimator.n_iter_}
 
 
-@every_case
-@pytest.mark.parametrize("event", EVENTS)
+@every_case_and("event", EVENTS)
 def test_an_interrupt_leaves_a_fitted_model(row, params, event, X, y):
     """17: after the epochs that have ended, and the batches of the one that has not."""
     to_the_end = {**params, "max_epochs": 8, "tol": 0.0, "n_iter_no_change": 100}

@@ -17,6 +17,7 @@ from contract.subprocesses import run_python
 from contract.table import (
     answers,
     every_case,
+    every_case_and,
     every_class,
     labels,
     structured_rows,
@@ -46,8 +47,7 @@ def n_bytes(estimator):
     return sum(array.nbytes for array in weights(estimator).values())
 
 
-@every_case
-@pytest.mark.parametrize("method", ["fit", "fit twice", "partial_fit"])
+@every_case_and("method", ["fit", "fit twice", "partial_fit"])
 def test_nothing_of_the_rows_or_gradients_stays(row, params, method):
     """18: no array of as many rows, no gradient, no graph, no optimizer."""
     X = structured_rows(n_rows=97, n_features=6)

@@ -104,41 +104,25 @@ def name_of(check):
     return check.__name__
 
 
-def every_check(make):
-    """Parametrize as `parametrize_with_checks` does, which in 1.7 has a generator."""
-    return pytest.mark.parametrize(
-        ("estimator", "check"),
-        [
-            pytest.param(estimator, check, id=f"{row.name}-{name_of(check)}")
-            for row in ROWS
-            for estimator, check in estimator_checks_generator(make(row))
-        ],
-    )
-
-
-def assert_passes(estimator, check):
-    """Assert it strictly; only the array API may be out of reach."""
+# As `parametrize_with_checks` does, which in 1.7 has a generator.
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=f"{row.name}-{name_of(check)}")
+        for row in ROWS
+        for estimator, check in estimator_checks_generator(row.make(max_epochs=1))
+    ],
+)
+def test_check_estimator(estimator, check):
+    """1: strictly, with no expected failure; only the array API may be out of reach."""
     with suppress(SkipTest) if "array_api" in name_of(check) else nullcontext():
         check(estimator)
-
-
-@every_check(lambda row: row.make(max_epochs=1))
-def test_check_estimator(estimator, check):
-    """1: with no expected failure."""
-    assert_passes(estimator, check)
-
-
-@pytest.mark.variant
-@every_check(lambda row: row.cls())
-def test_check_estimator_at_defaults(estimator, check):
-    """1: as they are trained when nothing is said."""
-    assert_passes(estimator, check)
 
 
 @pytest.mark.slow
 @every_class
 def test_check_estimator_at_defaults_with_the_array_api(row):
-    """1: with no check that is skipped."""
+    """1: as they are trained when nothing is said, with no check that is skipped."""
     code = f"""if True:
         from sklearn.utils.estimator_checks import check_estimator
         from sklearn_ae import {row.name}

@@ -12,7 +12,7 @@ import scipy.sparse
 from contract.table import (
     ROWS,
     answers,
-    every_case,
+    every_case_and,
     labels,
     sparse_rows,
     structured_rows,
@@ -47,8 +47,7 @@ def assert_same_weights(one, other):
         )
 
 
-@every_case
-@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+@every_case_and("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_sparse_rows_equal_dense_rows(row, params, form, counts):
     """11: in every method, or a refusal with the word in it."""
     form, y = form(counts), labels(counts)
