@@ -20,6 +20,7 @@ from sklearn_ae._estimators.parameters import Parameters
 from sklearn_ae._layers.codes import Certain, Posterior
 from sklearn_ae._layers.dense import Stage, start_outputs
 from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
+from sklearn_ae._nets.base import BaseModule
 from sklearn_ae._objective.losses import Loss
 from sklearn_ae._objective.noise import Corruption
 from sklearn_ae._objective.outputs import Reconstruction
@@ -333,7 +334,7 @@ class InspectionMixin(Undisturbed):
         return set_precision(module, torch.float32).requires_grad_(True)
 
 
-def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
+def _layers(module: BaseModule) -> list[dict[str, Any]]:
     """Describe what has no parts, or parameters of its own, as a row passes it."""
     found: dict[str, dict[str, Any]] = {}
 
@@ -354,15 +355,15 @@ def _layers(module: AutoencoderModule) -> list[dict[str, Any]]:
 
     hooks = [
         watch(f"{part}.{name}".rstrip("."), layer)
-        for part in ("encoder", "decoder")
-        for name, layer in getattr(module, part).named_modules()
+        for part, layers in module.named_children()
+        if part in ("encoder", "decoder")
+        for name, layer in layers.named_modules()
         if next(layer.children(), None) is None
         or next(layer.parameters(recurse=False), None) is not None
     ]
-    n_features = len(module.inputs[0])
     try:
         with torch.no_grad():
-            module.eval()(torch.zeros(1, n_features, dtype=torch.float32))
+            module.eval()(module.example(1))
     finally:
         for hook in hooks:
             hook.remove()

@@ -12,23 +12,19 @@ from sklearn_ae._compute.seeds import Random
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.codes import Certain, Posterior
-from sklearn_ae._layers.dense import Layer, count_products, dense_layers
+from sklearn_ae._layers.dense import dense_layers
 from sklearn_ae._layers.functions import fill_missing
+from sklearn_ae._nets.base import BaseModule, checked_answer
 from sklearn_ae._objective.noise import Corruption
 from sklearn_ae._objective.outputs import Reconstruction
 from sklearn_ae._objective.penalties import Pass, Penalty
-from sklearn_ae._priors.learned import LatentDensity
 
 
-class AutoencoderModule(nn.Module):
+class AutoencoderModule(BaseModule):
     r"""An encoder f and a decoder g between a shift and a scale.
 
     .. math:: z = f((x - \text{shift}) / \text{scale}), \quad
               \hat x = g(z) \cdot \text{scale} + \text{shift}
-
-    The objective is a pure function of standardised rows and of the parameters: it
-    draws nothing and keeps nothing. Buffers are float64: the shift of data far from
-    zero needs them, and scalars take part in the precision of what they meet.
 
     Parameters
     ----------
@@ -48,18 +44,11 @@ class AutoencoderModule(nn.Module):
         Whether the encoder gets NaN for missing entries in place of 0.
     posterior : Posterior or None, default=None
         What the encoder's answer says of the code; None where it is the code.
-
-    Attributes
-    ----------
-    prior : LatentDensity or None
-        What codes are like before a row is seen, where that is a part of the net.
-    width : int
-        Most values that a row becomes on its way through the net, once `rehearse` has
-        been called.
     """
 
-    # Whether what it answers, and is trained to answer, are the rows that it gets.
     rebuilds_rows = True
+    encoder: nn.Module
+    posterior: Posterior
 
     def __init__(
         self,
@@ -73,33 +62,16 @@ class AutoencoderModule(nn.Module):
         reads_missing: bool = False,
         posterior: Posterior | None = None,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.reconstruction = reconstruction
-        self.posterior = posterior or Certain()
-        self.prior: LatentDensity | None = None
-        self.penalties = nn.ModuleDict(penalties)
+        parts = {
+            "encoder": encoder,
+            "decoder": decoder,
+            "reconstruction": reconstruction,
+            "posterior": posterior or Certain(),
+        }
+        super().__init__(parts, penalties, row_shape)
         self.corruption = corruption
         self.may_miss = may_miss
-        self.row_shape = row_shape
         self.reads_missing = reads_missing
-        self.width = 0
-
-    def standardize(self, x: Tensor) -> Tensor:
-        """Subtract the shift and divide by the scale."""
-        shift, scale = self.inputs
-        rounded = shift.to(x.dtype)
-        x = x - rounded
-        if x.dtype != shift.dtype:
-            # Of rows far from zero the rounding may be as large as their differences.
-            x.sub_((shift - rounded).to(x.dtype))
-        return x.div_(scale)
-
-    @property
-    def inputs(self) -> tuple[Tensor, Tensor]:
-        """The shift and the scale of rows."""
-        return self.reconstruction.shift, self.reconstruction.scale
 
     def fill_missing(self, x: Tensor) -> Tensor:
         """Answer what the encoder gets of standardised rows with NaN."""
@@ -120,17 +92,6 @@ class AutoencoderModule(nn.Module):
     def encode_standardized(self, x: Tensor) -> Tensor:
         """Encode standardised rows."""
         return self.posterior.mean(self.encoder(self.fill_missing(x)))
-
-    def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Answer what the decoder gets for codes of rows of these classes: the codes.
-
-        Nets of labelled rows add the classes.
-        """
-        return z
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Decode codes of shape (n_rows, n_components) to (n_rows, n_features)."""
-        return self.reconstruction.mean(self.decoder(z))
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows of shape (n_rows, n_features)."""
@@ -164,81 +125,29 @@ class AutoencoderModule(nn.Module):
         a = self.decoder(given.flatten(0, -2)).unflatten(0, z.shape[:-1])
         return self.reconstruction(a, x, weights)
 
-    def rehearse(self, n_components: int) -> None:
-        """Send two rows through the net, and note how wide they become.
+    def example(self, n_rows: int) -> Tensor:
+        """Answer rows of zeros."""
+        return torch.zeros(n_rows, len(self.inputs[0]), dtype=torch.float32)
 
-        Raises
-        ------
-        ValueError
-            If the net does not answer what an encoder and a decoder answer.
-        """
-        n_features = len(self.inputs[0])
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        if not parameters:
-            raise ValueError("The net has no parameters to train.")
-        x = parameters[0].new_zeros(2, n_features)
-        n_values = [n_features]
-
-        def note(part: nn.Module, inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                n_inner = part.n_inner if isinstance(part, Layer) else 1
-                n_values.append(n_inner * output.numel() // 2)
-
-        hooks = [part.register_forward_hook(note) for part in self.modules()]
-        was_training = self.training
-        try:
-            with torch.no_grad():
-                self.eval()
-                n_answers = self.posterior.n_answers(n_components)
-                h = _answer(self.encoder, x, n_answers, "encoder")
-                first = x.new_zeros(2, dtype=torch.int64)
-                z = self.decoder_input(self.posterior.mean(h), first)
-                n_values.append(z.shape[-1])
-                n_outputs = len(self.reconstruction.shift)
-                _answer(self.decoder, z, n_outputs, "decoder")
-        finally:
-            self.train(was_training)
-            for hook in hooks:
-                hook.remove()
-        self.width = max(n_values)
-
-    @property
-    def n_products(self) -> int:
-        """Multiplications with weights that a row takes."""
-        return count_products(self)
+    def _walk(self, x: Tensor, n_components: int) -> Tensor:
+        n_answers = self.posterior.n_answers(n_components)
+        h = checked_answer(self.encoder, x, n_answers, "encoder")
+        first = x.new_zeros(2, dtype=torch.int64)
+        z = self.decoder_input(self.posterior.mean(h), first)
+        n_outputs = len(self.reconstruction.shift)
+        checked_answer(self.decoder, z, n_outputs, "decoder")
+        return z
 
     @property
     def objective_width(self) -> int:
-        """Most values that a row becomes in the objective: a penalty may take more."""
-        n_passes = max((p.n_passes(self) for p in self.penalties.values()), default=1)
-        of_prior = 1 if self.prior is None else self.prior.width
-        return self.posterior.n_draws * max(self.width * n_passes, of_prior)
-
-    @property
-    def unit(self) -> float:
-        """Factor that turns a term of the objective into data units."""
-        return float(self.reconstruction.unit)
-
-    @property
-    def floor(self) -> float:
-        """Least that rows can cost on average, in data units."""
-        return float(self.reconstruction.floor)
-
-    @property
-    def n_warmup_epochs(self) -> int:
-        """Epochs until the objective is what training ends with."""
-        return max((p.n_warmup_epochs for p in self.penalties.values()), default=0)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Tell the penalties how many epochs there were."""
-        for penalty in self.penalties.values():
-            penalty.begin_epoch(epoch)
+        """Most values that a row becomes in the objective, all draws of its code."""
+        return self.posterior.n_draws * super().objective_width
 
     def random_parts(self) -> dict[str, Random]:
         """Parts of the objective that have to draw for each batch, by name."""
         parts = {"corruption": self.corruption, "posterior": self.posterior}
-        parts |= dict(self.penalties.items())
-        return {name: part for name, part in parts.items() if isinstance(part, Random)}
+        own = {name: part for name, part in parts.items() if isinstance(part, Random)}
+        return own | super().random_parts()
 
     def corrupt(self, batch: Batch) -> Tensor:
         """Answer what the encoder gets of a batch in training."""
@@ -267,17 +176,6 @@ class AutoencoderModule(nn.Module):
         for name, penalty in self.penalties.items():
             terms[name] = penalty(self, rows)
         return terms
-
-
-def _answer(part: nn.Module, rows: Tensor, n_expected: int, name: str) -> Tensor:
-    found = part(rows)
-    if isinstance(found, Tensor) and found.shape == (len(rows), n_expected):
-        return found
-    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-    raise ValueError(
-        f"The {name} answers {shape} for {len(rows)} rows of {rows.shape[1]} values, "
-        f"where {(len(rows), n_expected)} is expected."
-    )
 
 
 def split_missing(x: Tensor, has_missing: bool) -> tuple[Tensor, Tensor | None]:

@@ -34,12 +34,15 @@ class Pass(NamedTuple):
         What the encoder answers: the codes, or what tells their distribution.
     z : Tensor of shape (n_draws * n_rows, n_components)
         The codes that are decoded.
+    made : Tensor of shape (n_rows, n_features) or None, default=None
+        Standardised rows that a generator makes of them.
     """
 
     batch: Batch
     seen: Tensor
     h: Tensor
     z: Tensor
+    made: Tensor | None = None
 
 
 @dataclass

@@ -386,7 +386,8 @@ class AutoencoderNet(NeuralNet):
 
     def _in_data_units(self, averages: dict[str, float]) -> dict[str, float]:
         terms = {name: mean * self.unit_ for name, mean in averages.items()}
-        terms["reconstruction"] += self.floor_
+        if "reconstruction" in terms:
+            terms["reconstruction"] += self.floor_
         return terms
 
     def _record_loss(self, name: str, loss: float) -> None:

@@ -1,0 +1,45 @@
+"""A generator without an encoder: its rows have the moments of the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae._data.moments import Units
+from sklearn_ae._estimators.generators import BaseGenerator
+from sklearn_ae._objective.penalties import Pass, Penalty
+
+
+def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
+    """Answer that of two samples, with a kernel of three widths."""
+    both = torch.cat([x, y])
+    squares = torch.cdist(both, both).square()
+    kernel = sum(1 / (1 + squares / (w * x.shape[-1])) for w in (0.2, 1.0, 5.0))
+    signs = torch.cat([x.new_ones(len(x)) / len(x), -y.new_ones(len(y)) / len(y)])
+    return signs @ kernel @ signs
+
+
+class RowDiscrepancy(Penalty):
+    def forward(self, net: nn.Module, rows: Pass) -> Tensor:
+        return squared_discrepancy(rows.made, rows.batch.x)
+
+
+class MomentMatcher(BaseGenerator):
+    """Generator by the squared maximum mean discrepancy of batches."""
+
+    loss: str = field(default="squared_error", init=False)
+
+    def _build_penalties(self, units: Units) -> dict[str, Penalty]:
+        return super()._build_penalties(units) | {"discrepancy": RowDiscrepancy()}
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Answer minus the squared discrepancy of rows and as many draws."""
+        model, X = self._fitted_rows(X)
+        scale = model.moments.scale
+        drawn = self.sample(len(X), random_state=0).reshape(X.shape)
+        pair = [torch.from_numpy(np.asarray(rows, "f8") / scale) for rows in (X, drawn)]
+        return -float(squared_discrepancy(*pair))
