@@ -142,12 +142,14 @@ GENERATORS = {
 
 def draw(generator: Any, n_rows: int, seed: int, noise: bool = True) -> np.ndarray:
     """Draw rows, of an autoencoder without its observation noise if so asked."""
-    from sklearn_ae._priors.foreign import draw as draw_from_density
+    from sklearn_ae._priors.foreign import as_prior
+    from sklearn_ae._priors.prior import draw_codes
 
     generator = getattr(generator, "best_estimator_", generator)
     if decodes(generator):
         return generator.sample(n_rows, random_state=seed, observation_noise=noise)
-    return draw_from_density(generator, n_rows, seed)
+    rows, _ = draw_codes(as_prior(generator), n_rows, generator.n_features_in_, seed)
+    return rows
 
 
 def decodes(generator: Any) -> bool:

@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import (
     assert_all_finite,
     check_array,
@@ -107,6 +108,17 @@ def class_numbers(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
             f"{_listed(classes)}."
         )
     return np.array([places[label] for label in labels], np.int64)
+
+
+def class_frequencies(class_count: np.ndarray) -> tuple[float, ...]:
+    """Answer how often each class is there, as a share of the rows."""
+    return tuple((class_count / class_count.sum()).tolist())
+
+
+def draw_classes(class_count: np.ndarray, n: int, generator: torch.Generator) -> Tensor:
+    """Draw the numbers of classes, with their frequencies."""
+    weights = torch.tensor(class_frequencies(class_count), dtype=torch.float64)
+    return torch.multinomial(weights, n, replacement=True, generator=generator)
 
 
 def _vector(labels: Any, name: str) -> np.ndarray:

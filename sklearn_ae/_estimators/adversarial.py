@@ -10,24 +10,40 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._compute.seeds import derive_seed
-from sklearn_ae._data.labels import encode_labels
+from sklearn_ae._compute.seeds import derive_seed, make_generator
+from sklearn_ae._compute.warnings import warn_caller
+from sklearn_ae._data.labels import draw_classes, encode_labels
 from sklearn_ae._data.rows import Array
 from sklearn_ae._estimators.base import BaseAutoencoder
 from sklearn_ae._estimators.parameters import TRAINING
 from sklearn_ae._nets.discriminator import discriminator_of_codes
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._priors.drawn import PRIORS, ImposedPrior, StandardNormal
-from sklearn_ae._priors.foreign import (
-    CodeSource,
-    code_source,
-    normal_quantiles,
-    sample_codes,
-)
+from sklearn_ae._objective.specs import resolve_spec
+from sklearn_ae._priors.drawn import DrawnPrior
+from sklearn_ae._priors.foreign import repeatable
+from sklearn_ae._priors.names import PRIOR_CONSTRAINTS, check_has
+from sklearn_ae._priors.prior import Prior, draw_codes
 from sklearn_ae._training.optimizers import uses_all_rows
+
+
+def _resolved(prior: Any, warns: bool = False) -> Prior:
+    """Answer the prior that a parameter stands for.
+
+    What is the learned mixture's name elsewhere was the ring's here, in 0.1.0.
+    """
+    if isinstance(prior, str) and prior == "gaussian_mixture":
+        if warns:
+            warn_caller(
+                "prior='gaussian_mixture' of AdversarialAutoencoder is called "
+                "'gaussian_ring' since version 0.2, and refused from 0.3 on: "
+                "elsewhere it is the learned mixture. Set prior='gaussian_ring'.",
+                FutureWarning,
+            )
+        prior = "gaussian_ring"
+    return resolve_spec("prior", prior)
 
 
 class AdversarialAutoencoder(BaseAutoencoder):
@@ -69,7 +85,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     prior : str, prior object, object with `sample` or callable, default="normal"
         What codes are to be distributed like: "normal" (:class:`StandardNormal`),
         "uniform" (:class:`UniformBox`), "swiss_roll" (:class:`SwissRoll`) and
-        "gaussian_mixture" (:class:`GaussianRing`), both of two components, or one of
+        "gaussian_ring" (:class:`GaussianRing`), both of two components, or one of
         these objects; any object whose ``sample(n_samples)`` answers codes, such as a
         fitted :class:`~sklearn.mixture.GaussianMixture`, which clones keep fitted; or a
         function ``prior(n_samples, random_state)`` of a `RandomState` that does. Of
@@ -89,7 +105,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     label_conditioned : bool, default=False
         Whether `fit` takes labels y of any kind and puts each class on a component of
         the prior: the first of `classes_` on the first, and so on. The prior must have
-        as many components as there are classes, or more, as "gaussian_mixture" and a
+        as many components as there are classes, or more, as "gaussian_ring" and a
         fitted `GaussianMixture` have. Labels are needed for training only; those that
         `partial_fit` or `warm_start` go on with have to be among the first. Otherwise y
         is ignored.
@@ -147,13 +163,13 @@ class AdversarialAutoencoder(BaseAutoencoder):
     >>> adversarial.sample(5, random_state=0).shape
     (5, 64)
     >>> ring = AdversarialAutoencoder(
-    ...     prior="gaussian_mixture", label_conditioned=True, max_epochs=5
+    ...     prior="gaussian_ring", label_conditioned=True, max_epochs=5
     ... )
     >>> ring.set_params(prior__width=0.2).fit(X, y).classes_
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
-    prior: str | ImposedPrior | Callable[..., Any] | Any = "normal"
+    prior: str | Prior | Callable[..., Any] | Any = "normal"
     alpha: float = 1.0
     discriminator_hidden_layer_sizes: tuple[int, ...] = (128, 128)
     learning_rate_ratio: float = 1.0
@@ -162,12 +178,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     latent_density: Any = field(default=None, init=False)
 
     _parameter_constraints = {
-        "prior": [
-            StrOptions(set(PRIORS)),
-            ImposedPrior,
-            HasMethods(["sample"]),
-            callable,
-        ],
+        "prior": PRIOR_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "discriminator_hidden_layer_sizes": ["array-like"],
         "learning_rate_ratio": [Interval(Real, 0, None, closed="neither")],
@@ -175,7 +186,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
         "label_conditioned": ["boolean"],
         "optimizer": [StrOptions({"adam", "sgd", "rmsprop"}), callable],
     }
-    _kinds_of_spec = {"prior": "imposed_prior"}
     _apart_from_net = TRAINING | {
         *("prior", "alpha", "discriminator_hidden_layer_sizes", "learning_rate_ratio"),
         *("gradient_penalty", "label_conditioned"),
@@ -191,7 +201,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def __sklearn_clone__(self) -> Self:
         """Clone, keeping a fitted prior of another library fitted."""
-        if isinstance(self.prior, (str, ImposedPrior)):
+        if isinstance(self.prior, (str, Prior)):
             return super().__sklearn_clone__()
         bare = copy.copy(self)
         bare.prior = "normal"
@@ -209,18 +219,23 @@ class AdversarialAutoencoder(BaseAutoencoder):
         return True
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
-        prior = getattr(self, "prior_", self.prior)
-        if prior != "normal" and not isinstance(prior, StandardNormal):
-            return None
-        return normal_quantiles(probabilities, self.n_components)
+        check_is_fitted(self)
+        return _resolved(self.prior_).quantiles(probabilities, self.n_components)
 
     def _draw_codes(
         self, n_samples: int, seed: int, classes: np.ndarray | None = None
     ) -> np.ndarray:
         check_is_fitted(self)
-        frequencies = getattr(self, "class_count_", None)
-        width, pool_seed = self._model.n_components, self._prior_seed(self._model)
-        return sample_codes(self.prior_, n_samples, width, seed, pool_seed, frequencies)
+        prior, width = _resolved(self.prior_), self._model.n_components
+        generator = make_generator(seed, "codes")
+        if hasattr(self, "class_count_"):
+            prior = repeatable(prior, width, self._prior_seed(self._model), True)
+            modes = draw_classes(self.class_count_, n_samples, generator)
+            return prior.draw_modes(modes, generator).double().numpy()
+        if isinstance(prior, DrawnPrior):
+            return prior.draw(n_samples, width, generator).double().numpy()
+        # As many as are asked for, where training may have to do with a pool.
+        return draw_codes(prior, n_samples, width, derive_seed(seed, "codes"))[0]
 
     def _prior_seed(self, model: Model) -> int:
         return derive_seed(model.seed, "prior")
@@ -235,6 +250,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     def _encode_targets(
         self, X: Array, y: Any, reset: bool, classes: Any
     ) -> tuple[np.ndarray | None, dict[str, Any]]:
+        check_has(self._spec("prior"), self, "sample")
         # A copy: what `sample` draws from is what the codes were trained on.
         seen = {"prior_": copy.deepcopy(self.prior)}
         if not self.label_conditioned:
@@ -253,23 +269,37 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def _check_pretraining(self) -> None:
         super()._check_pretraining()
-        self._source(seed=0)
+        self._drawn_prior(seed=0)
 
-    def _source(self, seed: int, n_classes: int = 0) -> CodeSource:
-        """Answer what draws from the prior, if there can be a game for it."""
+    def _spec(self, name: str) -> Any:
+        if name != "prior":
+            return super()._spec(name)
+        return _resolved(self.prior, warns=True)
+
+    def _drawn_prior(self, seed: int, n_classes: int = 0) -> Prior:
+        """Answer what draws are made from in training, if there can be a game."""
         self._checked_hidden_layer_sizes("discriminator_hidden_layer_sizes")
         if uses_all_rows(self.optimizer):
             raise ValueError(
                 f"optimizer={self.optimizer!r} does not work in a game of two: its "
                 "line search needs an objective that stays what it is."
             )
-        return code_source(self.prior, self.n_components, seed, n_classes)
+        prior = _resolved(self.prior)
+        prior = repeatable(prior, self.n_components, seed, n_classes > 0)
+        if prior.n_modes < n_classes:
+            raise ValueError(
+                "label_conditioned=True puts each class on a component of the prior, "
+                f"but prior={self.prior!r} has {prior.n_modes or 'none'} for "
+                f"{n_classes} classes. 'gaussian_ring', GaussianRing(n_modes=...) and "
+                "a fitted GaussianMixture have components."
+            )
+        return prior
 
     def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
         if self._stage is not None:
             return super()._build_net(model, seen, **options)
         n_classes = len(seen.get("classes_", ()))
-        source = self._source(self._prior_seed(model), n_classes)
+        prior = self._drawn_prior(self._prior_seed(model), n_classes)
         if not self.alpha:
             return super()._build_net(model, seen, **options)
         from sklearn_ae._training.games import Game, GameNet
@@ -280,7 +310,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
             self.n_components, n_classes, sizes, model.seed
         )
         game = Game(
-            CodesAgainstDraws(source),
+            CodesAgainstDraws(prior),
             discriminator.to(model.device),
             self.alpha,
             self.learning_rate_ratio,

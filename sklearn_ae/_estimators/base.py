@@ -29,7 +29,8 @@ from sklearn_ae._estimators.modules import BaseBuilder, InspectionMixin
 from sklearn_ae._files.pickles import PickleMixin
 from sklearn_ae._files.save import SaveMixin
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._priors.foreign import draw, fit_density
+from sklearn_ae._priors.foreign import as_prior, fit_density
+from sklearn_ae._priors.prior import draw_codes
 from sklearn_ae._training.optimizers import uses_all_rows
 from sklearn_ae.architectures import Architecture
 
@@ -429,7 +430,8 @@ class BaseAutoencoder(CodesMixin, RowsMixin, ReconstructionMixin, BaseNetEstimat
     def _draw_codes(
         self, n_samples: int, seed: int, classes: np.ndarray | None = None
     ) -> np.ndarray:
-        return draw(self.latent_density_, n_samples, derive_seed(seed, "codes"))
+        density, width = as_prior(self.latent_density_), self._model.n_components
+        return draw_codes(density, n_samples, width, derive_seed(seed, "codes"))[0]
 
     def _expected_attributes(self) -> set[str]:
         names = super()._expected_attributes()

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._compute.seeds import make_generator
-from sklearn_ae._data.labels import encode_labels, numbers_of_rows
+from sklearn_ae._data.labels import (
+    class_frequencies,
+    draw_classes,
+    encode_labels,
+    numbers_of_rows,
+)
 from sklearn_ae._data.moments import Moments
 from sklearn_ae._data.rows import Array
 from sklearn_ae._estimators.base import learns_by_batch
@@ -19,7 +23,9 @@ from sklearn_ae._estimators.variational import VariationalAutoencoder
 from sklearn_ae._layers.codes import Encode
 from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._nets.conditional import ConditionalModule
-from sklearn_ae._priors.learned import ClassNormals, LatentDensity
+from sklearn_ae._priors.drawn import StandardNormal
+from sklearn_ae._priors.learned import ClassNormals
+from sklearn_ae._priors.prior import LatentDensity
 
 
 class ConditionalVariationalAutoencoder(VariationalAutoencoder):
@@ -56,10 +62,10 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         the place of `prior`, which has to be "normal"; `mmd_weight` and
         `kl_per_component_` are about the mixture of all classes.
     prior : str, spec or object, default="normal"
-        Distribution p(z) of the codes, which is the same for all labels: "normal",
-        "vamp" (see :class:`VampPrior`), "flow" (:class:`FlowPrior`), "gaussian_mixture"
-        (:class:`GaussianMixturePrior`), one of these specs, or an object as
-        :class:`VariationalAutoencoder` takes it.
+        Distribution p(z) of the codes, which is the same for all labels: "normal"
+        (:class:`StandardNormal`), "vamp" (:class:`VampPrior`), "flow"
+        (:class:`FlowPrior`), "gaussian_mixture" (:class:`GaussianMixturePrior`), one of
+        these specs, or an object as :class:`VariationalAutoencoder` takes it.
 
     Attributes
     ----------
@@ -115,7 +121,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         self, row_shape: tuple[int, ...] | None, moments: Moments, seed: int
     ) -> AutoencoderModule:
         module = super()._build_module(row_shape, moments, seed)
-        module.set_classes(moments.class_count)
+        module.class_frequencies = class_frequencies(moments.class_count)
         return module
 
     def _build_prior(
@@ -123,12 +129,17 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     ) -> LatentDensity:
         if not self.conditional_prior:
             return super()._build_prior(moments, encode, seed)
-        if self.prior != "normal":
+        if not isinstance(self._spec("prior"), StandardNormal):
             raise ValueError(
                 "conditional_prior=True does not work with "
                 f"prior={self.prior!r}: it is a normal distribution for each class."
             )
-        return ClassNormals(self.n_components, moments.class_count)
+        return ClassNormals(self.n_components, class_frequencies(moments.class_count))
+
+    def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
+        if self._fitted_model().parameters["conditional_prior"]:
+            return None
+        return super()._prior_quantiles(probabilities)
 
     # Labels.
 
@@ -148,10 +159,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     def _classes_to_draw(self, n_samples: int, y: Any, seed: int) -> np.ndarray:
         if y is not None:
             return self._classes_of(n_samples, y)
-        frequencies = torch.from_numpy(self.class_count_ / self.class_count_.sum())
         generator = make_generator(seed, "labels")
-        drawn = torch.multinomial(frequencies, n_samples, True, generator=generator)
-        return drawn.numpy()
+        return draw_classes(self.class_count_, n_samples, generator).numpy()
 
     # What takes labels.
 

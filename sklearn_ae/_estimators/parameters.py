@@ -171,8 +171,6 @@ class Parameters(Undisturbed):
 
     # Attributes that parameters which a class has removed would have brought.
     _absent_attributes: ClassVar[tuple[str, ...]] = ()
-    # The kind of spec, a key of `SPECS`, of parameters of another name than the kind's.
-    _kinds_of_spec: ClassVar[dict[str, str]] = {}
     # Those of its parameters that do not say what its net is.
     _apart_from_net: ClassVar[frozenset[str]] = TRAINING
 
@@ -279,14 +277,18 @@ class Parameters(Undisturbed):
         nested = {k: v for k, v in params.items() if "__" in k}
         asked = {key.partition("__")[0] for key in nested}
         for name in asked & set(self.get_params(deep=False)):
-            kind, value = self._kinds_of_spec.get(name, name), getattr(self, name)
-            if kind not in SPECS:
+            value = getattr(self, name)
+            if name not in SPECS:
                 continue
-            is_name = isinstance(value, str) and value in SPECS[kind]
+            is_name = isinstance(value, str) and value in SPECS[name]
             # A copy, not a clone: an object that was fitted stays so.
-            spec = resolve_spec(kind, value) if is_name else copy.deepcopy(value)
+            spec = self._spec(name) if is_name else copy.deepcopy(value)
             setattr(self, name, spec)
         return super().set_params(**nested)
+
+    def _spec(self, name: str) -> Any:
+        """Answer the spec that a parameter is, or stands for."""
+        return resolve_spec(name, getattr(self, name))
 
     def _checked_hidden_layer_sizes(
         self, name: str = "hidden_layer_sizes"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from sklearn_ae._compute.seeds import make_generator
@@ -35,14 +35,8 @@ from sklearn_ae._objective.likelihoods import BernoulliLikelihood, GaussianLikel
 from sklearn_ae._objective.losses import Loss
 from sklearn_ae._objective.penalties import Penalty
 from sklearn_ae._objective.specs import resolve_spec
-from sklearn_ae._priors.foreign import normal_quantiles
-from sklearn_ae._priors.learned import (
-    LATENT_PRIORS,
-    LatentDensity,
-    LatentPrior,
-    NormalDensity,
-    build_prior,
-)
+from sklearn_ae._priors.names import PRIOR_CONSTRAINTS, check_has
+from sklearn_ae._priors.prior import LatentDensity
 
 # Nats of a component, on average over the rows, from which it counts as active.
 _ACTIVE = 0.02
@@ -96,8 +90,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         `beta = 1 - alpha` and `mmd_weight = alpha + lambda - 1`. It is a statistic of a
         batch, not a sum over rows.
     prior : str, spec or object, default="normal"
-        Distribution p(z) of the codes: "normal", "vamp" (see :class:`VampPrior`),
-        "flow" (:class:`FlowPrior`), "gaussian_mixture"
+        Distribution p(z) of the codes: "normal" (:class:`StandardNormal`), "vamp"
+        (:class:`VampPrior`), "flow" (:class:`FlowPrior`), "gaussian_mixture"
         (:class:`GaussianMixturePrior`), one of these specs, or an object with
         `log_density(z)`, which answers nats of shape (...) for a tensor of codes
         (..., n_components) of any precision, and `sample(n_samples, generator)`, which
@@ -186,7 +180,6 @@ class VariationalAutoencoder(BaseAutoencoder):
         "kl_per_component_",
         "noise_variance_",
     )
-    _kinds_of_spec: ClassVar[dict[str, str]] = {"prior": "latent_prior"}
     _parameter_constraints = {
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "noise_variance": [
@@ -196,11 +189,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         "beta": [Interval(Real, 0, None, closed="left")],
         "n_latent_samples": [Interval(Integral, 1, None, closed="left")],
         "mmd_weight": [Interval(Real, 0, None, closed="left")],
-        "prior": [
-            StrOptions(set(LATENT_PRIORS)),
-            LatentPrior,
-            HasMethods(["log_density", "sample"]),
-        ],
+        "prior": PRIOR_CONSTRAINTS,
         "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
     }
@@ -233,9 +222,10 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _build_prior(
         self, moments: Moments, encode: Encode, seed: int
     ) -> LatentDensity:
-        spec = resolve_spec("latent_prior", self.prior)
-        n_features = len(moments.mean)
-        return build_prior(spec, self.n_components, n_features, encode, seed)
+        prior = self._spec("prior")
+        check_has(prior, self, "log_density", "build")
+        prior.check(self.n_components)
+        return prior.build(self.n_components, len(moments.mean), encode, seed)
 
     def _build_penalties(self, units: Units) -> dict[str, Penalty]:
         weight = objective_weight(self.beta, units.cost)
@@ -299,11 +289,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._fitted_model().draw_codes(n_samples, generator, classes)
 
     def _prior_quantiles(self, probabilities: np.ndarray) -> np.ndarray | None:
-        if self.__sklearn_is_fitted__() and not isinstance(
-            self._model.module.prior, NormalDensity
-        ):
-            return None
-        return normal_quantiles(probabilities, self.n_components)
+        prior = resolve_spec("prior", self._fitted_model().parameters["prior"])
+        return prior.quantiles(probabilities, self.n_components)
 
     # Distributions and likelihoods.
 

@@ -25,7 +25,7 @@ from sklearn_ae._nets.autoencoder import (
 )
 from sklearn_ae._nets.fitted import Model
 from sklearn_ae._objective.specs import SPECS, is_same, net_parameters
-from sklearn_ae._priors.learned import OwnDensity
+from sklearn_ae._priors.prior import OwnDensity
 from sklearn_ae._training.state import as_arrays, as_tensors
 
 # Fields of a model that a description has in another form, or not at all.

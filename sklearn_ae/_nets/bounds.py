@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sklearn_ae._layers.codes import Normal
 from sklearn_ae._nets.autoencoder import AutoencoderModule, split_missing
-from sklearn_ae._priors.learned import LatentDensity
+from sklearn_ae._priors.prior import LatentDensity
 
 
 def evidence_bound(

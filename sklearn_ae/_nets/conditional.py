@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,10 +24,6 @@ class ConditionalModule(AutoencoderModule):
 
     # Of the classes in training. No tensor: it is known without one from a file.
     class_frequencies: tuple[float, ...]
-
-    def set_classes(self, class_count: np.ndarray) -> None:
-        """Set how often each class is there in training."""
-        self.class_frequencies = tuple((class_count / class_count.sum()).tolist())
 
     def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """Answer codes (..., n_rows, k), each beside a one for its class."""

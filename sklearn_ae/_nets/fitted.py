@@ -30,7 +30,8 @@ from sklearn_ae._nets.autoencoder import (
     compact_weights,
     in_precision,
 )
-from sklearn_ae._priors.learned import LatentDensity, NormalDensity
+from sklearn_ae._priors.drawn import NormalDensity
+from sklearn_ae._priors.prior import LatentDensity
 
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 

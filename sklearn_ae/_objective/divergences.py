@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import Random
 from sklearn_ae._objective.penalties import Pass, Penalty
-from sklearn_ae._priors.learned import LatentDensity
+from sklearn_ae._priors.prior import LatentDensity
 
 # Of a batch; there are as many pairs of them as their square.
 _MOST_CODES = 2048

@@ -11,27 +11,28 @@ from sklearn.base import BaseEstimator, clone
 
 from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae._objective.noise import NOISES
-from sklearn_ae._priors.drawn import PRIORS
-from sklearn_ae._priors.learned import LATENT_PRIORS
+from sklearn_ae._priors.foreign import as_prior
+from sklearn_ae._priors.names import PRIORS
 from sklearn_ae.architectures import ARCHITECTURES
 from sklearn_ae.architectures._own import OwnModules
 
-# Kinds of spec, mostly the names of the parameters whose value may be one; a name of a
-# spec stands for it at its defaults.
+# Kinds of spec, the names of the parameters whose value may be one; a name of a spec
+# stands for it at its defaults.
 SPECS: dict[str, dict[str, type]] = {
     "architecture": ARCHITECTURES,
     "loss": LOSSES,
     "noise": NOISES,
-    "imposed_prior": PRIORS,
-    "latent_prior": LATENT_PRIORS,
+    "prior": PRIORS,
 }
 
 
 def resolve_spec(kind: str, value: Any) -> Any:
     """Answer the spec that a parameter stands for: itself, or one at its defaults."""
+    if isinstance(value, str):
+        return SPECS[kind][value]()
     if kind == "architecture" and isinstance(value, tuple):
         return OwnModules.of(value)
-    return SPECS[kind][value]() if isinstance(value, str) else value
+    return as_prior(value) if kind == "prior" else value
 
 
 def net_parameters(estimator: Any) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Distributions that codes are trained to have, as specs.
-
-Only draws of them are needed, which are made on the device of the generator.
-"""
+"""Distributions that are drawn from as they are: nothing of them is learned."""
 
 from __future__ import annotations
 
@@ -12,38 +9,20 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from scipy.special import ndtri
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from sklearn_ae._compute.ambient import Undisturbed
 from sklearn_ae._compute.seeds import draw_seed, make_generator
-from sklearn_ae._layers.dense import FLOAT
+from sklearn_ae._layers.codes import Encode, Normal, standard
+from sklearn_ae._priors.prior import LatentDensity, Prior, draw_normal, draw_uniform
 
 
-class ImposedPrior(Undisturbed, BaseEstimator, ABC):
-    """What codes are to be distributed like: a spec, for the parameter `prior`.
-
-    Attributes
-    ----------
-    name : str
-        The name that stands for the spec at its defaults.
-    is_planar : bool
-        Whether it has two components, no more and no fewer.
-    """
+class DrawnPrior(Undisturbed, Prior, ABC):
+    """A prior that is drawn by torch."""
 
     _takes_tensors = True
-    name: str
-    is_planar: bool = False
-    _parameter_constraints = {}
-
-    @property
-    def n_modes(self) -> int:
-        """Components that can be asked for one by one; 0 if there are none.
-
-        One that has any also has `draw_modes(modes, generator)`, a code of each.
-        """
-        return 0
 
     @abstractmethod
     def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
@@ -71,23 +50,8 @@ class ImposedPrior(Undisturbed, BaseEstimator, ABC):
         generator = make_generator(draw_seed(random_state), "imposed prior")
         return self.draw(n_samples, n_components, generator).double().numpy()
 
-    def check(self, n_components: int) -> None:
-        """Refuse wrong parameters, and a number of components that it does not have.
 
-        Raises
-        ------
-        ValueError
-        """
-        self._validate_params()
-        if self.is_planar and n_components != 2:
-            raise ValueError(
-                f"prior={self.name!r} lies in a plane and needs n_components=2, got "
-                f"n_components={n_components}. An object with `sample`, such as a "
-                "fitted GaussianMixture, or a function can be a prior of any width."
-            )
-
-
-class StandardNormal(ImposedPrior):
+class StandardNormal(DrawnPrior):
     r"""The normal distribution of independent components.
 
     .. math:: z \sim N(0, I)
@@ -110,8 +74,39 @@ class StandardNormal(ImposedPrior):
         """Draw `n` codes."""
         return draw_normal((n, n_components), generator)
 
+    def quantiles(self, probabilities: np.ndarray, n_components: int) -> np.ndarray:
+        """Answer those of each component of the code, one column each."""
+        return np.tile(ndtri(probabilities)[:, np.newaxis], n_components)
 
-class UniformBox(ImposedPrior):
+    def log_density(self, z: Tensor) -> Tensor:
+        """Answer the log-density of codes in nats: shape (...) of (..., k)."""
+        return standard(z).log_density(z)
+
+    def build(
+        self, n_components: int, n_features: int, encode: Encode, seed: int
+    ) -> LatentDensity:
+        """Build the density."""
+        return NormalDensity(n_components)
+
+
+class NormalDensity(LatentDensity):
+    """N(0, I), whose divergences are known exactly."""
+
+    def __init__(self, n_components: int) -> None:
+        super().__init__()
+        self.n_components = n_components
+
+    def log_density(self, z: Tensor) -> Tensor:
+        return standard(z).log_density(z)
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        return draw_normal((n_samples, self.n_components), generator, torch.float64)
+
+    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
+        return posterior.divergence_from_standard()
+
+
+class UniformBox(DrawnPrior):
     r"""The uniform distribution between -1 and 1 in each component.
 
     .. math:: z_j \sim U(-1, 1)
@@ -137,7 +132,7 @@ class UniformBox(ImposedPrior):
 
 
 @dataclass(eq=False, repr=False)
-class SwissRoll(ImposedPrior):
+class SwissRoll(DrawnPrior):
     r"""A spiral in the plane, uniform along it: for `n_components=2` only.
 
     .. math:: z = r \sqrt{u} \, (\cos t, \sin t) + \sigma \varepsilon, \quad
@@ -186,7 +181,7 @@ class SwissRoll(ImposedPrior):
 
 
 @dataclass(eq=False, repr=False)
-class GaussianRing(ImposedPrior):
+class GaussianRing(DrawnPrior):
     r"""A ring of Gaussians in the plane, elongated along its radii, equally likely.
 
     .. math:: z = R_c \, (r + \sigma_1 \varepsilon_1, \; \sigma_2 \varepsilon_2), \quad
@@ -224,7 +219,7 @@ class GaussianRing(ImposedPrior):
     length: float = 0.5
     width: float = 0.15
 
-    name = "gaussian_mixture"
+    name = "gaussian_ring"
     is_planar = True
     _parameter_constraints = {
         "n_modes": [Interval(Integral, 1, None, closed="left")],
@@ -247,22 +242,3 @@ class GaussianRing(ImposedPrior):
         angle = (2 * math.pi / self.n_modes) * modes
         cos, sin = angle.cos(), angle.sin()
         return torch.stack([cos * along - sin * across, sin * along + cos * across], -1)
-
-
-PRIORS = {
-    spec.name: spec for spec in (StandardNormal, UniformBox, SwissRoll, GaussianRing)
-}
-
-
-def draw_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draw from N(0, 1) on the device of the generator."""
-    return torch.empty(shape, dtype=FLOAT, device=generator.device).normal_(
-        generator=generator
-    )
-
-
-def draw_uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draw from U(0, 1) on the device of the generator."""
-    return torch.empty(shape, dtype=FLOAT, device=generator.device).uniform_(
-        generator=generator
-    )

@@ -1,4 +1,4 @@
-"""Draws of codes from densities of other libraries and from specs, all repeatable."""
+"""Densities of other libraries: fitted on codes, drawn from, and as priors."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ import inspect
 import itertools
 import random
 import threading
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
-from sklearn_ae._compute.seeds import derive_seed, make_generator, own_global_seed
-from sklearn_ae._priors.drawn import PRIORS, ImposedPrior, draw_uniform
+from sklearn_ae._compute.seeds import own_global_seed
+from sklearn_ae._layers.codes import Encode
+from sklearn_ae._priors.drawn import DrawnPrior
+from sklearn_ae._priors.prior import (
+    LatentDensity,
+    OwnDensity,
+    Prior,
+    draw_codes,
+    draw_uniform,
+)
 
 # Objects without a seed of their own draw from numpy's global state.
 _global_state = threading.Lock()
 
-# Codes are numpy's, whatever rows were; some densities refuse to dispatch at all.
-_ON_ARRAYS = {"array_api_dispatch": False}
+# Draws that are kept of a prior that cannot be asked again: without a seed of its own,
+# or by the component.
+_POOL = 2**14
 
 
 def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
@@ -48,7 +54,7 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
     try:
-        with config_context(**_ON_ARRAYS):
+        with config_context(array_api_dispatch=False):
             return density.set_params(**unset).fit(Z.astype(np.float64, copy=False))
     except ValueError as error:
         raise ValueError(
@@ -57,89 +63,41 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
         ) from error
 
 
-def is_seedable(density: Any) -> bool:
-    """Whether each draw can be given a seed, without a look at global state."""
-    if not hasattr(density, "sample"):
-        return True
-    density = _unwrapped(density)
-    return _takes_seed(density) or hasattr(density, "random_state")
-
-
-def draw(density: Any, n_samples: int, seed: int) -> np.ndarray:
-    """Draw rows, in random order, that depend on `seed` only.
-
-    Parameters
-    ----------
-    density : object with `sample(n_samples)`, or callable
-        See `draw_with_components`.
-    n_samples : int
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_components)
-    """
-    rows, _ = draw_with_components(density, n_samples, seed)
-    return rows
-
-
-def draw_with_components(
-    density: Any, n_samples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw rows, in random order, and the components that they are of.
-
-    Parameters
-    ----------
-    density : object with `sample(n_samples)`, or callable
-        The answer may be a tuple, as of `GaussianMixture`, of rows and the numbers of
-        the components that they are of. A function is called with `n_samples` and a
-        `RandomState`.
-    n_samples : int
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_components)
-    ndarray of shape (n_samples,) or None
-        Their components, where it tells.
-    """
-    state = np.random.RandomState(seed % 2**32)
-    with config_context(**_ON_ARRAYS):
-        answer = _ask(density, n_samples, state)
-    rows, *components = answer if isinstance(answer, tuple) else (answer,)
-    rows = np.asarray(rows)
-    order = state.permutation(len(rows))
-    return rows[order], np.asarray(components[0])[order] if components else None
-
-
-def normal_quantiles(probabilities: np.ndarray, n_components: int) -> np.ndarray:
-    """Answer those of independent standard normal components, one column for each."""
-    return np.tile(ndtri(probabilities)[:, np.newaxis], n_components)
-
-
 def _ask(density: Any, n_samples: int, state: np.random.RandomState) -> Any:
-    if not hasattr(density, "sample"):
-        return density(n_samples, state)
-    density = _unwrapped(density)
-    if _takes_seed(density):
-        return density.sample(n_samples, random_state=state)
+    # Codes are numpy's, whatever rows were; some densities refuse to dispatch at all.
+    with config_context(array_api_dispatch=False):
+        if not hasattr(density, "sample"):
+            return density(n_samples, state)
+        seeded = _seeded(density, state)
+        if seeded is None:
+            return _draw_from_global_state(density, n_samples, state)
+        density, seed = seeded
+        answer = density.sample(n_samples, **seed)
+        return answer.detach().numpy() if isinstance(answer, Tensor) else answer
+
+
+def _seeded(
+    density: Any, state: np.random.RandomState
+) -> tuple[Any, dict[str, Any]] | None:
+    """Answer what to ask, with which arguments, so that draws depend on the state.
+
+    None where they depend on global state.
+    """
+    # A seed set on what only passes calls on would not arrive.
+    while isinstance(density, FrozenEstimator):
+        density = density.estimator
+    takes = inspect.signature(density.sample).parameters
+    if "random_state" in takes:
+        return density, {"random_state": state}
     if hasattr(density, "random_state"):
         # A copy, so that the draw leaves the fitted object's state alone.
         density = copy.copy(density)
         density.random_state = state
-        return density.sample(n_samples)
-    return _draw_from_global_state(density, n_samples, state)
-
-
-def _unwrapped(density: Any) -> Any:
-    # A seed set on what only passes calls on would not arrive.
-    while isinstance(density, FrozenEstimator):
-        density = density.estimator
-    return density
-
-
-def _takes_seed(density: Any) -> bool:
-    return "random_state" in inspect.signature(density.sample).parameters
+        return density, {}
+    if "generator" in takes:
+        seed = int(state.randint(2**31 - 1))
+        return density, {"generator": torch.Generator().manual_seed(seed)}
+    return None
 
 
 def _draw_from_global_state(
@@ -157,98 +115,91 @@ def _draw_from_global_state(
             random.setstate(saved_by_python)
 
 
-# Draws that are kept of a prior that cannot be asked again: without a seed of its own,
-# or by the component.
-_POOL = 2**14
+class ForeignPrior(Prior):
+    """An object of another library, or a function, as a prior.
 
-
-class CodeSource(ABC):
-    """Draws codes for training.
-
-    Attributes
+    Parameters
     ----------
-    n_modes : int
-        Components that can be asked for one by one; 0 if there are none.
+    source : object with `sample`, or callable
+        `sample(n_samples)` answers codes, or a tuple of these and of the numbers of the
+        components that they are of. A function gets a `RandomState`, too.
     """
 
-    n_modes: int = 0
+    def __init__(self, source: Any) -> None:
+        self.source = source
 
-    @abstractmethod
-    def draw(
-        self, n: int, generator: torch.Generator, modes: Tensor | None = None
-    ) -> Tensor:
-        """Draw `n` codes, of given components or of the whole."""
+    def __repr__(self) -> str:
+        return repr(self.source)
 
+    def sample(
+        self, n_samples: int, n_components: int, random_state: np.random.RandomState
+    ) -> Any:
+        """Draw codes, of as many components as there are."""
+        return _ask(self.source, n_samples, random_state)
 
-class _SpecSource(CodeSource):
-    """Draws from a spec."""
-
-    def __init__(self, spec: ImposedPrior, n_components: int) -> None:
-        self.spec, self.n_components = spec, n_components
-        self.n_modes = spec.n_modes
-
-    def draw(
-        self, n: int, generator: torch.Generator, modes: Tensor | None = None
-    ) -> Tensor:
-        """Draw `n` codes, of given components or of the whole."""
-        if modes is None:
-            return self.spec.draw(n, self.n_components, generator)
-        return self.spec.draw_modes(modes, generator)
+    @property
+    def is_seedable(self) -> bool:
+        """Whether each draw can be given a seed, without a look at global state."""
+        is_function = not hasattr(self.source, "sample")
+        return is_function or bool(_seeded(self.source, np.random.RandomState(0)))
 
 
-class _ForeignSource(CodeSource):
-    """Draws from a function of (n_samples, random_state) or an object with `sample`.
+class ForeignDensity(ForeignPrior):
+    """One with `log_density`, too, whose `sample` gets a torch generator."""
+
+    def build(
+        self, n_components: int, n_features: int, encode: Encode, seed: int
+    ) -> LatentDensity:
+        """Build the density."""
+        return OwnDensity(self.source, n_components)
+
+
+def as_prior(value: Any) -> Prior:
+    """Answer the prior that an object or a function is."""
+    if isinstance(value, Prior):
+        return value
+    if isinstance(value, type):
+        raise InvalidParameterError(
+            "The 'prior' parameter must be a name, an object or a function. "
+            f"Got the class {value.__name__} instead; call it to get an object."
+        )
+    is_density = hasattr(value, "log_density")
+    return ForeignDensity(value) if is_density else ForeignPrior(value)
+
+
+class Pool(DrawnPrior):
+    """Codes of a prior, drawn once, to draw from again and again.
 
     What cannot be asked again, or not for one component, is asked once for many.
     """
 
-    def __init__(self, prior: Any, n_components: int, seed: int, by_mode: bool) -> None:
-        self.prior, self.n_components = prior, n_components
-        self._pool: Tensor | None = None
+    def __init__(self, prior: Prior, n_components: int, seed: int) -> None:
+        codes, modes = draw_codes(prior, _POOL, n_components, seed)
+        self._codes = torch.from_numpy(codes).float()
         self._members: list[Tensor] = []
-        if not by_mode and is_seedable(prior):
-            return
-        codes, modes = self.ask(_POOL, seed)
-        self._pool = torch.from_numpy(codes).float()
-        if by_mode and modes is not None and modes.dtype.kind in "iu":
+        if modes is not None and modes.dtype.kind in "iu":
             places = (np.flatnonzero(modes == c) for c in range(modes.max() + 1))
             members = itertools.takewhile(len, places)
             self._members = [torch.from_numpy(found) for found in members]
-        self.n_modes = len(self._members)
 
-    def ask(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Draw codes, and the components that they are of, if it tells."""
-        try:
-            codes, modes = draw_with_components(self.prior, n, seed)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"prior={self.prior!r} could not be drawn from: {error}"
-            ) from error
-        codes = check_array(codes, dtype=np.float64, input_name="the prior's codes")
-        if codes.shape != (n, self.n_components):
-            raise ValueError(
-                f"prior={self.prior!r} answers codes of shape {codes.shape}, where "
-                f"{(n, self.n_components)} is expected."
-            )
-        return codes, modes
+    @property
+    def n_modes(self) -> int:
+        """Components that told which codes are theirs."""
+        return len(self._members)
 
-    def draw(
-        self, n: int, generator: torch.Generator, modes: Tensor | None = None
-    ) -> Tensor:
-        """Draw `n` codes, of given components or of the whole."""
-        device = generator.device
-        if self._pool is None:
-            seed = torch.randint(2**62, (), generator=generator, device=device)
-            codes, _ = self.ask(n, int(seed))
-            return torch.from_numpy(codes).to(device, torch.float32)
+    def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
+        """Draw `n` codes."""
         share = draw_uniform((n,), generator).cpu()
-        places = _places(share, len(self._pool))
-        if modes is not None:
-            asked = modes.cpu()
-            for mode in asked.unique().tolist():
-                is_asked, members = asked == mode, self._members[mode]
-                places[is_asked] = members[_places(share[is_asked], len(members))]
-        return self._pool[places].to(device)
+        return self._codes[_places(share, len(self._codes))].to(generator.device)
+
+    def draw_modes(self, modes: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a code of each of the given components."""
+        share, asked = draw_uniform((len(modes),), generator).cpu(), modes.cpu()
+        places = torch.empty_like(asked)
+        for mode in asked.unique().tolist():
+            is_asked, members = asked == mode, self._members[mode]
+            places[is_asked] = members[_places(share[is_asked], len(members))]
+        return self._codes[places].to(generator.device)
 
 
 def _places(share: Tensor, n: int) -> Tensor:
@@ -256,66 +207,25 @@ def _places(share: Tensor, n: int) -> Tensor:
     return (share * n).long().clamp(max=n - 1)
 
 
-def code_source(
-    prior: Any, n_components: int, seed: int, n_classes: int = 0
-) -> CodeSource:
-    """Answer what draws codes from the parameter `prior`.
+def repeatable(prior: Prior, n_components: int, seed: int, by_mode: bool) -> Prior:
+    """Answer what draws of a prior are made from in training: it, or a pool of it.
 
     Parameters
     ----------
-    prior : str, ImposedPrior, object with `sample` or callable
+    prior : Prior
     n_components : int
     seed : int
         Where draws come from that are made once.
-    n_classes : int, default=0
-        How many of its components are going to be asked for one by one.
+    by_mode : bool
+        Whether its components are going to be asked for one by one.
 
     Raises
     ------
     ValueError
-        If it cannot be drawn from, has another width, or too few components.
+        If it cannot be drawn from, or has another width.
     """
-    spec = PRIORS[prior]() if isinstance(prior, str) else prior
-    if isinstance(spec, type):
-        raise InvalidParameterError(
-            "The 'prior' parameter must be a name, an object or a function. "
-            f"Got the class {spec.__name__} instead; call it to get an object."
-        )
-    if isinstance(spec, ImposedPrior):
-        spec.check(n_components)
-        source = _SpecSource(spec, n_components)
-    else:
-        source = _ForeignSource(spec, n_components, seed, by_mode=n_classes > 0)
-    if source.n_modes < n_classes:
-        raise ValueError(
-            "label_conditioned=True puts each class on a component of the prior, but "
-            f"prior={prior!r} has {source.n_modes or 'none'} for {n_classes} classes. "
-            "'gaussian_mixture', GaussianRing(n_modes=...) and a fitted "
-            "GaussianMixture have components."
-        )
-    return source
-
-
-def sample_codes(
-    prior: Any,
-    n: int,
-    n_components: int,
-    seed: int,
-    pool_seed: int,
-    frequencies: np.ndarray | None,
-) -> np.ndarray:
-    """Draw codes for new rows, of the components in these proportions if given.
-
-    What training has drawn once, by `pool_seed`, is drawn the same again.
-    """
-    n_classes = 0 if frequencies is None else len(frequencies)
-    source = code_source(prior, n_components, pool_seed, n_classes)
-    if isinstance(source, _ForeignSource) and not n_classes:
-        # As many as are asked for, where training may have to do with a pool.
-        codes, _ = source.ask(n, derive_seed(seed, "codes"))
-        return codes
-    generator, modes = make_generator(seed, "codes"), None
-    if n_classes:
-        weights = torch.from_numpy(frequencies).double()
-        modes = torch.multinomial(weights, n, replacement=True, generator=generator)
-    return source.draw(n, generator, modes).double().numpy()
+    prior.check(n_components)
+    is_once = isinstance(prior, ForeignPrior) and not prior.is_seedable
+    if is_once or (by_mode and not prior.n_modes):
+        return Pool(prior, n_components, seed)
+    return prior

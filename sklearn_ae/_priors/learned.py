@@ -1,99 +1,26 @@
-"""Priors that are trained with the net: specs, and the densities that they build."""
+"""Priors that are learned with the net: specs, and the densities that they build."""
 
 from __future__ import annotations
 
-import copy
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any
 
-import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import derive_seed, make_generator, own_global_seed
 from sklearn_ae._layers.codes import Encode, Normal, standard, within_bounds
+from sklearn_ae._layers.dense import FLOAT
+from sklearn_ae._priors.prior import LatentDensity, Prior, draw_normal
 
 # Of zuko's splines with eight bins: widths, heights and slopes.
 NUMBERS_PER_SPLINE = 23
 # Of pseudo-inputs that start from the same row, in standard deviations.
 _JITTER = 0.05
-
-
-class LatentDensity(nn.Module, ABC):
-    """A density of codes that is trained with the net.
-
-    Attributes
-    ----------
-    width : int
-        Most values that a code becomes.
-    n_starting_rows : int
-        How many training rows it starts from.
-    """
-
-    width = 1
-    n_starting_rows = 0
-
-    def start_from(self, rows: Tensor, generator: torch.Generator) -> None:
-        """Look at standardised training rows, before training."""
-
-    @abstractmethod
-    def log_density(self, z: Tensor) -> Tensor:
-        """Answer the log-density of codes in nats: shape (...) of (..., k)."""
-
-    @abstractmethod
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        """Draw codes of shape (n_samples, n_components)."""
-
-    def given(self, classes: Tensor | None) -> LatentDensity:
-        """Answer the density of the codes of rows of these classes, one for each row.
-
-        It is the same for all, unless a density knows of classes.
-        """
-        return self
-
-    def log_class_probabilities(self, z: Tensor, log_frequencies: Tensor) -> Tensor:
-        """Answer log p(y|z) of codes (..., k) for each class y: the last axis.
-
-        Frequencies of the classes, unless a density knows of classes.
-        """
-        return log_frequencies.expand(*z.shape[:-1], -1)
-
-    def settled(self) -> LatentDensity:
-        """Answer the density as it is now, for many codes: it will not be trained."""
-        return self
-
-    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
-        """Answer what adds up to the divergence of each row's posterior, in nats.
-
-        Shape (n_rows, n_parts); here the one estimate by codes `z` that were drawn,
-        of shape (n_draws * n_rows, n_components).
-        """
-        z = z.unflatten(0, (-1, posterior.mean.shape[-2]))
-        gap = posterior.log_density(z) - self.log_density(z)
-        return gap.mean(0).unsqueeze(-1)
-
-
-class NormalDensity(LatentDensity):
-    """N(0, I), whose divergences are known exactly."""
-
-    def __init__(self, n_components: int) -> None:
-        super().__init__()
-        self.n_components = n_components
-
-    def log_density(self, z: Tensor) -> Tensor:
-        return standard(z).log_density(z)
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        return _noise(n_samples, self.n_components, generator)
-
-    def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
-        return posterior.divergence_from_standard()
 
 
 class Mixture(LatentDensity):
@@ -132,30 +59,37 @@ class Mixture(LatentDensity):
         weights = weights.to(generator.device, torch.float64)
         drawn = torch.multinomial(weights, n_samples, True, generator=generator)
         chosen = Normal(*(each[drawn.to(each.device)] for each in parts))
-        noise = _noise(n_samples, parts.mean.shape[-1], generator)
+        noise = draw_normal((n_samples, parts.mean.shape[-1]), generator, torch.float64)
         return chosen.at(noise.to(parts.mean))
 
 
-class ClassNormals(Mixture):
+class FreeMixture(Mixture):
+    """A mixture whose means and variances are learned."""
+
+    def _start_at(self, means: Tensor) -> None:
+        self.width = len(means)
+        self.means = nn.Parameter(means)
+        self.log_variances = nn.Parameter(torch.zeros_like(means))
+
+    def parts(self) -> Normal:
+        return Normal(self.means, within_bounds(self.log_variances))
+
+
+class ClassNormals(FreeMixture):
     """A normal distribution for each class, with the frequencies of the classes.
 
     Parameters
     ----------
     n_components : int
-    class_count : ndarray of shape (n_classes,)
+    frequencies : tuple of float
+        Of the classes.
     """
 
-    def __init__(self, n_components: int, class_count: np.ndarray) -> None:
+    def __init__(self, n_components: int, frequencies: tuple[float, ...]) -> None:
         super().__init__()
-        self.width = len(class_count)
-        self.frequencies = tuple((class_count / class_count.sum()).tolist())
+        self.frequencies = frequencies
         # All alike: what the rows of the classes are makes them differ.
-        shape = len(class_count), n_components
-        self.means = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
-        self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
-
-    def parts(self) -> Normal:
-        return Normal(self.means, within_bounds(self.log_variances))
+        self._start_at(torch.zeros(len(frequencies), n_components, dtype=FLOAT))
 
     def log_weights(self, parts: Normal) -> Tensor:
         return parts.mean.new_tensor(self.frequencies, dtype=torch.float64).log()
@@ -180,28 +114,21 @@ class RowNormals(LatentDensity):
         return self.of_rows.log_density(z)
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        noise = _noise(*self.of_rows.mean.shape, generator)
+        noise = draw_normal(self.of_rows.mean.shape, generator, torch.float64)
         return self.of_rows.at(noise.to(self.of_rows.mean))
 
     def divergences(self, posterior: Normal, z: Tensor) -> Tensor:
         return posterior.divergence_from(self.of_rows)
 
 
-class LearnedMixture(Mixture):
-    """A mixture whose weights, means and variances are learned."""
+class LearnedMixture(FreeMixture):
+    """A mixture whose weights are learned, too."""
 
     def __init__(self, n_components: int, n_modes: int, seed: int) -> None:
         super().__init__()
         generator = make_generator(seed, "initialization of the prior")
-        self.width = n_modes
-        shape = n_modes, n_components
-        self.logits = nn.Parameter(torch.zeros(n_modes, dtype=torch.float32))
-        means = torch.empty(shape, dtype=torch.float32, device=generator.device)
-        self.means = nn.Parameter(means.normal_(generator=generator))
-        self.log_variances = nn.Parameter(torch.zeros(shape, dtype=torch.float32))
-
-    def parts(self) -> Normal:
-        return Normal(self.means, within_bounds(self.log_variances))
+        self.logits = nn.Parameter(torch.zeros(n_modes, dtype=FLOAT))
+        self._start_at(draw_normal((n_modes, n_components), generator))
 
     def log_weights(self, parts: Normal) -> Tensor:
         return torch.log_softmax(self.logits, -1)
@@ -214,7 +141,7 @@ class VampMixture(Mixture):
         super().__init__()
         self.width = self.n_starting_rows = n_pseudo_inputs
         self.encode = encode
-        rows = torch.zeros(n_pseudo_inputs, n_features, dtype=torch.float32)
+        rows = torch.zeros(n_pseudo_inputs, n_features, dtype=FLOAT)
         self.pseudo_inputs = nn.Parameter(rows)
 
     @torch.no_grad()
@@ -224,9 +151,7 @@ class VampMixture(Mixture):
         What starts as a copy would stay one: both would have the same gradient.
         """
         places = torch.arange(len(self.pseudo_inputs)) % len(rows)
-        shape, device = self.pseudo_inputs.shape, generator.device
-        noise = torch.empty(shape, dtype=torch.float32, device=device)
-        noise.normal_(generator=generator)
+        noise = draw_normal(self.pseudo_inputs.shape, generator)
         noise[: len(rows)] = 0.0
         self.pseudo_inputs.copy_(rows[places] + _JITTER * noise)
 
@@ -261,84 +186,15 @@ class FlowDensity(LatentDensity):
         return standard(u).log_density(u) + log_volume
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        noise = _noise(n_samples, self.n_components, generator)
+        noise = draw_normal((n_samples, self.n_components), generator, torch.float64)
         return self.flow().transform.inv(noise.to(next(self.flow.parameters())))
-
-
-class OwnDensity(LatentDensity):
-    """What someone else has written, with `log_density` and `sample`."""
-
-    def __init__(self, density: Any, n_components: int) -> None:
-        super().__init__()
-        if isinstance(density, type):
-            raise InvalidParameterError(
-                "The 'prior' parameter must be a name, a spec or an object. Got the "
-                f"class {density.__name__} instead; call it to get an object."
-            )
-        # A module's parameters are trained; what is fitted stays with this net.
-        self.density, self.n_components = copy.deepcopy(density), n_components
-
-    def log_density(self, z: Tensor) -> Tensor:
-        return self._checked("log_density", self.density.log_density(z), z.shape[:-1])
-
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        z = self.density.sample(n_samples, generator)
-        return self._checked("sample", z, (n_samples, self.n_components))
-
-    def _checked(self, method: str, answer: Any, shape: tuple[int, ...]) -> Tensor:
-        if isinstance(answer, Tensor) and answer.shape == shape:
-            return answer
-        found = type(answer).__name__
-        if isinstance(answer, Tensor):
-            found = f"a tensor of shape {tuple(answer.shape)}"
-        raise ValueError(
-            f"{method} of prior={self.density!r} answers {found}, where a tensor of "
-            f"shape {tuple(shape)} is expected."
-        )
-
-
-def _noise(n_rows: int, n_columns: int, generator: torch.Generator) -> Tensor:
-    shape, device = (n_rows, n_columns), generator.device
-    noise = torch.empty(shape, dtype=torch.float64, device=device)
-    return noise.normal_(generator=generator)
 
 
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 
 
-class LatentPrior(BaseEstimator, ABC):
-    """A spec of a prior: what `prior` of a variational autoencoder is besides a name.
-
-    Attributes
-    ----------
-    name : str
-        The name that stands for the spec at its defaults.
-    """
-
-    name: str
-    _parameter_constraints = {}
-
-    @abstractmethod
-    def build(
-        self, n_components: int, n_features: int, encode: Encode, seed: int
-    ) -> LatentDensity:
-        """Build the density that is trained with the net."""
-
-
-class NormalPrior(LatentPrior):
-    r"""The standard normal distribution: p(z) = N(z; 0, I)."""
-
-    name = "normal"
-
-    def build(
-        self, n_components: int, n_features: int, encode: Encode, seed: int
-    ) -> LatentDensity:
-        """Build the density."""
-        return NormalDensity(n_components)
-
-
 @dataclass(eq=False, repr=False)
-class GaussianMixturePrior(LatentPrior):
+class GaussianMixturePrior(Prior):
     r"""A mixture of normal distributions, learned with the net.
 
     .. math:: p(z) = \sum_m w_m N(z; \mu_m, \operatorname{diag} \sigma^2_m)
@@ -375,7 +231,7 @@ class GaussianMixturePrior(LatentPrior):
 
 
 @dataclass(eq=False, repr=False)
-class VampPrior(LatentPrior):
+class VampPrior(Prior):
     r"""The mixture of the posteriors of learned pseudo-inputs u.
 
     .. math:: p(z) = \frac{1}{K} \sum_k q(z | u_k)
@@ -411,7 +267,7 @@ class VampPrior(LatentPrior):
 
 
 @dataclass(eq=False, repr=False)
-class FlowPrior(LatentPrior):
+class FlowPrior(Prior):
     r"""A normalising flow: f(z) is standard normal, with a learned invertible f.
 
     .. math:: p(z) = N(f(z); 0, I) \, \left|\det \frac{\partial f}{\partial z}\right|
@@ -462,12 +318,12 @@ class FlowPrior(LatentPrior):
             If `hidden_layer_sizes` are no positive integers.
         """
         sizes = tuple(self.hidden_layer_sizes)
-        for size in sizes:
-            if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-                raise InvalidParameterError(
-                    "The 'hidden_layer_sizes' parameter of FlowPrior must be a "
-                    f"sequence of integers of at least 1. Got {sizes!r} instead."
-                )
+        is_size = _POSITIVE_INTEGER.is_satisfied_by
+        if not all(is_size(n) and not isinstance(n, bool) for n in sizes):
+            raise InvalidParameterError(
+                "The 'hidden_layer_sizes' parameter of FlowPrior must be a "
+                f"sequence of integers of at least 1. Got {sizes!r} instead."
+            )
         if not find_spec("zuko"):
             raise ImportError(
                 "prior='flow' needs the package zuko: pip install 'sklearn-ae[flow]'."
@@ -475,31 +331,10 @@ class FlowPrior(LatentPrior):
         import zuko
 
         # What it makes on the way grows with the square: files are refused before it.
-        torch.empty(
-            (NUMBERS_PER_SPLINE * n_components, n_components),
-            dtype=torch.bool,
-            device="meta",
-        )
+        shape = NUMBERS_PER_SPLINE * n_components, n_components
+        torch.empty(shape, dtype=torch.bool, device="meta")
         with own_global_seed(derive_seed(seed, "initialization of the prior")):
             flow = zuko.flows.NSF(
-                n_components,
-                transforms=self.n_transforms,
-                hidden_features=sizes,
+                n_components, transforms=self.n_transforms, hidden_features=sizes
             )
         return FlowDensity(n_components, flow)
-
-
-LATENT_PRIORS = {
-    spec.name: spec
-    for spec in (NormalPrior, VampPrior, FlowPrior, GaussianMixturePrior)
-}
-
-
-def build_prior(
-    prior: Any, n_components: int, n_features: int, encode: Encode, seed: int
-) -> LatentDensity:
-    """Build what a spec, or an object with `log_density` and `sample`, describes."""
-    if not isinstance(prior, LatentPrior):
-        return OwnDensity(prior, n_components)
-    prior._validate_params()
-    return prior.build(n_components, n_features, encode, seed)

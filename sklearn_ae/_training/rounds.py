@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.autoencoder import AutoencoderModule
-from sklearn_ae._priors.foreign import CodeSource
+from sklearn_ae._priors.prior import Prior
 
 
 class Round(ABC):
@@ -57,13 +57,13 @@ class CodesAgainstDraws(Round):
 
     Parameters
     ----------
-    source : CodeSource
+    prior : Prior
     """
 
     stream = "prior in training"
 
-    def __init__(self, source: CodeSource) -> None:
-        self.source = source
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
 
     def maker(self, module: AutoencoderModule) -> nn.Module:
         """Answer the encoder."""
@@ -71,4 +71,6 @@ class CodesAgainstDraws(Round):
 
     def real(self, batch: Batch, made: Tensor, generator: torch.Generator) -> Tensor:
         """Draw codes, of the classes of the rows where there are classes."""
-        return self.source.draw(len(made), generator, batch.target)
+        if batch.target is None:
+            return self.prior.draw(*made.shape, generator)
+        return self.prior.draw_modes(batch.target, generator)

@@ -618,7 +618,7 @@ ROWS = [
         generative=True,
         # In a game the code goes where draws are.
         constant={"alpha": 0.0},
-        supervised={"label_conditioned": True, "prior": "gaussian_mixture"},
+        supervised={"label_conditioned": True, "prior": "gaussian_ring"},
         plain=False,
     ),
 ]

@@ -153,7 +153,7 @@ def test_each_gaussian_of_the_ring_gets_codes(request):
     check_claims(
         request,
         figures,
-        AdversarialAutoencoder(2, prior="gaussian_mixture", max_epochs=120),
+        AdversarialAutoencoder(2, prior="gaussian_ring", max_epochs=120),
         [
             Claim("least share", at_least=0.04),
             Claim("largest share", at_most=0.2),
@@ -161,7 +161,7 @@ def test_each_gaussian_of_the_ring_gets_codes(request):
         ],
         stubs=[
             AdversarialAutoencoder(2),
-            AdversarialAutoencoder(2, prior="gaussian_mixture", alpha=1e-4),
+            AdversarialAutoencoder(2, prior="gaussian_ring", alpha=1e-4),
             Autoencoder(2),
             PCA(2),
             Shrunk(2),
@@ -231,7 +231,7 @@ def test_classes_are_on_gaussians_of_their_own(request):
         nearest = deviations_from_modes(Z, GaussianRing()).argmin(axis=1)
         return {"on their own": (nearest == y_test).mean()}
 
-    ring = AdversarialAutoencoder(2, prior="gaussian_mixture")
+    ring = AdversarialAutoencoder(2, prior="gaussian_ring")
     check_claims(
         request,
         figures,

@@ -103,7 +103,7 @@ def test_moments_of_the_specs():
     )
 
 
-@pytest.mark.parametrize("name", ["swiss_roll", "gaussian_mixture"])
+@pytest.mark.parametrize("name", ["swiss_roll", "gaussian_ring"])
 def test_shapes_of_the_plane_need_two_components(name):
     with pytest.raises(
         ValueError, match=f"prior='{name}' lies in a plane .*got n_comp"
@@ -114,7 +114,7 @@ def test_shapes_of_the_plane_need_two_components(name):
 
 
 def test_parameters_of_a_prior_are_nested():
-    model = make(prior="gaussian_mixture").set_params(prior__n_modes=4)
+    model = make(prior="gaussian_ring").set_params(prior__n_modes=4)
     assert repr(model.prior) == "GaussianRing(n_modes=4)"
     assert clone(model).prior is not model.prior
     search = GridSearchCV(model, {"prior__radius": [1.0, 3.0]}, cv=2).fit(X)
@@ -198,8 +198,8 @@ def test_priors_that_are_none(prior, message):
 
 
 def test_y_changes_no_bit_unless_it_is_asked_for():
-    expected = make(prior="gaussian_mixture").fit(X)
-    model = make(prior="gaussian_mixture").fit(X, Y)
+    expected = make(prior="gaussian_ring").fit(X)
+    model = make(prior="gaussian_ring").fit(X, Y)
     assert_array_equal(model.transform(X), expected.transform(X))
     assert model.history_[-1]["figures"] == expected.history_[-1]["figures"]
     assert not hasattr(model, "classes_")
@@ -249,7 +249,7 @@ def test_classes_go_to_components_of_their_own(prior):
 
 def test_fewer_classes_than_components():
     """The others stay empty, in `sample` too."""
-    model = labelled(prior="gaussian_mixture").fit(X, Y)
+    model = labelled(prior="gaussian_ring").fit(X, Y)
     assert model.sample(3, 0).shape == (3, 20)
     codes = model._draw_codes(500, 0)
     angle = np.angle(codes[:, 0] + 1j * codes[:, 1])
@@ -317,7 +317,7 @@ def test_labels_and_everything_else(tmp_path):
 @pytest.mark.slow
 def test_check_estimator_with_labels():
     """scikit-learn's own; some ask for one component, which a ring refuses."""
-    model = labelled(prior="gaussian_mixture", max_epochs=1)
+    model = labelled(prior="gaussian_ring", max_epochs=1)
     results = check_estimator(model, on_skip=None, on_fail=None)
     refusals = [str(r["exception"]) for r in results if r["status"] == "failed"]
     assert len(results) > 30
@@ -503,7 +503,7 @@ def test_components_are_told_by_numbers():
         labelled(prior=Conditional()).fit(X, Y)
 
 
-@pytest.mark.parametrize("prior", ["swiss_roll", "gaussian_mixture", "once"])
+@pytest.mark.parametrize("prior", ["swiss_roll", "gaussian_ring", "once"])
 def test_pretraining_with_priors_of_one_width(prior):
     """Layers of other widths are trained without the game."""
     prior = Torch() if prior == "once" else prior

@@ -262,7 +262,8 @@ def test_grids_follow_the_prior_where_it_is_normal(X, cls):
     display = LatentManifoldDisplay.from_estimator(model, grid_size=5)
     probabilities = (np.arange(5) + 0.5) / 5
     assert_allclose(display.x_codes, norm.ppf(probabilities))
-    model.set_params(prior="gaussian_mixture").fit(X)
+    mixture = {VariationalAutoencoder: "gaussian_mixture"}.get(cls, "gaussian_ring")
+    model.set_params(prior=mixture).fit(X)
     with pytest.raises(ValueError, match="X"):
         LatentManifoldDisplay.from_estimator(model, grid_size=5)
 
