@@ -215,7 +215,12 @@ class Moments:
         none has, so do all. The shift stays, which the net has been trained with.
         """
         target = None if self.target is None else self.target.continued(found.target)
-        continued = replace(self, has_missing=found.has_missing, target=target)
+        continued = replace(
+            self,
+            has_missing=found.has_missing,
+            class_count=found.class_count,
+            target=target,
+        )
         if self.deviation is None:
             return continued
         distance = np.hypot(found.deviation, found.median - self.shift)

@@ -327,7 +327,7 @@ class BaseNetEstimator(
     def _pretrain(self, rows: Any, start: Any, one_pass: bool) -> None:
         from sklearn_ae._training.pretraining import pretrain
 
-        pretrain(self, rows.X, start, one_pass, rows.seen.get("class_count_"))
+        pretrain(self, rows, start, one_pass)
 
     def _set_up_run(
         self, rows: Any, continues: bool, one_pass: bool, **options: Any

@@ -23,8 +23,6 @@ _FITTED = {
     "n_iter_": int,
     "validation_scores_": (list, type(None)),
 }
-# What torch itself keeps on every module, which differs between its versions.
-_INHERITED = frozenset(vars(nn.Module()))
 
 
 def rebuild(
@@ -105,24 +103,6 @@ def check_finite_tensors(module: nn.Module) -> None:
     for name, tensor in named_tensors(module):
         if tensor.dtype.is_floating_point and not tensor.isfinite().all():
             raise ValueError(f"{name!r} has values that are not finite")
-
-
-def describe(module: nn.Module) -> list[Any]:
-    """List what a net is made of besides its parameters and buffers."""
-    return [
-        (name, type(part), sorted(own for own in vars(part).items() if _is_own(*own)))
-        for name, part in module.named_modules()
-    ]
-
-
-def _is_own(name: str, value: Any) -> bool:
-    return name not in _INHERITED and _is_plain(value)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str, type))
 
 
 def alike(one: Any, other: Any) -> bool:

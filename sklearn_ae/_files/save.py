@@ -24,7 +24,6 @@ from sklearn_ae._files.checks import (
     check_fitted,
     check_parameters,
     check_start,
-    describe,
     missing_attributes,
     rebuild,
 )
@@ -40,7 +39,7 @@ from sklearn_ae._files.format import (
 from sklearn_ae._files.models import APART, take_apart
 from sklearn_ae._files.registry import CLASSES
 from sklearn_ae._files.values import Decoder, Encoder
-from sklearn_ae._nets.autoencoder import named_tensors
+from sklearn_ae._nets.autoencoder import describe, named_tensors
 from sklearn_ae._nets.fitted import Model
 from sklearn_ae._objective.specs import net_parameters
 from sklearn_ae._training.state import as_tensors, check_training_state

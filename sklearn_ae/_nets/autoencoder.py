@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -218,6 +219,31 @@ def compact_weights(module: nn.Module) -> nn.Module:
 def named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     """List all parameters and buffers of a module by name."""
     return [*module.named_parameters(), *module.named_buffers()]
+
+
+def describe(module: nn.Module) -> tuple[Any, ...]:
+    """List what a module is made of, all but the numbers in its parameters and buffers.
+
+    Values are there as they are, or as their `repr` where they are no plain ones.
+    """
+    return tuple(
+        (
+            name,
+            type(part),
+            # Of torch's own attributes, most of which begin so, none is to be compared.
+            tuple(sorted((k, _plain(v)) for k, v in vars(part).items() if k[0] != "_")),
+            tuple((k, v.shape) for k, v in part.named_parameters(recurse=False)),
+            tuple((k, v.shape) for k, v in part.named_buffers(recurse=False)),
+        )
+        for name, part in module.named_modules()
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    is_plain = value is None or isinstance(value, (bool, int, float, str, type))
+    return value if is_plain else repr(value)
 
 
 def shared_parameters(module: nn.Module) -> dict[str, str]:

@@ -96,26 +96,38 @@ def batch_size_for(batch_size: int | str, n_rows: int) -> int:
 
 
 class TermSums:
-    """Sums of the objective's terms over the rows of an epoch, kept on the device."""
+    """Sums of the objective's terms over the rows of an epoch, kept on the device.
 
-    def __init__(self) -> None:
-        self.n_rows = 0
+    Parameters
+    ----------
+    n_nets : int, default=1
+        How many nets there are, each with sums of its own.
+    """
+
+    def __init__(self, n_nets: int = 1) -> None:
+        self.n_rows = [0] * n_nets
         self._sums: dict[str, Tensor] = {}
 
-    def add(self, terms: dict[str, Tensor], n_rows: int) -> None:
-        """Add the terms of a batch, which are means over its rows."""
+    def add(
+        self, terms: dict[str, Tensor], n_rows: int, nets: slice | None = None
+    ) -> None:
+        """Add the terms of a batch, means over its rows, of some nets or of all."""
         for name, term in terms.items():
-            if name in self._sums:
-                self._sums[name].add_(term, alpha=n_rows)
-            else:
-                self._sums[name] = term.detach().double() * n_rows
-        self.n_rows += n_rows
+            if name not in self._sums:
+                zeros = term.new_zeros(len(self.n_rows), dtype=torch.float64)
+                self._sums[name] = zeros
+            total = self._sums[name]
+            (total if nets is None else total[nets]).add_(term, alpha=n_rows)
+        nets = nets or slice(None)
+        self.n_rows[nets] = [n + n_rows for n in self.n_rows[nets]]
 
-    def averages(self) -> dict[str, float]:
-        """Answer the means over the rows."""
-        values = torch.stack(list(self._sums.values())).tolist()
-        pairs = zip(self._sums, values, strict=True)
-        return {name: value / self.n_rows for name, value in pairs}
+    def averages(self) -> list[dict[str, float]]:
+        """Answer the means over the rows, of each net."""
+        of_nets = torch.stack(list(self._sums.values()), -1).tolist()
+        return [
+            {name: total / n for name, total in zip(self._sums, totals, strict=True)}
+            for totals, n in zip(of_nets, self.n_rows, strict=True)
+        ]
 
 
 class Streams:

@@ -197,8 +197,8 @@ class GameNet(AutoencoderNet):
     def record(self, averages: dict[str, float]) -> None:
         """Write the terms, and how the discriminator did."""
         # First, since a record that has a loss is whole.
-        if self.figures_.n_rows:
-            self.history.record("figures", self.figures_.averages())
+        if any(self.figures_.n_rows):
+            self.history.record("figures", *self.figures_.averages())
         super().record(averages)
 
     def _vectors(self) -> list[Tensor]:

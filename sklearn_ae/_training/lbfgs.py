@@ -50,7 +50,7 @@ def search_epoch(net: Any, batches: Batches, sums: TermSums) -> bool:
     except KeyboardInterrupt:
         # The line search may have been at a point that it would have left. Where it has
         # ended, the rows so far say what the objective is there.
-        if not sums.n_rows:
+        if not any(sums.n_rows):
             vector.data.copy_(before)
         raise
     # It stopped for neither of its limits, so there is nothing left to gain.

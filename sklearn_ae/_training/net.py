@@ -331,8 +331,8 @@ class AutoencoderNet(NeuralNet):
         self.history.record("train_batch_count", len(batches))
 
     def _record_epoch(self) -> None:
-        if self.sums_.n_rows and "train_loss" not in self.history[-1]:
-            self.record(self.sums_.averages())
+        if any(self.sums_.n_rows) and "train_loss" not in self.history[-1]:
+            self.record(*self.sums_.averages())
 
     def _check_finite(self) -> None:
         loss = self.history[-1]["train_loss"]
@@ -404,7 +404,7 @@ class AutoencoderNet(NeuralNet):
         # The same noise each time: epochs are compared.
         streams = self._make_streams("validation")
         self.sum_terms(self._slices(source), streams, sums)
-        return sum(self._in_data_units(sums.averages()).values())
+        return sum(self._in_data_units(*sums.averages()).values())
 
     def _validate(self) -> None:
         if self.validation is None:

@@ -47,11 +47,7 @@ def _stages(estimator: Any, known: Moments) -> Iterator[Stage]:
 
 
 def pretrain(
-    estimator: Any,
-    X: Array,
-    start: Start,
-    one_pass: bool = False,
-    class_count: np.ndarray | None = None,
+    estimator: Any, rows: TrainingRows, start: Start, one_pass: bool = False
 ) -> None:
     """Train the layers of an estimator's net.
 
@@ -59,13 +55,11 @@ def pretrain(
     ----------
     estimator : BaseAutoencoder
         With valid parameters.
-    X : ndarray or CSR array of shape (n_samples, n_features)
+    rows : TrainingRows
     start : Start
         Gets each layer when it is trained.
     one_pass : bool, default=False
         Whether the net is then to go once through the rows (`partial_fit`).
-    class_count : ndarray of shape (n_classes,), default=None
-        How many rows of each class there are, where the net looks at labels.
 
     Raises
     ------
@@ -74,16 +68,9 @@ def pretrain(
     """
     estimator._check_pretraining()
     with one_thread(math.inf):
-        known = moments(
-            X,
-            may_miss=estimator._accepted().missing,
-            with_medians=estimator._loss().uses_medians,
-        )
-        estimator._check_range(X, known)
-        known = estimator._loss().standardized(known)
-        known = replace(known, class_count=class_count)
-        _rehearse(estimator, X.shape[0], known, start.seed, one_pass)
-        _train_layers(estimator, X, known, start)
+        known = rows.moments_for(estimator)
+        _rehearse(estimator, rows.X.shape[0], known, start.seed, one_pass)
+        _train_layers(estimator, rows.X, known, start)
 
 
 def _rehearse(
@@ -129,6 +116,7 @@ def _autoencoder_layer(
     shallow = estimator._shallow_copy(stage)
     shallow.random_state = derive_seed(seed, "pretraining", stage.index) % 2**31
     title = _title(estimator, stage)
+    known = replace(known, class_count=None)
     run = Run(shallow, TrainingRows(X, {}), known=known, title=title).train()
     outcome = run.outcome()
     curve = [row["train_loss"] for row in outcome.history]

@@ -166,6 +166,27 @@ class TrainingRows:
             self._moments[key] = found
         return self._moments[key]
 
+    def moments_for(self, estimator: Any, continues: bool = False) -> Moments:
+        """Answer the moments that an estimator's net begins with, or goes on from.
+
+        Raises
+        ------
+        ValueError
+            If its loss has no meaning for the rows.
+        """
+        loss = estimator._loss()
+        found = self.moments(
+            may_miss=estimator._accepted().missing,
+            continues=continues,
+            with_medians=loss.uses_medians,
+        )
+        estimator._check_range(self.X, found.answered)
+        if not continues:
+            answered = loss.standardized(found.answered)
+            is_row = found.target is None
+            found = answered if is_row else replace(found, target=answered)
+        return replace(found, class_count=self.seen.get("class_count_"))
+
     def parts(self, estimator: Any, model: Model) -> _Parts:
         """Answer the rows to train on and, with early stopping, those held out."""
         known, device = model.moments, model.device
@@ -321,18 +342,8 @@ def _start_model(
 ) -> Model:
     """Build the module that is to be trained, with the weights to start from."""
     device = resolve_device(estimator.device)
-    is_first = previous is None
-    found = known or rows.moments(
-        may_miss=estimator._accepted().missing,
-        continues=not is_first,
-        with_medians=estimator._loss().uses_medians,
-    )
-    estimator._check_range(rows.X, found.answered)
-    if is_first:
-        if known is None:
-            answered = estimator._loss().standardized(found.answered)
-            is_row = found.target is None
-            found = answered if is_row else replace(found, target=answered)
+    found = known or rows.moments_for(estimator, continues=previous is not None)
+    if previous is None:
         seed = start.seed if start else draw_seed(estimator.random_state)
         n_epochs, row_shape = 0, rows.row_shape
     else:
@@ -340,7 +351,6 @@ def _start_model(
         seed, n_epochs = previous.seed, previous.n_epochs
         # Vectors say nothing of a shape.
         row_shape = previous.row_shape or rows.row_shape
-    found = replace(found, class_count=rows.seen.get("class_count_"))
     module = estimator._build_module(row_shape, found, seed)
     module.rehearse(estimator.n_components)
     if previous is not None:

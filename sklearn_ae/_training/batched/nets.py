@@ -19,7 +19,7 @@ from torch import Tensor
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._training.batched.weights import Arrangement, Member
-from sklearn_ae._training.batches import Batches, Streams, gather
+from sklearn_ae._training.batches import Batches, Streams, TermSums, gather
 from sklearn_ae._training.callbacks import keep_copies, listen_to_batches
 from sklearn_ae._training.net import AutoencoderNet
 
@@ -165,7 +165,7 @@ class _Stack:
             feed += n_feeds
 
     def _run_epoch(self, arrangement: Arrangement) -> None:
-        sums: dict[str, Tensor] = {}
+        sums = TermSums(len(self.members))
         # Members of fewer rows may be at the end of theirs before the others.
         for parts in itertools.zip_longest(*(feed.batches for feed in self.feeds)):
             if self.check is not None:
@@ -176,15 +176,9 @@ class _Stack:
                 if self.draws_by_weights:
                     # The nets' own parts draw, by the nets' own weights.
                     arrangement.store()
-                for name, term in terms.items():
-                    if name not in sums:
-                        zeros = term.new_zeros(len(self.members), dtype=torch.float64)
-                        sums[name] = zeros
-                    sums[name][members].add_(term, alpha=batch.x.shape[-2])
-        totals = {name: total.tolist() for name, total in sums.items()}
-        for i, member in enumerate(self.members):
-            n_rows = len(member.source)
-            member.averages = {name: t[i] / n_rows for name, t in totals.items()}
+                sums.add(terms, batch.x.shape[-2], members)
+        for member, averages in zip(self.members, sums.averages(), strict=True):
+            member.averages = averages
 
     def _of_one_size(self, parts: tuple[Any, ...]) -> Iterator[tuple[slice, slice]]:
         """Yield members next to each other, and feeds, whose batches have one size."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from sklearn import get_config
-from torch import nn
 
 from sklearn_ae._compute.ambient import undisturbed
+from sklearn_ae._nets.autoencoder import describe
 from sklearn_ae._training.batched.nets import may_stack, train_together
 from sklearn_ae._training.run import Run, TrainingRows
 
@@ -162,19 +162,4 @@ def _shape(run: Run) -> Hashable:
     if not (run.estimator._may_stack() and may_stack(net)):
         return id(run)
     settings = net.optimizer, net.batch_size, net.shuffles, net.epochs_before
-    return type(net), settings, str(run.model.device), _structure(net.module_)
-
-
-def _structure(module: nn.Module) -> Hashable:
-    """Answer the parts of a module, with all that is no parameter and no buffer."""
-    return tuple(
-        (
-            name,
-            type(part),
-            # Of torch's own attributes, most of which begin so, none is to be compared.
-            tuple((k, repr(v)) for k, v in vars(part).items() if k[0] != "_"),
-            tuple((k, v.shape) for k, v in part.named_parameters(recurse=False)),
-            tuple((k, v.shape) for k, v in part.named_buffers(recurse=False)),
-        )
-        for name, part in module.named_modules()
-    )
+    return type(net), settings, str(run.model.device), describe(net.module_)
