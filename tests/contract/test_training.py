@@ -252,12 +252,11 @@ def test_divergence(row, X, y):
 
 
 @every_class
-@pytest.mark.parametrize("error_score", [np.nan, -99.0])
-def test_divergence_in_a_search(row, error_score, X, y):
+def test_divergence_in_a_search(row, X, y):
     """16: that candidate scores `error_score`, the others finish."""
     grid = {"learning_rate": [1e-3, row.diverges["learning_rate"]]}
     estimator = row.make(**{**row.diverges, "learning_rate": 1e-3})
-    search = GridSearchCV(estimator, grid, cv=2, error_score=error_score)
+    search = GridSearchCV(estimator, grid, cv=2, error_score=-99.0)
     with pytest.warns() as log:
         search.fit(X, y)
     kinds = {warning.category for warning in log}
@@ -265,7 +264,7 @@ def test_divergence_in_a_search(row, error_score, X, y):
     assert kinds <= {FitFailedWarning, UserWarning}
     good, bad = search.cv_results_["mean_test_score"]
     assert np.isfinite(good)
-    np.testing.assert_equal(bad, error_score)
+    assert bad == -99.0
     assert search.best_params_ == {"learning_rate": 1e-3}
     failed = [str(w.message) for w in log if w.category is FitFailedWarning]
     assert "DivergenceError" in failed[0]

@@ -235,7 +235,7 @@ def fitted_in_child(method, daemon, backend, X):
 @pytest.mark.parametrize(
     ("method", "daemon", "backend"),
     [
-        *(("fork", True, backend) for backend in BACKENDS[:-1]),
+        *(("fork", True, backend) for backend in BACKENDS[1:-1]),
         *(
             pytest.param(method, daemon, backend, marks=pytest.mark.slow)
             for method in ("spawn", "forkserver")
