@@ -20,8 +20,6 @@ _DTYPES = {
     np.dtype(name)
     for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 }
-# In files of 0.1.0, where the ring had the name of the learned mixture.
-_KINDS_BEFORE = {"imposed_prior": "prior", "latent_prior": "prior"}
 _LAST_CHARACTER = 0x10FFFF
 # A list of so many numbers, or of records, is an array, or several: the header of a
 # file is short however long the fit was.
@@ -212,9 +210,10 @@ class Decoder:
 
     def _decode_spec(self, content: list[Any]) -> Any:
         kind, name, parameters = content
+        # Files of 0.1.0 have two kinds of priors, and a mixture of each.
         if (kind, name) == ("imposed_prior", "gaussian_mixture"):
             name = "gaussian_ring"
-        kind = _KINDS_BEFORE.get(kind, kind)
+        kind = "prior" if kind in ("imposed_prior", "latent_prior") else kind
         spec = SPECS[kind][name](**self.decode_parts(parameters))
         spec._validate_params()
         return spec

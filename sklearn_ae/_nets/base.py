@@ -12,7 +12,7 @@ from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import Layer, count_products
 from sklearn_ae._objective.outputs import Reconstruction
 from sklearn_ae._objective.penalties import Penalty
-from sklearn_ae._priors.learned import LatentDensity
+from sklearn_ae._priors.prior import LatentDensity
 
 
 class BaseModule(nn.Module, ABC):

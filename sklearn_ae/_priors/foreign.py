@@ -7,6 +7,8 @@ import inspect
 import itertools
 import random
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,44 +66,36 @@ def fit_density(density: Any, Z: np.ndarray, seed: int) -> Any:
 
 
 def _ask(density: Any, n_samples: int, state: np.random.RandomState) -> Any:
+    sample = _seeded(density, state) or partial(_from_global_state, density, state)
     # Codes are numpy's, whatever rows were; some densities refuse to dispatch at all.
     with config_context(array_api_dispatch=False):
-        if not hasattr(density, "sample"):
-            return density(n_samples, state)
-        seeded = _seeded(density, state)
-        if seeded is None:
-            return _draw_from_global_state(density, n_samples, state)
-        density, seed = seeded
-        answer = density.sample(n_samples, **seed)
-        return answer.detach().numpy() if isinstance(answer, Tensor) else answer
+        answer = sample(n_samples)
+    return answer.detach().numpy() if isinstance(answer, Tensor) else answer
 
 
-def _seeded(
-    density: Any, state: np.random.RandomState
-) -> tuple[Any, dict[str, Any]] | None:
-    """Answer what to ask, with which arguments, so that draws depend on the state.
-
-    None where they depend on global state.
-    """
+def _seeded(density: Any, state: np.random.RandomState) -> Callable[[int], Any] | None:
+    """Answer what draws by a state, or None where draws depend on global state."""
+    if not hasattr(density, "sample"):
+        return lambda n_samples: density(n_samples, state)
     # A seed set on what only passes calls on would not arrive.
     while isinstance(density, FrozenEstimator):
         density = density.estimator
     takes = inspect.signature(density.sample).parameters
     if "random_state" in takes:
-        return density, {"random_state": state}
+        return partial(density.sample, random_state=state)
     if hasattr(density, "random_state"):
         # A copy, so that the draw leaves the fitted object's state alone.
         density = copy.copy(density)
         density.random_state = state
-        return density, {}
+        return density.sample
     if "generator" in takes:
         seed = int(state.randint(2**31 - 1))
-        return density, {"generator": torch.Generator().manual_seed(seed)}
+        return partial(density.sample, generator=torch.Generator().manual_seed(seed))
     return None
 
 
-def _draw_from_global_state(
-    density: Any, n_samples: int, state: np.random.RandomState
+def _from_global_state(
+    density: Any, state: np.random.RandomState, n_samples: int
 ) -> Any:
     seed = int(state.randint(2**31 - 1))
     with _global_state, own_global_seed(seed):
@@ -136,12 +130,6 @@ class ForeignPrior(Prior):
     ) -> Any:
         """Draw codes, of as many components as there are."""
         return _ask(self.source, n_samples, random_state)
-
-    @property
-    def is_seedable(self) -> bool:
-        """Whether each draw can be given a seed, without a look at global state."""
-        is_function = not hasattr(self.source, "sample")
-        return is_function or bool(_seeded(self.source, np.random.RandomState(0)))
 
 
 class ForeignDensity(ForeignPrior):
@@ -225,7 +213,8 @@ def repeatable(prior: Prior, n_components: int, seed: int, by_mode: bool) -> Pri
         If it cannot be drawn from, or has another width.
     """
     prior.check(n_components)
-    is_once = isinstance(prior, ForeignPrior) and not prior.is_seedable
+    state = np.random.RandomState(seed % 2**32)
+    is_once = isinstance(prior, ForeignPrior) and not _seeded(prior.source, state)
     if is_once or (by_mode and not prior.n_modes):
         return Pool(prior, n_components, seed)
     return prior

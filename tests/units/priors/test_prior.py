@@ -31,6 +31,7 @@ from sklearn_ae._files.values import Decoder, Encoder
 from sklearn_ae._objective.specs import resolve_spec
 from sklearn_ae._priors.names import PRIORS
 from sklearn_ae._priors.prior import Prior
+from sklearn_ae.model_selection import BatchedGridSearchCV
 
 FAST = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
 X = gaussian_rows(0, 90)
@@ -104,6 +105,16 @@ def test_a_prior_with_a_density_is_learned_under():
     copied = pickle.loads(pickle.dumps(model))
     assert_array_equal(copied.sample(9, 0), model.sample(9, 0))
     assert AdversarialAutoencoder(prior=Laplace(), **FAST).fit(X).n_iter_ == 3
+
+
+def test_many_nets_train_at_once_under_a_density_of_ones_own():
+    model = VariationalAutoencoder(prior=Laplace(), mmd_weight=1.0, **FAST)
+    grid = {"beta": [0.5, 1.0], "learning_rate": [1e-3, 1e-2]}
+    scores = [
+        search(model, grid, cv=2).fit(X).cv_results_["mean_test_score"]
+        for search in (BatchedGridSearchCV, GridSearchCV)
+    ]
+    assert_allclose(*scores, rtol=1e-5)
 
 
 def test_components_of_a_prior_of_ones_own_get_classes():
