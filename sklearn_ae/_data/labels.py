@@ -151,7 +151,7 @@ def are_other_rows(y: Any, X: Array, given: Any) -> bool:
     given : object
         What was passed as X.
     """
-    if y is None or y is given or not _has_shape(y, X):
+    if y is given or not _has_shape(y, X):
         return False
     if isinstance(y, Tensor):
         y = y.detach().cpu()

@@ -241,11 +241,12 @@ class BaseNetEstimator(
         self, train: Callable[[Any], Self], data: dict[str, Any], n_subtasks: int
     ) -> Self:
         """Train, and tell scikit-learn's callbacks of it, where there are any."""
+        # Before scikit-learn 1.9 there are none.
         if not hasattr(self, "_init_callback_context"):
             return train(None)
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self, **data)
-        train((context, data))
+        train((context, data) if self._is_watched else None)
         context.call_on_fit_task_end(
             estimator=self, **data, reconstruction_attributes={}
         )
@@ -297,7 +298,8 @@ class BaseNetEstimator(
         targets, labels = self._encode_targets(X, y, not continues, classes)
         # Chunks of a stream are much alike: what is said of the first holds for all.
         is_new = not continues or self.warm_start
-        if targets is None and is_new and are_other_rows(y, X, given):
+        is_ignored = targets is None and y is not None and is_new
+        if is_ignored and are_other_rows(y, X, given):
             warn_once(self._on_ignored_rows, UserWarning)
         return TrainingRows(X, seen | labels, row_shape, targets)
 

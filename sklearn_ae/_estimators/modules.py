@@ -200,9 +200,12 @@ class BaseBuilder(Parameters):
         """Whether its net can train in a stack with others of its shape."""
         spec = self._known_architecture()
         can_stack = spec is not None and spec.stackable
-        # scikit-learn's callbacks are told of each epoch, and may ask to stop.
-        is_watched = bool(vars(self).get("_skl_callbacks"))
-        return can_stack and not self.warm_start and not is_watched
+        return can_stack and not self.warm_start and not self._is_watched
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether scikit-learn's callbacks are told of epochs, and may ask to stop."""
+        return bool(vars(self).get("_skl_callbacks"))
 
     def _known_architecture(self) -> Architecture | None:
         """Answer the architecture; None while parameters are not checked, and wrong."""
