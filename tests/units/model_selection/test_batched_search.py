@@ -389,7 +389,7 @@ def search(n_candidates, memory):
 
 search(4, 16)
 before = peak()
-search(200, 64)
+search(100, 64)
 print(peak() - before)
 """
 
@@ -413,8 +413,8 @@ def test_an_interrupt_of_pretraining_ends_a_search(digits, monkeypatch):
     assert len(begun) == 2
 
 
-def test_two_hundred_candidates_stay_within_the_memory():
-    """Of 400 nets of 0.5 MiB, each with its gradient and moments: 64 MiB at a time."""
+def test_a_hundred_candidates_stay_within_the_memory():
+    """Of 200 nets of 0.5 MiB, each with its gradient and moments: 64 MiB at a time."""
     assert float(run_python("-c", MEMORY)) < 64
 
 
