@@ -280,15 +280,11 @@ class BaseBuilder(Parameters):
         shape = module.row_shape
         return replace(self._accepted(), row_shape=lambda n_features, found: shape)
 
-    def _check_range(self, X: Array, moments: Moments | None = None) -> None:
+    def _check_range(self, X: Array) -> None:
         """Refuse rows for which the loss has no meaning."""
         loss = self._loss()
-        if not loss.bounded:
-            return
-        if moments is None:
+        if loss.bounded:
             loss.check_range(*value_range(X))
-        else:
-            loss.check_range(float(moments.low.min()), float(moments.high.max()))
 
 
 class InspectionMixin(Undisturbed):

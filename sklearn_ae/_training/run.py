@@ -180,9 +180,10 @@ class TrainingRows:
             continues=continues,
             with_medians=loss.uses_medians,
         )
-        estimator._check_range(self.X, found.answered)
+        answered = found.answered
+        loss.check_range(float(answered.low.min()), float(answered.high.max()))
         if not continues:
-            answered = loss.standardized(found.answered)
+            answered = loss.standardized(answered)
             is_row = found.target is None
             found = answered if is_row else replace(found, target=answered)
         return replace(found, class_count=self.seen.get("class_count_"))
