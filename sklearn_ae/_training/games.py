@@ -24,6 +24,7 @@ from sklearn_ae._training.optimizers import (
     scaled_update,
 )
 from sklearn_ae._training.rounds import Round
+from sklearn_ae._training.state import load_weights
 from sklearn_ae.exceptions import DivergenceError
 
 
@@ -272,17 +273,7 @@ class GameNet(AutoencoderNet):
         if "discriminator" not in kept:
             # There was no game yet.
             return
-        own = dict(self.discriminator_.named_parameters())
-        weights = kept["discriminator"]
-        if {name: w.shape for name, w in weights.items()} != {
-            name: w.shape for name, w in own.items()
-        }:
-            raise ValueError(
-                "The shape of the discriminator has changed since the last fit, so "
-                "training cannot continue from it; set warm_start=False or fit a clone."
-            )
-        for name, parameter in own.items():
-            parameter.data.copy_(weights[name])
+        load_weights(self.discriminator_, kept["discriminator"], "discriminator")
         restore_generator(self.draws_, kept["draws"])
         if "last weights" in kept and self.game.averaging:
             self.mean_ = self.flat_.vector.detach().clone()

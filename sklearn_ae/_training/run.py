@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,13 +17,14 @@ from sklearn_ae._data.moments import Moments, moments
 from sklearn_ae._data.rows import Array, RowSource
 from sklearn_ae._data.targets import TargetRows
 from sklearn_ae._layers.dense import LayerWeights, write_layers
-from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
+from sklearn_ae._nets.autoencoder import copy_module, set_precision
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._objective.specs import is_same, net_parameters
+from sklearn_ae._objective.specs import net_parameters
 from sklearn_ae._training.batches import batch_size_for
 from sklearn_ae._training.callbacks import ProgressBar, TaskCallbacks, copy_callbacks
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.optimizers import load_optimizer, uses_all_rows
+from sklearn_ae._training.optimizers import uses_all_rows
+from sklearn_ae._training.state import keep_state, load_weights, restore_state
 
 
 @dataclass
@@ -265,7 +265,7 @@ class Run:
                 estimator, model, rows.seen, n_rows, validation, one_pass, title
             )
         if previous is not None:
-            _restore_state(net, previous.training_state)
+            restore_state(net, previous.training_state)
         if task is not None:
             context, data = task
             snapshot = _snapshot(model, rows.seen)
@@ -306,7 +306,7 @@ class Run:
             loss = net.objective_of(self.source)
         model.n_epochs = self._n_epochs_before + len(history)
         if self.keeps_state:
-            model.training_state = _keep_state(net)
+            model.training_state = keep_state(net)
         net.flat_.release()
         set_precision(model.module, torch.float32).eval()
         return Outcome(model, history, loss)
@@ -355,7 +355,9 @@ def _start_model(
     module = estimator._build_module(row_shape, found, seed)
     module.rehearse(estimator.n_components)
     if previous is not None:
-        _load_weights(module, previous.module)
+        trained = previous.module
+        is_same = module.row_shape == trained.row_shape
+        load_weights(module, dict(trained.named_parameters()), "net", is_same)
     elif start is not None:
         write_layers(module, start.layers)
     # The line search compares objectives that differ by less than float32 can show.
@@ -429,48 +431,6 @@ def _split(source: RowSource, fraction: float, seed: int) -> _Parts:
     order = torch.randperm(n_rows, generator=generator).numpy()
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
     return _Parts(source.subset(kept), source.subset(held_out))
-
-
-def _load_weights(module: AutoencoderModule, trained: AutoencoderModule) -> None:
-    weights = dict(trained.named_parameters())
-    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
-    known = {name: tuple(p.shape) for name, p in weights.items()}
-    if shapes != known or module.row_shape != trained.row_shape:
-        raise ValueError(
-            "The shape of the net has changed since the last fit, so training cannot "
-            "continue from it; set warm_start=False or fit a clone."
-        )
-    for name, parameter in module.named_parameters():
-        parameter.data.copy_(weights[name].data)
-
-
-def _keep_state(net: AutoencoderNet) -> dict[str, Any] | None:
-    """Copy the optimizer's state, so that a later run continues without a jump."""
-    if net.on_all_rows_ is not None and not net.on_all_rows_.keeps_state:
-        return None
-    state = copy.deepcopy(net.optimizer_.state_dict())
-    return {
-        "optimizer": net.optimizer,
-        "state": state,
-        "generators": net.streams_.states(),
-        **net.own_state(),
-    }
-
-
-def _restore_state(net: AutoencoderNet, kept: dict[str, Any] | None) -> None:
-    if kept is None:
-        return
-    net.generator_states = kept["generators"]
-    is_same_kind = is_same(kept["optimizer"], net.optimizer)
-    net.restore_own_state(kept, is_same_kind)
-    if not is_same_kind:
-        return
-    rates = [group["lr"] for group in net.optimizer_.param_groups]
-    load_optimizer(net.optimizer_, kept["state"])
-    for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
-        group["lr"] = rate
-        # Left by a schedule of the earlier run; a new one starts from `lr`.
-        group.pop("initial_lr", None)
 
 
 def _snapshot(model: Model, attributes: dict[str, Any]):

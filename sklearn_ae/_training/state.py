@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from sklearn_ae._objective.specs import is_same
 from sklearn_ae._training.alternating import count_codes
-from sklearn_ae._training.optimizers import OPTIMIZERS
+from sklearn_ae._training.optimizers import OPTIMIZERS, load_optimizer
 
 # Of tensors that numpy has no form for.
 _WITHOUT_ARRAYS = frozenset({torch.bfloat16, torch.complex32})
 _LARGEST_SETTING = 1e6
+
+
+def keep_state(net: Any) -> dict[str, Any] | None:
+    """Copy what a later fit needs of a net, so that it continues without a jump."""
+    if net.on_all_rows_ is not None and not net.on_all_rows_.keeps_state:
+        return None
+    return {
+        "optimizer": net.optimizer,
+        "state": copy.deepcopy(net.optimizer_.state_dict()),
+        "generators": net.streams_.states(),
+        **net.own_state(),
+    }
+
+
+def restore_state(net: Any, kept: dict[str, Any] | None) -> None:
+    """Let a net go on from what `keep_state` has answered of an earlier fit."""
+    if kept is None:
+        return
+    net.generator_states = kept["generators"]
+    is_same_kind = is_same(kept["optimizer"], net.optimizer)
+    net.restore_own_state(kept, is_same_kind)
+    if not is_same_kind:
+        return
+    rates = [group["lr"] for group in net.optimizer_.param_groups]
+    load_optimizer(net.optimizer_, kept["state"])
+    for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
+        group["lr"] = rate
+        # Left by a schedule of the earlier run; a new one starts from `lr`.
+        group.pop("initial_lr", None)
+
+
+def load_weights(
+    module: nn.Module, weights: dict[str, Tensor], name: str, is_same: bool = True
+) -> None:
+    """Copy the weights that an earlier fit has trained into a module.
+
+    Raises
+    ------
+    ValueError
+        If the module, which the message names, has another shape, or is not the same.
+    """
+    own = dict(module.named_parameters())
+    shapes = [{key: w.shape for key, w in each.items()} for each in (own, weights)]
+    if not is_same or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"The shape of the {name} has changed since the last fit, so training "
+            "cannot continue from it; set warm_start=False or fit a clone."
+        )
+    for key, parameter in own.items():
+        parameter.data.copy_(weights[key].detach())
 
 
 def as_arrays(state: Any) -> Any:
