@@ -57,6 +57,10 @@ class DenseStep:
     weights, weight_gradients : list of Tensor of shape (..., n_outputs, n_inputs)
     directions, direction_gradient : Tensor of shape (..., n_components, n_outputs)
         The weights of the layer that reads the code, one direction per component.
+    offered, offered_gradient : Tensor of shape (..., n_rows, n_components) or None
+        Of a net that selects among its codes, those before.
+    least : Tensor of shape (..., n_rows, 1) or None
+        What is kept of each row at least.
     """
 
     codes: Tensor
@@ -65,6 +69,9 @@ class DenseStep:
     weight_gradients: list[Tensor]
     directions: Tensor
     direction_gradient: Tensor
+    offered: Tensor | None = None
+    offered_gradient: Tensor | None = None
+    least: Tensor | None = None
 
 
 class Penalty(nn.Module, ABC):
@@ -244,11 +251,7 @@ class Revival(ExplicitPenalty):
         return self.alpha * (distance * is_silent).mean(-1)
 
     def add_derivative(self, step: DenseStep) -> Tensor:
-        """Add the derivative by the codes before the selection; answer the term.
-
-        The step of a net that selects also has `offered`, those codes, the
-        `offered_gradient`, and `least`, what is kept of each row at least.
-        """
+        """Add the derivative by the codes before the selection; answer the term."""
         gap = step.least - step.offered
         nearest = gap.amin(-2, keepdim=True)
         # Of those in use it is not positive: some row has them above its least.

@@ -80,23 +80,6 @@ class _Selection:
 
 
 @dataclass
-class _SelectingStep(DenseStep):
-    """The step of a net that selects, for `Revival`.
-
-    Attributes
-    ----------
-    offered, offered_gradient : Tensor of shape (..., n_rows, n_components)
-        The codes before the selection.
-    least : Tensor of shape (..., n_rows, 1)
-        What is kept of each row at least.
-    """
-
-    offered: Tensor
-    offered_gradient: Tensor
-    least: Tensor
-
-
-@dataclass
 class _Layer:
     """What a layer needs in both directions.
 
@@ -225,7 +208,7 @@ class DenseGradient:
             if layer.is_reached:
                 layer.weight_gradient.zero_()
         reader = self.layers[self.n_encoding]
-        shown = (
+        step = DenseStep(
             codes,
             torch.zeros_like(codes),
             self.weights,
@@ -233,11 +216,10 @@ class DenseGradient:
             reader.weight.mT,
             reader.weight_gradient.mT,
         )
-        if selection is None:
-            return DenseStep(*shown)
-        offered = selection.offered.mT
-        gradient = torch.zeros_like(offered)
-        return _SelectingStep(*shown, offered, gradient, selection.least)
+        if selection is not None:
+            step.offered, step.least = selection.offered.mT, selection.least
+            step.offered_gradient = torch.zeros_like(step.offered)
+        return step
 
     def _backward(
         self,
