@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import (
+from benchmarks.common import BenchmarkError, say
+from benchmarks.questions import (
     compare,
     defaults,
     denoising,
@@ -22,7 +23,6 @@ from benchmarks import (
     search,
     sequences,
 )
-from benchmarks.common import BenchmarkError, say
 
 COMMANDS = {
     "compare": compare,

@@ -11,8 +11,8 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from benchmarks.common import Row
-from benchmarks.datasets import Split
-from benchmarks.methods import METHODS
+from benchmarks.data.datasets import Split
+from benchmarks.methods.embeddings import METHODS
 
 MAX_COLUMNS = 4
 MAX_POINTS = 5000

@@ -12,20 +12,15 @@ import torch
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
-from benchmarks import (
-    compare,
-    competitors,
-    datasets,
-    defaults,
-    methods,
-    overhead,
-    scaling,
-)
 from benchmarks.__main__ import COMMANDS, main, make_parser
 from benchmarks.common import BenchmarkError, Column, Table, limited_threads, median_of
-from benchmarks.datasets import load
-from benchmarks.quality import knn_accuracy
-from benchmarks.torch_nets import ConvolutionalNet, Net, RecurrentNet
+from benchmarks.data import datasets
+from benchmarks.data.datasets import load
+from benchmarks.measures.quality import knn_accuracy
+from benchmarks.methods import competitors
+from benchmarks.methods import embeddings as methods
+from benchmarks.methods.torch_nets import ConvolutionalNet, Net, RecurrentNet
+from benchmarks.questions import compare, defaults, overhead, scaling
 from sklearn_ae import Autoencoder, VariationalAutoencoder
 
 N_ROWS = 80
@@ -379,7 +374,7 @@ def test_competitors_train_the_same_net(monkeypatch, X):
     monkeypatch.setattr(
         dense_gradient.DenseGradient,
         "__call__",
-        lambda self, x, *rest: calls.append(len(x)) or function(self, x, *rest),
+        lambda self, batch: calls.append(len(batch.x)) or function(self, batch),
     )
     net = Net((6, 4, 2), 32)
     for name, fit in competitors.competitors(net).items():

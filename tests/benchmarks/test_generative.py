@@ -12,11 +12,13 @@ pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
 import sklearn_ae
-from benchmarks import binary_images, generative, generators, likelihood
 from benchmarks.__main__ import main
 from benchmarks.common import BenchmarkError
-from benchmarks.datasets import Split
-from benchmarks.sample_quality import Judge, mmd
+from benchmarks.data import binary_images
+from benchmarks.data.datasets import Split
+from benchmarks.measures.sample_quality import Judge, mmd
+from benchmarks.methods import generators
+from benchmarks.questions import generative, likelihood
 
 NET = generators.Net(2, (8,), epochs=2, batch_size=32, learning_rate=1e-2)
 

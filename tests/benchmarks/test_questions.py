@@ -11,20 +11,15 @@ from sklearn.decomposition import PCA
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
-from benchmarks import (
-    choosing,
-    corpora,
-    denoising,
-    documents,
-    images,
-    penalties,
-    pretraining,
-)
-from benchmarks import regularization as regular
 from benchmarks.__main__ import main, make_parser
 from benchmarks.common import BenchmarkError
-from benchmarks.datasets import load
-from benchmarks.strokes import draw_strokes
+from benchmarks.data import corpora
+from benchmarks.data.datasets import load
+from benchmarks.data.strokes import draw_strokes
+from benchmarks.measures import choosing
+from benchmarks.methods import penalties
+from benchmarks.questions import denoising, documents, images, pretraining
+from benchmarks.questions import regularization as regular
 
 
 def rows_of(path):

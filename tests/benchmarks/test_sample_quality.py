@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from theory.claims import check_identity
 
-from benchmarks.sample_quality import Judge, mmd
+from benchmarks.measures.sample_quality import Judge, mmd
 
 
 @pytest.mark.parametrize("width", [0.5, 1.0])

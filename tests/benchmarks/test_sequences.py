@@ -7,10 +7,12 @@ import pytest
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
-from benchmarks import anomalies, nets, sequences, waves
 from benchmarks.__main__ import main
 from benchmarks.common import BenchmarkError
-from benchmarks.datasets import Dataset
+from benchmarks.data import anomalies, waves
+from benchmarks.data.datasets import Dataset
+from benchmarks.methods import nets
+from benchmarks.questions import sequences
 
 N_ROWS = 200
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from benchmarks.binary_images import binarize
+from benchmarks.data.binary_images import binarize
 from sklearn_ae import VariationalAutoencoder
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.codes import spread_points

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from benchmarks.sample_quality import Judge
+from benchmarks.measures.sample_quality import Judge
 from sklearn_ae import ConditionalVariationalAutoencoder
 from theory.claims import Claim, Stub, check_claims, check_identity
 from theory.test_variational import LINEAR

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks.sample_quality import Judge, mmd
+from benchmarks.measures.sample_quality import Judge, mmd
 from sklearn_ae import Autoencoder, VariationalAutoencoder
 from theory.claims import Claim, Identity, MeanPredictor, check_claims, digits_split
 from theory.sample_stubs import (

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.base import clone
 
-from benchmarks.sample_quality import mmd
+from benchmarks.measures.sample_quality import mmd
 from sklearn_ae import (
     Autoencoder,
     FlowPrior,

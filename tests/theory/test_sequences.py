@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.waves import N_FEATURES, N_STEPS, disorder, draw_waves
+from benchmarks.data.waves import N_FEATURES, N_STEPS, disorder, draw_waves
 from sklearn_ae import Autoencoder, LSTMAutoencoder
 from sklearn_ae.architectures import LSTM
 from theory.claims import Claim, MeanPredictor, check_claims

@@ -27,7 +27,7 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_image_rows
-from benchmarks.datasets import Split, add_dataset_options, load_from_options
+from benchmarks.data.datasets import Split, add_dataset_options, load_from_options
 
 HELP = "noise removed, beside the best linear filter; outliers in the training rows"
 PROFILES = {"fast": (2, 100), "full": (5, 300)}

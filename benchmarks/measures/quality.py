@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.multiclass import type_of_target
 
 from benchmarks.common import median_seconds, timed
-from benchmarks.datasets import Split
+from benchmarks.data.datasets import Split
 
 N_NEIGHBORS = 5
 # Trustworthiness and continuity hold a distance for each pair of rows.

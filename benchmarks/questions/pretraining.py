@@ -30,9 +30,9 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_image_rows, draw_learning_curves
-from benchmarks.datasets import add_data_home, load
-from benchmarks.methods import check_device
-from benchmarks.strokes import SIDE, draw_strokes
+from benchmarks.data.datasets import add_data_home, load
+from benchmarks.data.strokes import SIDE, draw_strokes
+from benchmarks.methods.embeddings import check_device
 
 HELP = "deep nets of logistic units, from random weights and pretrained"
 CURVES_NOTE = " Their curves are other images: only the order compares."

@@ -30,8 +30,8 @@ from benchmarks.common import (
     timed,
     write_rows,
 )
-from benchmarks.datasets import LOADERS, Dataset, Split, add_data_home, load
-from benchmarks.quality import knn_accuracy
+from benchmarks.data.datasets import LOADERS, Dataset, Split, add_data_home, load
+from benchmarks.measures.quality import knn_accuracy
 
 HELP = "rank candidates for the defaults of Autoencoder or VariationalAutoencoder"
 BUNDLED = ["digits", "breast_cancer", "wine"]

@@ -23,15 +23,15 @@ from benchmarks.common import (
     progress_bar,
     write_rows,
 )
-from benchmarks.datasets import (
+from benchmarks.data.datasets import (
     Split,
     add_dataset_options,
     load_from_options,
 )
-from benchmarks.methods import METHODS, Method, check_device, choose, warm_up
+from benchmarks.measures.quality import MAX_PAIRED_ROWS, N_NEIGHBORS, measure
+from benchmarks.methods.embeddings import METHODS, Method, check_device, choose, warm_up
+from benchmarks.methods.tuning import N_FOLDS, tune
 from benchmarks.pictures import draw_pictures
-from benchmarks.quality import MAX_PAIRED_ROWS, N_NEIGHBORS, measure
-from benchmarks.tuning import N_FOLDS, tune
 
 HELP = "compare autoencoders with PCA, t-SNE, UMAP on one data set"
 ROWS_OF_PROFILE = {"fast": (3000, 1000), "full": (None, None)}

@@ -19,8 +19,8 @@ from benchmarks.common import (
     positive,
     progress_bar,
 )
-from benchmarks.datasets import add_data_home, load
-from benchmarks.methods import METHODS, Method, check_device, choose, warm_up
+from benchmarks.data.datasets import add_data_home, load
+from benchmarks.methods.embeddings import METHODS, Method, check_device, choose, warm_up
 
 HELP = "fit time against the number of rows"
 SIZES = [1000, 2000, 5000, 10_000, 20_000, 60_000]

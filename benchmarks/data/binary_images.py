@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import BenchmarkError
-from benchmarks.datasets import Dataset, load
+from benchmarks.data.datasets import Dataset, load
 
 # The largest grey level: ink with certainty.
 WHITES = {"digits": 16, "mnist": 255, "fashion_mnist": 255}

@@ -14,7 +14,7 @@ import torch
 from sklearn.utils import check_array
 
 from benchmarks.common import Column, Table, environment, interleaved, timed
-from benchmarks.torch_nets import Net
+from benchmarks.methods.torch_nets import Net
 
 COLUMNS = [
     Column("what", "what"),

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.common import Row, median_of
-from benchmarks.penalties import Family
+from benchmarks.methods.penalties import Family
 
 # The scorers by their column, and how the table names them.
 SCORERS = {

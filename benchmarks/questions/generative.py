@@ -26,10 +26,10 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_image_rows
-from benchmarks.datasets import Split, add_data_home, load
-from benchmarks.generators import GENERATORS, Net, decodes, draw, log_likelihood
-from benchmarks.methods import METHODS, check_device, warm_up
-from benchmarks.sample_quality import Judge
+from benchmarks.data.datasets import Split, add_data_home, load
+from benchmarks.measures.sample_quality import Judge
+from benchmarks.methods.embeddings import METHODS, check_device, warm_up
+from benchmarks.methods.generators import GENERATORS, Net, decodes, draw, log_likelihood
 
 HELP = "rows drawn by autoencoders and by densities: likeness, variety, likelihood"
 # Grey levels of a pixel.

@@ -19,8 +19,6 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from benchmarks import nets
-from benchmarks.anomalies import Task, load_task
 from benchmarks.common import (
     Column,
     Table,
@@ -31,8 +29,10 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_learning_curves, draw_sequences
-from benchmarks.datasets import add_source_options
-from benchmarks.methods import check_device
+from benchmarks.data.anomalies import Task, load_task
+from benchmarks.data.datasets import add_source_options
+from benchmarks.methods import nets
+from benchmarks.methods.embeddings import check_device
 
 HELP = "LSTM, dense and convolutional nets with as many parameters, on sequences"
 ARCHITECTURES = ("LSTM", "dense", "convolutional")

@@ -23,10 +23,10 @@ from benchmarks.common import (
     positive,
     progress_bar,
 )
-from benchmarks.competitors import competitors, seconds_per_epoch
-from benchmarks.datasets import add_data_home, load
-from benchmarks.inference import inference_table
-from benchmarks.torch_nets import ConvolutionalNet, Net, RecurrentNet
+from benchmarks.data.datasets import add_data_home, load
+from benchmarks.measures.inference import inference_table
+from benchmarks.methods.competitors import competitors, seconds_per_epoch
+from benchmarks.methods.torch_nets import ConvolutionalNet, Net, RecurrentNet
 
 HELP = "time per epoch against torch, skorch and MLPRegressor; transform; import"
 

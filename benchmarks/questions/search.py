@@ -23,7 +23,7 @@ from benchmarks.common import (
     progress_bar,
     timed,
 )
-from benchmarks.datasets import add_data_home, load
+from benchmarks.data.datasets import add_data_home, load
 
 HELP = "a batched grid search against GridSearchCV, with one process and two"
 COLUMNS = [

@@ -19,7 +19,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.choosing import picks, score_all
 from benchmarks.common import (
     BenchmarkError,
     Column,
@@ -33,8 +32,9 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_regularization
-from benchmarks.datasets import Split, add_data_home, load_labelled
-from benchmarks.penalties import (
+from benchmarks.data.datasets import Split, add_data_home, load_labelled
+from benchmarks.measures.choosing import picks, score_all
+from benchmarks.methods.penalties import (
     FAMILIES,
     Family,
     code_shares,

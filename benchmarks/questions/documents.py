@@ -31,10 +31,10 @@ from benchmarks.common import (
     timed,
     write_rows,
 )
-from benchmarks.corpora import CORPORA, Corpus
-from benchmarks.datasets import add_data_home
-from benchmarks.defaults import widths
-from benchmarks.methods import check_device
+from benchmarks.data.corpora import CORPORA, Corpus
+from benchmarks.data.datasets import add_data_home
+from benchmarks.methods.embeddings import check_device
+from benchmarks.questions.defaults import widths
 
 HELP = "retrieval of documents by topic, beside latent semantic analysis"
 N_NEIGHBORS = 10

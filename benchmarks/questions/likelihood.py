@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.binary_images import BinaryImages, load_binary_images
 from benchmarks.common import (
     BenchmarkError,
     Column,
@@ -29,9 +28,10 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_image_rows
-from benchmarks.datasets import add_data_home
-from benchmarks.likelihood_tasks import TASKS, Task, make_vae
-from benchmarks.methods import check_device
+from benchmarks.data.binary_images import BinaryImages, load_binary_images
+from benchmarks.data.datasets import add_data_home
+from benchmarks.methods.embeddings import check_device
+from benchmarks.methods.likelihoods import TASKS, Task, make_vae
 
 HELP = "log-likelihoods of binary images by variational autoencoders"
 N_SHOWN = 12

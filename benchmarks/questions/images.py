@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from benchmarks import nets
 from benchmarks.common import (
     BenchmarkError,
     Table,
@@ -28,8 +27,14 @@ from benchmarks.common import (
     write_rows,
 )
 from benchmarks.curves import draw_image_rows, draw_learning_curves
-from benchmarks.datasets import Dataset, Split, add_dataset_options, load_from_options
-from benchmarks.methods import check_device
+from benchmarks.data.datasets import (
+    Dataset,
+    Split,
+    add_dataset_options,
+    load_from_options,
+)
+from benchmarks.methods import nets
+from benchmarks.methods.embeddings import check_device
 
 HELP = "dense, convolutional and residual nets with as many parameters, on images"
 ARCHITECTURES = ("dense", "convolutional", "residual")

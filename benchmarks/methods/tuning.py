@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.manifold import trustworthiness
 from sklearn.model_selection import KFold, ParameterGrid
 
-from benchmarks.methods import Method
-from benchmarks.quality import MAX_PAIRED_ROWS, N_NEIGHBORS
+from benchmarks.measures.quality import MAX_PAIRED_ROWS, N_NEIGHBORS
+from benchmarks.methods.embeddings import Method
 
 N_FOLDS = 3
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.common import BenchmarkError
-from benchmarks.datasets import MIN_ROWS, Dataset, load
-from benchmarks.waves import N_FEATURES, N_STEPS, disorder, draw_waves
+from benchmarks.data.datasets import MIN_ROWS, Dataset, load
+from benchmarks.data.waves import N_FEATURES, N_STEPS, disorder, draw_waves
 
 N_WAVES, MAX_TEST = 1000, 5000
 

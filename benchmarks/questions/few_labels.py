@@ -25,7 +25,7 @@ from benchmarks.common import (
     environment,
     positive,
 )
-from benchmarks.datasets import Dataset, add_data_home, load_labelled
+from benchmarks.data.datasets import Dataset, add_data_home, load_labelled
 
 HELP = "a grid search over alpha in a pipeline with few labels"
 ALPHAS = (0, 0.03, 0.1, 0.3, 1)

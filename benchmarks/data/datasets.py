@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.common import BenchmarkError
-from benchmarks.data_files import READERS, read_file
+from benchmarks.data.files import READERS, read_file
 
 TEST_SIZE = 0.25
 # t-SNE's perplexity of 30 asks for more training rows than that.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from skorch import NeuralNetRegressor
 
-from benchmarks.torch_nets import Net
+from benchmarks.methods.torch_nets import Net
 
 LEARNING_RATE = 1e-3
 NEVER = 10**6

@@ -1,0 +1,1 @@
+"""The data that questions are asked of."""

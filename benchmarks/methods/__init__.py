@@ -1,0 +1,1 @@
+"""What is compared: estimators, nets, tools, and how each is trained."""
