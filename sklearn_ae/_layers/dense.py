@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import draw_into, make_generator
 from sklearn_ae._data.moments import Moments, Units
-from sklearn_ae._layers.functions import ACTIVATIONS, linear, weight_deviation
+from sklearn_ae._layers.functions import ACTIVATIONS, weight_deviation
 
 # Whatever torch's default is: the same seed draws the same weights.
 FLOAT = torch.float32
@@ -76,7 +77,7 @@ class DenseLayer(Layer):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = linear(h, self.weight, self.bias)
+        a = F.linear(h, self.weight, self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 
@@ -100,7 +101,7 @@ class TransposedLayer(Layer):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply the layer to rows of shape (n_rows, n_inputs)."""
-        a = linear(h, self.mirrored.weight.t(), self.bias)
+        a = F.linear(h, self.mirrored.weight.t(), self.bias)
         return ACTIVATIONS[self.activation].function(a)
 
 

@@ -14,26 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._compute.threads import (
-    entry_shares,
-    model_shares,
-    product_shares,
-    split,
-)
-
 _aten = torch.ops.aten
-
-affine = split(torch.addmm, lambda n, bias, a, b: product_shares(n, a, b))
-product = split(torch.mm, product_shares)
-stacked_affine = split(torch.baddbmm, model_shares)
-stacked_product = split(torch.bmm, model_shares)
-# Of 6,000 sums over the last axis of a stack none was rounded differently.
-stacked_sum = split(torch.sum, entry_shares)
-linear = split(F.linear, lambda n, h, weight, bias: product_shares(n, h, weight))
-_relu = split(torch.relu, entry_shares)
-_relu_derivative = split(_aten.threshold_backward, entry_shares)
-_mse_loss = split(F.mse_loss, entry_shares)
-_mse_loss_derivative = split(_aten.mse_loss_backward, entry_shares)
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
@@ -130,8 +111,8 @@ ACTIVATIONS = {
         _identity, lambda gradient, a, h: gradient, gain=LINEAR_GAIN, low=None
     ),
     "relu": Activation(
-        _relu,
-        lambda gradient, a, h: _relu_derivative(gradient, h, 0),
+        torch.relu,
+        lambda gradient, a, h: _aten.threshold_backward(gradient, h, 0),
         gain=1.0,
         low=0.0,
     ),
@@ -187,13 +168,13 @@ def weight_deviation(activation: str, n_inputs: float, n_outputs: float) -> floa
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer r^2 for the residual r = x_hat - x."""
-    return _mse_loss(x_hat, x, reduction="none")
+    return F.mse_loss(x_hat, x, reduction="none")
 
 
 def squared_error_derivative(gradient: Tensor, x_hat: Tensor, x: Tensor) -> Tensor:
     """Answer the gradient times 2 r."""
     # Torch's derivatives take one dtype, also where the gradient is a scalar.
-    return _mse_loss_derivative(gradient.to(x_hat.dtype), x_hat, x, 0)
+    return _aten.mse_loss_backward(gradient.to(x_hat.dtype), x_hat, x, 0)
 
 
 def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:

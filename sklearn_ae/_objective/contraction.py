@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import Random
 from sklearn_ae._layers.dense import SelectiveEncoder, only_layer
-from sklearn_ae._layers.derivatives import twice_differentiable
-from sklearn_ae._layers.functions import ACTIVATIONS, linear
+from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._objective.penalties import Pass, Penalty
 
 # Activations whose slope does not follow from their result.
@@ -94,7 +94,7 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
         activation, ones = ACTIVATIONS[layer.activation], torch.ones_like(z)
         if layer.activation in _BY_ARGUMENT:
             # Not its `derivative`: that of silu has none of its own in torch.
-            a = linear(x, layer.weight, layer.bias)
+            a = F.linear(x, layer.weight, layer.bias)
             slope = torch.func.vjp(activation.function, a)[1](ones)[0]
         else:
             slope = activation.derivative(ones, z, z)
@@ -111,8 +111,7 @@ def jacobian_norm(encoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
 def _pulled_back(encoder: nn.Module, x: Tensor, directions: Tensor) -> Tensor:
     """Answer ||J' v||^2 of each direction and row, (n_directions, n_rows)."""
     # Reverse mode, and unlike `autograd.grad` it works where gradients are off.
-    with twice_differentiable():
-        _, pull_back = torch.func.vjp(encoder, x)
+    _, pull_back = torch.func.vjp(encoder, x)
     if len(directions) == 1:
         return pull_back(directions[0])[0].square().sum(-1).unsqueeze(0)
     return torch.func.vmap(lambda v: pull_back(v)[0].square().sum(-1))(directions)

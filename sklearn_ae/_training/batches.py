@@ -10,16 +10,12 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._compute.seeds import Random, make_generator
-from sklearn_ae._compute.threads import split
 from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._nets.autoencoder import split_missing
 
 # Tensors up to this size, of all batches that are read at the same time, are put in
 # order once an epoch; their batches are then views.
 _REORDER_BYTES = 2**25
-
-gather = split(torch.index_select)
-
 
 # Rows in a batch, and batches in an epoch, where nothing else was asked for.
 _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES = 32, 256, 40
@@ -83,7 +79,7 @@ class Batches:
             return map(source.take, order.split(self.batch_size))
         order = order.to(resident.device)
         if resident.nbytes <= _REORDER_BYTES // (1 + self.n_others):
-            return gather(resident, 0, order).split(self.batch_size)
+            return resident.index_select(0, order).split(self.batch_size)
         return map(source.take, order.split(self.batch_size))
 
 

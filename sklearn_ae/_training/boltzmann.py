@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._layers.functions import linear, product
 from sklearn_ae.exceptions import DivergenceError
 
 # Hinton, A practical guide to training restricted Boltzmann machines (2010).
@@ -65,11 +65,11 @@ class BoltzmannMachine:
 
     def hidden_mean(self, v: Tensor) -> Tensor:
         """Answer the mean of the hidden units given visible ones."""
-        return _mean(linear(v, self.weight, self.hidden_bias), self.hidden)
+        return _mean(F.linear(v, self.weight, self.hidden_bias), self.hidden)
 
     def visible_mean(self, h: Tensor) -> Tensor:
         """Answer the mean of the visible units given hidden ones."""
-        return _mean(linear(h, self.weight.mT, self.visible_bias), self.visible)
+        return _mean(F.linear(h, self.weight.mT, self.visible_bias), self.visible)
 
     def contrast(self, v: Tensor) -> tuple[list[Tensor], Tensor]:
         """Answer what a step of contrastive divergence ascends, and its error.
@@ -89,7 +89,7 @@ class BoltzmannMachine:
         h_model = self.hidden_mean(v_model)
         n_rows = len(v)
         direction = [
-            (product(h.mT, v) - product(h_model.mT, v_model)) / n_rows,
+            (h.mT @ v - h_model.mT @ v_model) / n_rows,
             (v - v_model).mean(0),
             (h - h_model).mean(0),
         ]

@@ -15,15 +15,7 @@ from torch import Tensor, nn
 from sklearn_ae._compute.seeds import Random
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import DenseLayer, SelectiveEncoder, TransposedLayer
-from sklearn_ae._layers.functions import (
-    ACTIVATIONS,
-    Activation,
-    affine,
-    product,
-    stacked_affine,
-    stacked_product,
-    stacked_sum,
-)
+from sklearn_ae._layers.functions import ACTIVATIONS, Activation
 from sklearn_ae._objective.outputs import ExplicitReconstruction
 from sklearn_ae._objective.penalties import DenseStep, ExplicitPenalty
 
@@ -140,9 +132,8 @@ class DenseGradient:
         ]
         self.stacked = self.layers[0].weight.ndim == 3
         self.rooms: dict[tuple[int, tuple[int, ...]], Tensor] = {}
-        self.affine = stacked_affine if self.stacked else affine
-        self.product = stacked_product if self.stacked else product
-        self.sum = stacked_sum if self.stacked else torch.sum
+        self.affine = torch.baddbmm if self.stacked else torch.addmm
+        self.product = torch.bmm if self.stacked else torch.mm
         self.reconstruction = module.reconstruction
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]
@@ -236,7 +227,7 @@ class DenseGradient:
                 self.affine(gradient, delta, h.mT, out=gradient)
             else:
                 self.product(delta, h.mT, out=layer.weight_gradient)
-            self.sum(delta, -1, out=layer.bias_gradient)
+            torch.sum(delta, -1, out=layer.bias_gradient)
             if i:
                 room = self._room(-i, layer.weight.shape[-1], delta.shape[-1])
                 delta = self.product(layer.weight.mT, delta, out=room)

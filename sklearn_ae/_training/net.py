@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._compute.threads import threads_for
 from sklearn_ae._data.rows import Batch, RowSource, is_finite, slice_size
 from sklearn_ae._layers.dense import output_factors
 from sklearn_ae._nets.autoencoder import AutoencoderModule
@@ -98,14 +98,12 @@ class AutoencoderNet(NeuralNet):
         """Train on, and let an interrupt through, unlike skorch."""
         if not self.initialized_:
             self.initialize()
-        # Long inner products, as in L-BFGS, depend on the number of threads.
-        n_rows = 0 if self.on_all_rows_ else min(len(X), self.batch_size)
-        try:
-            with one_thread(3.0 * n_rows * self.module_.n_products):
+        with threads_for(self.work(X)):
+            try:
                 self.begin_training(X, y)
                 self.fit_loop(X, y)
-        finally:
-            self.end_training(X, y)
+            finally:
+                self.end_training(X, y)
         return self
 
     def fit_loop(
@@ -328,6 +326,11 @@ class AutoencoderNet(NeuralNet):
     def output_factors(self) -> list[tuple[nn.Parameter, Tensor]]:
         """List weights of the output layer, and what their steps are multiples of."""
         return output_factors(self.module_.decoder, self.spread)
+
+    def work(self, X: RowSource) -> float:
+        """Answer about how many multiplications a batch of rows takes."""
+        n_rows = min(len(X), self.get_iterator(X, training=True).batch_size)
+        return 3.0 * n_rows * self.module_.n_products
 
     def begin_training(self, X: RowSource, y: Any = None) -> None:
         """Get ready for the first epoch on the rows of a source.

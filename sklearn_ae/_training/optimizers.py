@@ -19,7 +19,6 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from sklearn_ae._compute.threads import entry_shares, split
 from sklearn_ae._training.alternating import AlternatingLeastSquares, alternate
 from sklearn_ae._training.batches import Batches, TermSums
 from sklearn_ae._training.lbfgs import search_epoch
@@ -79,7 +78,6 @@ class FlatParameters:
         self.vector.data = vector
         self._spread(vector, "data")
 
-    @split
     def zero_gradient(self) -> None:
         """Set the gradients to zero."""
         self.vector.grad.zero_()
@@ -113,7 +111,6 @@ def views_of(vector: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
 
 # Optimizers whose steps go with the size of the gradient.
 _PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD, torch.optim.LBFGS)
-_interpolate = split(torch.lerp, entry_shares)
 
 
 def scaled_update(
@@ -144,7 +141,7 @@ def scaled_update(
             kept.copy_(weight)
         update()
         for (weight, factor), kept in zip(factors, before, strict=True):
-            _interpolate(kept, weight, factor, out=weight)
+            torch.lerp(kept, weight, factor, out=weight)
 
     return scaled
 
@@ -159,7 +156,6 @@ class FlatAdam(torch.optim.Adam):
     def __init__(self, parameters: list[nn.Parameter], lr: float) -> None:
         super().__init__(parameters, lr=lr, fused=True, eps=_EPSILON)
 
-    @split
     @torch.no_grad()
     def update(self) -> None:
         """Do what `step` does."""

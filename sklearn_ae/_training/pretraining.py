@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sklearn_ae._compute.devices import resolve_device
 from sklearn_ae._compute.seeds import derive_seed, make_generator
-from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._compute.threads import threads_for
 from sklearn_ae._data.moments import Moments, Units, moments
 from sklearn_ae._data.rows import Array, row_slices
 from sklearn_ae._layers.dense import LayerWeights, Stage, read_layer
@@ -67,7 +67,7 @@ def pretrain(
         If the parameters do not allow it, or would not allow what comes after it.
     """
     estimator._check_pretraining()
-    with one_thread(math.inf):
+    with threads_for(math.inf):
         known = rows.moments_for(estimator)
         _rehearse(estimator, rows.X.shape[0], known, start.seed, one_pass)
         _train_layers(estimator, rows.X, known, start)
@@ -174,7 +174,7 @@ def _machine_layer(
     batches = Batches(source, size, derive_seed(seed, "pretraining", stage.index))
     weight, bias = machine.weight, machine.hidden_bias
     codes = np.empty((len(source), stage.n_components), np.float32)
-    with one_thread(3.0 * min(size, len(source)) * weight.numel()):
+    with threads_for(3.0 * min(size, len(source)) * weight.numel()):
         curve = _watched(
             machine.train(batches, visible, estimator.pretraining_epochs),
             estimator,

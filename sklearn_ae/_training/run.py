@@ -253,7 +253,7 @@ class Run:
     ) -> None:
         self.estimator, self.rows, self.start = estimator, rows, start
         self.keeps_state = one_pass or estimator.warm_start
-        with one_thread(math.inf):
+        with one_thread():
             model = _start_model(estimator, rows, previous, start, known)
             # Kept: the rows know them only as long as someone has them.
             self.parts = rows.parts(estimator, model)
@@ -290,7 +290,7 @@ class Run:
     def outcome(self) -> Outcome:
         """Answer what is left of the run, also where an interrupt has ended it."""
         if self._outcome is None:
-            with one_thread(math.inf):
+            with one_thread():
                 self._outcome = self._look_back()
         return self._outcome
 

@@ -24,7 +24,7 @@ from sklearn_ae._layers.dense import (
     Rearrangement,
     initialize,
 )
-from sklearn_ae._layers.folding import Geometry, convolve
+from sklearn_ae._layers.folding import convolve_transposed
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae.architectures._base import Architecture
 
@@ -141,8 +141,8 @@ class ConvolutionalLayer(_Kernels):
         before, after = (self.kernel_size - 1) // 2, self.kernel_size // 2
         if before != after:
             h, before = F.pad(h, (before, after) * n_axes), 0
-        geometry = Geometry(self.strides, [before] * n_axes, [0] * n_axes, False)
-        a = convolve(h, self.weight, self.bias, geometry)
+        function = F.conv1d if n_axes == 1 else F.conv2d
+        a = function(h, self.weight, self.bias, self.strides, before)
         return ACTIVATIONS[self.activation].function(a)
 
 
@@ -176,13 +176,8 @@ class TransposedConvolutionalLayer(_Kernels):
                 self.sizes, h.shape[-len(self.sizes) :], self.strides, strict=True
             )
         ]
-        geometry = Geometry(
-            self.strides,
-            [padding] * len(further),
-            [max(0, n) for n in further],
-            transposed=True,
-        )
-        a = convolve(h, self.weight, self.bias, geometry)
+        more = [max(0, n) for n in further]
+        a = convolve_transposed(h, self.weight, self.bias, self.strides, padding, more)
         for axis, n in enumerate(further, start=-len(further)):
             # An even kernel reaches one further on one side.
             a = a if n >= 0 else a.narrow(axis, 0, self.sizes[axis])

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import draw_into, make_generator
 from sklearn_ae._layers.dense import FLOAT, DenseLayer, Layer, initialize
-from sklearn_ae._layers.derivatives import is_twice_differentiable
-from sklearn_ae._layers.folding import recur
 from sklearn_ae._layers.functions import fill_missing, weight_deviation
 from sklearn_ae.architectures._base import Architecture
 
@@ -28,11 +26,18 @@ _FEW_STEPS, _MANY_FEATURES = 4, 16
 
 
 class LSTMLayer(nn.LSTM):
-    """Torch's layer, computed in as many threads as leave no trace in the result."""
+    """Torch's layer, without its list of weights, which `functional_call` passes by."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Answer h of every step of sequences (n_rows, n_steps, n_inputs)."""
-        return recur(x, list(self.parameters()))
+        start = x.new_zeros(1, x.shape[0], self.hidden_size)
+        # A trace is run with gradients and without.
+        is_trained = torch.is_grad_enabled() and not torch.jit.is_tracing()
+        weights = list(self.parameters())
+        h, *_ = torch.lstm(
+            x, (start, start), weights, True, 1, 0.0, is_trained, False, True
+        )
+        return h
 
 
 class Recurrence(Layer):
@@ -83,8 +88,9 @@ class Recurrence(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Answer h of every step of sequences (n_rows, n_steps, n_inputs)."""
-        # Torch's own loop over the steps has no derivative of its derivative.
-        if not is_twice_differentiable():
+        # Torch's own loop over the steps has no rule for the transforms of `torch.func`
+        # and, on a GPU, no derivative of its derivative.
+        if not torch._C._are_functorch_transforms_active():
             return self.lstm(x)
         state, answers = self.start(x), []
         for inputs in x.unbind(1):

@@ -62,8 +62,6 @@ def main(models: str, rows: str, set_name: str) -> dict[str, object]:
     disturb()
     seen["fitted"] = digests_of(set_name)
     seen["wide"] = wide_digests()
-    torch.set_num_threads(2)
-    seen["wide, with two threads"] = wide_digests()
     return seen
 
 

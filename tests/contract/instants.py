@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from sklearn_ae._compute import threads
-
 
 class Instants:
     """Counts the lines of the package that run, and raises at one of them.
@@ -70,4 +68,3 @@ def settings_restored() -> Iterator[None]:
     finally:
         torch.set_grad_enabled(True)
         torch.set_num_threads(n_threads)
-        threads._here.available = None

@@ -235,7 +235,6 @@ ROWS = [
         learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
         diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
         wide=(
-            # Products that two threads can share out, but not eight.
             {
                 "hidden_layer_sizes": (512,),
                 "n_components": 100,

@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_info
 from contract.table import answers, every_case, every_class, labels
 from contract.watchers import interrupting, watching
 from sklearn_ae import DivergenceError
-from sklearn_ae._compute.threads import split
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
@@ -146,7 +145,7 @@ def test_threads_of_a_fit(row, X, y):
     counts = []
 
     def look(net, **kwargs):
-        counts.append(split(torch.get_num_threads)())
+        counts.append(torch.get_num_threads())
 
     callbacks = [watching(on_epoch_end=look)]
     row.make(**row.by_batch, callbacks=callbacks).fit(X, y)

@@ -8,7 +8,6 @@ net does between its epochs (validation, schedule, stopping, callbacks) stays it
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._compute.threads import threads_for
 from sklearn_ae._data.rows import Batch, RowSource
 from sklearn_ae._training.batched.weights import Arrangement, Member
-from sklearn_ae._training.batches import Batches, Streams, TermSums, gather
+from sklearn_ae._training.batches import Batches, Streams, TermSums
 from sklearn_ae._training.callbacks import keep_copies, listen_to_batches
 from sklearn_ae._training.net import AutoencoderNet
 
@@ -54,9 +53,9 @@ def train_together(
     check : callable, default=None
         Called before each batch; what it raises ends the training of all.
     """
-    pairs = zip(nets, sources, strict=True)
+    pairs = list(zip(nets, sources, strict=True))
     members = [Member(net, source) for net, source in pairs]
-    with one_thread(math.inf):
+    with threads_for(sum(net.work(source) for net, source in pairs)):
         try:
             for member in members:
                 member.attempt(member.begin)
@@ -210,7 +209,7 @@ class _Stack:
                 return None
             if len(pieces) == 1:
                 return pieces[0].expand(len(places), *pieces[0].shape)
-            return gather(torch.stack(pieces), 0, places)
+            return torch.stack(pieces).index_select(0, places)
 
         *parts, drawn = zip(*batches, strict=True)
         names = drawn[0]

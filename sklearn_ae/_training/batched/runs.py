@@ -88,9 +88,7 @@ def train_runs(
 def stack_size(run: Run, working_memory: float | None = None) -> int:
     """Answer how many runs like this one a stack may have."""
     net = run.net
-    n_rows = min(net.batch_size, len(run.source))
-    work = 3.0 * n_rows * net.module_.n_products
-    if run.model.device.type == "cpu" and work > _WORK_ALONE:
+    if run.model.device.type == "cpu" and net.work(run.source) > _WORK_ALONE:
         return 1
     if working_memory is None:
         working_memory = get_config()["working_memory"]

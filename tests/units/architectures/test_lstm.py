@@ -1,14 +1,12 @@
 """Recurrent nets: their loop, sequences of different length, their derivatives."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
-
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.utils import get_tags
 from skorch.callbacks import EpochScoring
+from torch.func import functional_call
 
 from sklearn_ae import (
     Autoencoder,
@@ -17,7 +15,6 @@ from sklearn_ae import (
     LSTMAutoencoder,
 )
 from sklearn_ae._compute.devices import evaluation
-from sklearn_ae._layers.derivatives import is_twice_differentiable, twice_differentiable
 from sklearn_ae._objective.contraction import jacobian_norm
 from sklearn_ae.architectures import LSTM
 from sklearn_ae.architectures._lstm import Recurrence
@@ -83,13 +80,20 @@ def test_the_loop_is_torch_s(device):
     layer.initialize(0.5, 0, "encoder", 0)
     x = torch.randn(4, 7, 3, generator=torch.Generator().manual_seed(0)).to(device)
     x.requires_grad_()
-    found = []
-    for way in (nullcontext, twice_differentiable):
-        # Torch's own has fewer digits on CUDA otherwise.
-        with evaluation(torch.device(device)), torch.enable_grad(), way():
-            h = layer(x)
-            inputs = [x, *layer.parameters()]
-            found.append((h, *torch.autograd.grad(h.square().sum(), inputs)))
+
+    def norm(x, *weights):
+        answers = functional_call(layer, dict(zip(names, weights, strict=True)), (x,))
+        return answers.square().sum(), answers
+
+    names, inputs = zip(*layer.named_parameters(), strict=True)
+    inputs, found = (x, *inputs), []
+    # Torch's own has fewer digits on CUDA otherwise.
+    with evaluation(torch.device(device)), torch.enable_grad():
+        squares, answers = norm(*inputs)
+        found.append((answers, *torch.autograd.grad(squares, inputs)))
+        of_all = torch.func.grad(norm, tuple(range(len(inputs))), has_aux=True)
+        slopes, answers = of_all(*inputs)
+        found.append((answers, *slopes))
     for one, other in zip(*found, strict=True):
         scale = float(one.detach().abs().max())
         assert_allclose(
@@ -109,18 +113,6 @@ def test_states_are_kept_at_first():
     layer.initialize(0.3, 0, "encoder", 0)
     for weight in (layer.lstm.weight_ih_l0, layer.lstm.weight_hh_l0):
         assert float(weight.detach().std()) == pytest.approx(0.3, rel=0.02)
-
-
-def test_what_is_asked_of_derivatives_ends():
-    for ends in (lambda: None, lambda: 1 / 0):
-        with suppress(ZeroDivisionError), twice_differentiable():
-            with twice_differentiable():
-                assert is_twice_differentiable()
-            assert is_twice_differentiable()
-            with ThreadPoolExecutor(1) as other:
-                assert not other.submit(is_twice_differentiable).result()
-            ends()
-        assert not is_twice_differentiable()
 
 
 @pytest.mark.parametrize("params", SPECS.values(), ids=SPECS)

@@ -1,26 +1,24 @@
-"""One thread where the rounding would depend on their number, several elsewhere."""
+"""Small work in one thread, large work in torch's own, and nothing is left behind."""
 
 from __future__ import annotations
 
 import functools
+import math
 import multiprocessing
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sklearn_ae._compute import threads
 from sklearn_ae._compute.threads import (
     map_slices,
     one_thread,
-    product_shares,
-    row_shares,
-    split,
+    shared_among,
+    threads_for,
 )
-
-threads_of_split = split(torch.get_num_threads)
-ENOUGH = 1e12
 
 
 @pytest.fixture(autouse=True)
@@ -33,151 +31,87 @@ def _four_threads():
 
 
 @pytest.mark.parametrize(
-    ("work", "n_threads"), [(0, 1), (5e7, 1), (1e8, 2), (1.5e8, 3), (ENOUGH, 4)]
+    ("work", "n_threads"), [(0, 1), (5e7, 1), (9e7, 1), (1e8, 4), (math.inf, 4)]
 )
-def test_split_takes_as_many_threads_as_the_work_feeds(work, n_threads):
-    with one_thread(work):
-        assert torch.get_num_threads() == 1
-        assert threads_of_split() == n_threads
-        assert torch.get_num_threads() == 1
-
-
-def test_outside_of_the_limit_nothing_is_limited():
-    assert threads_of_split() == 4
-
-
-def test_shares_limit_split():
-    for n_shares, n_threads in [(0, 1), (1, 1), (3, 3), (9, 4)]:
-        count = split(torch.get_num_threads, lambda n, most=n_shares: min(n, most))
-        with one_thread(ENOUGH):
-            assert count() == n_threads
-
-
-class Pools:
-    """What is found of thread pools where torch has none, or one of another kind."""
-
-    def __init__(self, *pools):
-        self.lib_controllers = list(pools)
-
-    def select(self, **kwargs):
-        return self
-
-
-class StrangePool:
-    """A pool whose library has not the functions of OpenMP."""
-
-    dynlib = object()
-    num_threads = None
-
-    def set_num_threads(self, n_threads):
-        return None
-
-
-@pytest.mark.parametrize("pools", [Pools(), Pools(StrangePool())])
-def test_where_no_pool_is_known_it_computes_all_the_same(monkeypatch, tmp_path, pools):
-    """Libraries of torch have other names, and other pools, elsewhere."""
-    monkeypatch.setattr(threads, "ThreadpoolController", lambda: pools)
-    monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
-    for name in ("_setters", "_openmp_pools", "_mkl_setter", "_pool"):
-        cached = getattr(threads, name)
-        monkeypatch.setattr(threads, name, functools.cache(cached.__wrapped__))
-    seen = []
-    with one_thread(ENOUGH):
-        assert split(torch.add)(torch.ones(2), 1).tolist() == [2, 2]
-    map_slices(seen.append, [slice(0, 1), slice(1, 2)], ENOUGH)
-    assert len(seen) == 2
+def test_large_work_has_all_threads(work, n_threads):
+    with threads_for(work):
+        assert torch.get_num_threads() == n_threads
 
 
 def test_limits_within_limits():
-    with one_thread(ENOUGH):
+    with threads_for(math.inf):
         with one_thread():
-            assert threads_of_split() == 1
-        with one_thread(1e8):
-            assert threads_of_split() == 2
-        assert threads_of_split() == 4
-    with one_thread(1e8), one_thread(ENOUGH):
-        assert threads_of_split() == 2
+            assert torch.get_num_threads() == 1
+            with threads_for(math.inf), shared_among(1):
+                assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(
+    ("n_workers", "n_threads"), [(1, 4), (2, 2), (3, 1), (4, 1), (9, 1)]
+)
+def test_workers_share_threads(n_workers, n_threads):
+    with shared_among(n_workers), threads_for(math.inf):
+        assert torch.get_num_threads() == n_threads
 
 
 def test_limits_end_with_an_error():
-    @split
-    def fail():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), one_thread(ENOUGH):
-        fail()
-    with one_thread(ENOUGH):
-        with pytest.raises(KeyboardInterrupt):
-            fail()
-        assert torch.get_num_threads() == 1
-
-
-class Watched(torch.autograd.Function):
-    """The identity, whose derivative notes the number of threads."""
-
-    seen: list[int]
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        Watched.seen.append(torch.get_num_threads())
-        return gradient
-
-
-def test_the_derivative_is_shared_out_like_the_function():
-    Watched.seen = []
-    x = torch.ones(3, requires_grad=True)
-    with one_thread(ENOUGH):
-        (2 * split(Watched.apply)(Watched.apply(x))).sum().backward()
-        assert torch.get_num_threads() == 1
-    assert Watched.seen == [4, 1]
-
-
-def test_a_derivative_after_the_limit_leaves_the_threads_alone():
-    Watched.seen = []
-    x = torch.ones(3, requires_grad=True)
-    with one_thread(ENOUGH):
-        y = split(Watched.apply)(x)
-    y.sum().backward()
-    assert Watched.seen == [4]
-
-
-class Interrupted(Watched):
-    """Its derivative is interrupted by Ctrl-C."""
-
-    @staticmethod
-    def backward(ctx, gradient):
+    with pytest.raises(KeyboardInterrupt), one_thread():
         raise KeyboardInterrupt
 
 
-def test_an_interrupted_derivative_leaves_no_limit_behind():
-    x = torch.ones(3, requires_grad=True)
-
-    def run():
-        with one_thread(ENOUGH):
-            split(Interrupted.apply)(x).sum().backward()
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
+def test_other_threads_keep_theirs():
+    """Those that are there, and those that are born within the limit."""
+    with ThreadPoolExecutor(1) as old, ThreadPoolExecutor(1) as new:
+        before = old.submit(torch.get_num_threads).result()
+        with one_thread():
+            assert old.submit(torch.get_num_threads).result() == before
+            assert new.submit(torch.get_num_threads).result() == before
 
 
-def test_which_products_are_shared_out():
-    def shares(*shapes, n_threads=8, dtype=torch.float32):
-        factors = (torch.empty(shape, dtype=dtype) for shape in shapes)
-        return product_shares(n_threads, *factors)
+def limit_of_products():
+    """Answer what MKL has for this thread; None where nobody can tell."""
+    (products,) = [
+        pool
+        for pool in threads._pools().lib_controllers
+        if isinstance(pool, threads._Products)
+    ] or [None]
+    return None if products is None else products.num_threads
 
-    assert shares((250, 784), (784, 130)) == 2
-    assert shares((260, 784), (784, 512)) == 4
-    assert shares((260, 784), (784, 512), n_threads=3) == 3
-    assert shares((256, 784), (784, 60)) == 0
-    assert shares((8, 784), (784, 512)) == 0
-    # Multiples of 16 are rounded alike in smaller shares.
-    assert shares((256, 784), (784, 128)) == 8
-    assert shares((256, 784), (784, 32)) == 2
-    assert shares((256, 784), (784, 512), dtype=torch.float64) == 1
+
+@pytest.mark.skipif(limit_of_products() is None, reason="no MKL that can be limited")
+@pytest.mark.usefixtures("two_threads")
+def test_products_are_limited_too():
+    """Torch's setter gives them a limit that OpenMP's does not reach."""
+    assert limit_of_products() == 2
+    with one_thread():
+        assert limit_of_products() == 1
+    assert limit_of_products() == 2
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(limit_of_products).result() == 0
+
+
+@pytest.mark.parametrize("has_pool", [False, True])
+def test_where_no_pool_is_known_it_computes_all_the_same(
+    monkeypatch, tmp_path, has_pool
+):
+    """Libraries of torch have other names elsewhere, or export no setter."""
+    library = tmp_path / "lib" / "libtorch_cpu.so"
+    if has_pool:
+        library.parent.mkdir()
+        (pool, *_) = ThreadpoolController().select(user_api="openmp").lib_controllers
+        library.symlink_to(pool.filepath)
+    none = ThreadpoolController().select(user_api="none of all")
+    monkeypatch.setattr(ThreadpoolController, "select", lambda self, **kwargs: none)
+    monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
+    uncached = functools.cache(threads._pools.__wrapped__)
+    monkeypatch.setattr(threads, "_pools", uncached)
+    seen = []
+    with one_thread():
+        assert torch.add(torch.ones(2), 1).tolist() == [2, 2]
+    map_slices(seen.append, [slice(0, 1), slice(1, 2)], math.inf)
+    assert len(seen) == 2
+    assert not threads._pools().lib_controllers
 
 
 def test_slices_are_computed_in_one_thread_each():
@@ -188,21 +122,23 @@ def test_slices_are_computed_in_one_thread_each():
         together.wait(timeout=60)
         seen.append((rows.start, torch.get_num_threads()))
 
-    map_slices(note, [slice(i, i + 1) for i in range(8)], ENOUGH)
+    map_slices(note, [slice(i, i + 1) for i in range(8)], 1e12)
     assert sorted(seen) == [(i, 1) for i in range(8)]
 
 
-def test_few_rows_are_computed_in_the_caller_s_thread():
-    names = []
+@pytest.mark.parametrize("work", [0, 9e7])
+def test_few_rows_are_computed_in_the_caller_s_thread(work):
+    seen = []
     map_slices(
-        lambda rows: names.append(threading.current_thread().name),
+        lambda rows: seen.append((threading.current_thread(), torch.get_num_threads())),
         [slice(0, 1), slice(1, 2)],
-        work=1e7,
+        work,
     )
-    assert names == [threading.current_thread().name] * 2
+    assert seen == [(threading.current_thread(), 1)] * 2
 
 
-def test_an_error_in_a_slice_ends_the_others():
+@pytest.mark.parametrize("work", [0, 1e12])
+def test_an_error_in_a_slice_ends_the_others(work):
     begun = []
 
     def refuse(rows):
@@ -210,40 +146,29 @@ def test_an_error_in_a_slice_ends_the_others():
         raise ValueError(f"row {rows.start}")
 
     with pytest.raises(ValueError, match="row 0"):
-        map_slices(refuse, [slice(i, i + 1) for i in range(1000)], ENOUGH)
+        map_slices(refuse, [slice(i, i + 1) for i in range(1000)], work)
     assert len(begun) < 1000
 
 
-def fork(queue):
-    with one_thread(ENOUGH):
-        queue.put(threads_of_split())
+def compute_in_child(queue):
+    a = torch.rand(300, 300)
+    with threads_for(math.inf):
+        (a @ a).tanh().sum()
+        queue.put(torch.get_num_threads())
+    map_slices(lambda rows: a @ a, [slice(0, 1), slice(1, 2)], 1e12)
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_a_forked_child_has_one_thread():
-    torch.rand(300, 300) @ torch.rand(300, 300)
+    """The parent's have not come along: a product that waits for them would hang."""
+    (torch.rand(300, 300) @ torch.rand(300, 300)).tanh().sum()
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
-    child = context.Process(target=fork, args=(queue,))
+    child = context.Process(target=compute_in_child, args=(queue,))
     child.start()
-    assert queue.get() == 1
-    child.join()
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "n_threads", "expected"),
-    [
-        (128, 1, 1),
-        (128, 2, 2),
-        (128, 3, 2),
-        (128, 8, 8),
-        (128, 64, 8),
-        (100, 8, 4),
-        (96, 8, 4),
-        (31, 8, 1),
-        (33, 2, 1),
-        (0, 4, 1),
-    ],
-)
-def test_rows_are_shared_out_equally(n_rows, n_threads, expected):
-    assert row_shares(n_threads, torch.empty(n_rows, 3)) == expected
-    assert row_shares(n_threads, torch.empty(n_rows, 3, dtype=torch.float64)) == 1
+    child.join(60)
+    try:
+        assert child.exitcode == 0
+        assert queue.get() == 1
+    finally:
+        child.kill()

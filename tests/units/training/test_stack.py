@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from contract.watchers import watching
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from skorch.callbacks import (
     Checkpoint,
@@ -16,6 +17,7 @@ from skorch.callbacks import (
     LRScheduler,
     TrainEndCheckpoint,
 )
+from threadpoolctl import threadpool_limits
 
 from sklearn_ae import (
     Autoencoder,
@@ -27,6 +29,7 @@ from sklearn_ae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
+from sklearn_ae._compute import threads
 from sklearn_ae._data.rows import RowSource
 from sklearn_ae._training import batches as batches_module
 from sklearn_ae._training.batched import nets as stack_module
@@ -425,35 +428,28 @@ def test_an_interrupt_ends_all_at_once(X):
     assert len(batches) == 5
 
 
-@pytest.mark.parametrize("n_threads", [2, 3])
-def test_threads_change_no_bit(n_threads, X, monkeypatch):
-    """Also where they share out every product, however small."""
-    from sklearn_ae._compute import threads
+def test_threads_of_a_stack(X, monkeypatch):
+    """One if it is small; otherwise the same number gives the same bits."""
+    torch.get_num_threads()
 
-    def weights():
+    def weights(n_threads):
         estimators = along(
             SparseAutoencoder(20, penalty="l1", **FAST, random_state=0),
             "alpha",
             [0.01, 0.1, 1.0, 10.0],
         )
-        members, _ = trained_in_a_stack(estimators, [X[:50], X[20:71]])
-        return [p for m in members for p in m.to_module().parameters()]
+        with threadpool_limits(n_threads):
+            members, _ = trained_in_a_stack(estimators, [X[:50], X[20:71]])
+        return [p.numpy() for m in members for p in m.to_module().state_dict().values()]
 
-    one = weights()
-    shared = []
-    set_threads = threads._set_threads
-
-    def watched(n):
-        shared.append(n)
-        set_threads(n)
-
-    monkeypatch.setattr(threads, "_STACKED_WORK", 1)
-    monkeypatch.setattr(threads, "_set_threads", watched)
-    monkeypatch.setattr(threads, "_available_threads", lambda: n_threads)
-    several = weights()
-    assert n_threads in shared
-    for ours, theirs in zip(several, one, strict=True):
-        assert torch.equal(ours, theirs)
+    one = weights(1)
+    for ours, theirs in zip(weights(3), one, strict=True):
+        assert_array_equal(ours, theirs)
+    monkeypatch.setattr(threads, "_WORK_PER_THREAD", 1.0)
+    pairs = [*zip(weights(2), weights(2), one, strict=True)]
+    for ours, again, theirs in pairs:
+        assert_array_equal(ours, again)
+        assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
 
 
 @pytest.mark.cuda
