@@ -21,9 +21,8 @@ from sklearn_ae._layers.codes import Certain, Posterior
 from sklearn_ae._layers.dense import Stage, start_outputs
 from sklearn_ae._nets.autoencoder import AutoencoderModule, copy_module, set_precision
 from sklearn_ae._nets.base import BaseModule
-from sklearn_ae._objective.losses import Loss
+from sklearn_ae._objective.losses import Loss, Reconstruction
 from sklearn_ae._objective.noise import Corruption
-from sklearn_ae._objective.outputs import Reconstruction
 from sklearn_ae._objective.penalties import Penalty, WeightDecay
 from sklearn_ae._objective.specs import SPECS, resolve_spec
 from sklearn_ae.architectures import Architecture

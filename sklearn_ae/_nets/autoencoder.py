@@ -16,8 +16,8 @@ from sklearn_ae._layers.codes import Certain, Posterior
 from sklearn_ae._layers.dense import dense_layers
 from sklearn_ae._layers.functions import fill_missing
 from sklearn_ae._nets.base import BaseModule, checked_answer
+from sklearn_ae._objective.losses import Reconstruction
 from sklearn_ae._objective.noise import Corruption
-from sklearn_ae._objective.outputs import Reconstruction
 from sklearn_ae._objective.penalties import Pass, Penalty
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sklearn_ae._compute.seeds import Random
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import Layer, count_products
-from sklearn_ae._objective.outputs import Reconstruction
+from sklearn_ae._objective.losses import Reconstruction
 from sklearn_ae._objective.penalties import Penalty
 from sklearn_ae._priors.prior import LatentDensity
 

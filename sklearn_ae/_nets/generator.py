@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sklearn_ae._compute.seeds import Random
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.base import BaseModule, checked_answer
-from sklearn_ae._objective.outputs import Reconstruction
+from sklearn_ae._objective.losses import Reconstruction
 from sklearn_ae._objective.penalties import Pass, Penalty
 
 

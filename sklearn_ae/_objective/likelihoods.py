@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments
-from sklearn_ae._objective.losses import BinaryCrossEntropy, Loss, SquaredError
-from sklearn_ae._objective.outputs import (
+from sklearn_ae._objective.losses import (
     BernoulliReconstruction,
+    BinaryCrossEntropy,
+    Loss,
     RealReconstruction,
     Reconstruction,
+    SquaredError,
 )
 
 # The least variance that is learned, of that of the rows: without a least one the

@@ -11,11 +11,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import first_directions
-from sklearn_ae._layers.functions import (
-    bernoulli_divergence,
-    bernoulli_divergence_derivative,
-    over_rows,
-)
+from sklearn_ae._layers.functions import over_rows
 
 # A unit of which nothing is left has no direction; its norm is not divided by.
 _SMALLEST_NORM = 1e-12
@@ -137,6 +133,35 @@ class WeightDecay(ExplicitPenalty):
         for w, gradient in zip(step.weights, step.weight_gradients, strict=True):
             gradient.add_(w * over_rows(2 * strength, w))
         return strength * sum(_squared_norm(w) for w in step.weights)
+
+
+# Shares of the target, and limits, beyond which the divergence goes on as a line.
+_LEAST_SHARE, _MOST = 0.01, 0.99
+
+
+def bernoulli_divergence(rho: Tensor, q: Tensor) -> Tensor:
+    """Answer rho log(rho / q) + (1 - rho) log((1 - rho) / (1 - q)), in nats.
+
+    It goes on as a straight line below a hundredth of rho and above .99, so that means
+    outside of (0, 1), which rectifiers have, cost something finite.
+    """
+    inside = _clip_mean(rho, q)
+    divergence = torch.xlogy(rho, rho / inside)
+    divergence = divergence + torch.xlogy(1 - rho, (1 - rho) / (1 - inside))
+    slope = bernoulli_divergence_derivative(torch.ones_like(rho), rho, inside)
+    return divergence + slope * (q - inside)
+
+
+def bernoulli_divergence_derivative(gradient: Tensor, rho: Tensor, q: Tensor) -> Tensor:
+    """Answer the gradient times (1 - rho) / (1 - q) - rho / q, by q."""
+    inside = _clip_mean(rho, q)
+    return gradient * ((1 - rho) / (1 - inside) - rho / inside)
+
+
+def _clip_mean(rho: Tensor, q: Tensor) -> Tensor:
+    # Detached: outside, the line alone has a derivative.
+    limit = torch.full_like(rho, _MOST).to(q.dtype)
+    return q.clamp((_LEAST_SHARE * rho).to(q.dtype), limit)
 
 
 class KLSparsity(ExplicitPenalty):

@@ -24,7 +24,7 @@ from sklearn_ae._compute.seeds import make_generator
 from sklearn_ae._layers.codes import Certain
 from sklearn_ae._layers.dense import DenseLayer, TransposedLayer
 from sklearn_ae._nets.autoencoder import AutoencoderModule
-from sklearn_ae._objective.outputs import ResidualReconstruction
+from sklearn_ae._objective.losses import ResidualReconstruction
 from sklearn_ae._objective.penalties import WeightDecay
 from sklearn_ae._training.batches import Batches, TermSums
 

@@ -16,7 +16,7 @@ from sklearn_ae._compute.seeds import Random
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.dense import DenseLayer, SelectiveEncoder, TransposedLayer
 from sklearn_ae._layers.functions import ACTIVATIONS, Activation
-from sklearn_ae._objective.outputs import ExplicitReconstruction
+from sklearn_ae._objective.losses import ExplicitReconstruction
 from sklearn_ae._objective.penalties import DenseStep, ExplicitPenalty
 
 

@@ -11,8 +11,7 @@ from scipy.stats import norm
 from sklearn.base import clone
 
 from sklearn_ae import Autoencoder, LinearAutoencoder
-from sklearn_ae._layers.functions import binary_cross_entropy
-from sklearn_ae._objective.losses import LOSSES
+from sklearn_ae._objective.losses import LOSSES, binary_cross_entropy
 from sklearn_ae._training.optimizers import OPTIMIZERS
 from theory.claims import (
     Claim,

@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 from sklearn.decomposition import PCA
 
 from sklearn_ae import Autoencoder, SparseAutoencoder
-from sklearn_ae._layers.functions import bernoulli_divergence
+from sklearn_ae._objective.penalties import bernoulli_divergence
 from theory.claims import (
     Claim,
     RandomProjection,

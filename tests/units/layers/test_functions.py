@@ -12,16 +12,15 @@ from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch.autograd import gradcheck
 from torch.nn import init
 
-from sklearn_ae._layers.functions import (
-    ACTIVATIONS,
+from sklearn_ae._layers.functions import ACTIVATIONS, weight_deviation
+from sklearn_ae._objective.losses import (
+    LOSSES,
     RESIDUAL_LOSSES,
     binary_cross_entropy,
     binary_cross_entropy_derivative,
     multinomial,
     multinomial_derivative,
-    weight_deviation,
 )
-from sklearn_ae._objective.losses import LOSSES
 from sklearn_ae.architectures import Dense
 
 
