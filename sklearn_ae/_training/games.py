@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sklearn_ae._compute.seeds import make_generator
+from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._nets.discriminator import Discriminator
@@ -241,9 +243,13 @@ class GameNet(AutoencoderNet):
 
     def settle(self) -> None:
         """Finish the last epoch, and go back to the best or to the mean weights."""
-        last, is_told = self.flat_.vector.detach().clone(), bool(self.kept_)
-        super().settle()
-        if self.mean_ is not None and self.last_ is None:
+        if self.mean_ is None or self.last_ is not None:
+            return super().settle()
+        is_told = bool(self.kept_)
+        # More threads would hang in a forked child.
+        with one_thread(math.inf):
+            last = self.flat_.vector.detach().clone()
+            super().settle()
             self.last_ = last
             if not is_told:
                 self._average()

@@ -25,8 +25,11 @@ def X() -> np.ndarray:
 
 
 @pytest.fixture
-def y(X) -> np.ndarray:
-    return labels(X)
+def y(X, request) -> np.ndarray:
+    row = getattr(request.node, "callspec", None) and request.node.callspec.params.get(
+        "row"
+    )
+    return row.targets(X) if isinstance(row, Row) else labels(X)
 
 
 @pytest.fixture(scope="session", params=set_names)
@@ -54,7 +57,7 @@ def fitted_class() -> Iterator[Callable[[Row], Any]]:
     def of(row: Row) -> Any:
         if row.name not in models:
             X = structured_rows()
-            model = row.make().fit(X, labels(X))
+            model = row.make().fit(X, row.targets(X))
             models[row.name] = model, pickle.dumps(model)
         return models[row.name][0]
 

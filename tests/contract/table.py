@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -21,8 +21,13 @@ from hypothesis import HealthCheck, settings
 from sklearn.base import BaseEstimator
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import _num_samples
+from toys.game import RealisticAutoencoder
+from toys.generator import MomentMatcher
+from toys.predictor import BottleneckRegressor
+from toys.variant import SmoothAutoencoder
 
 import sklearn_ae
+from contract.kinds import GENERATOR, PREDICTOR, Kind, kind_of, needs_of
 from sklearn_ae import (
     AdversarialAutoencoder,
     Autoencoder,
@@ -56,6 +61,7 @@ from sklearn_ae.model_selection import (
 )
 
 N_ROWS, N_FEATURES = 60, 6
+_Test = TypeVar("_Test", bound=Callable[..., None])
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,9 @@ class Row:
     supervised : dict
         Arguments with which the training looks at y; none where it always does.
     needs_y : bool
-        Whether it is trained with labels, which have to be passed.
+        Whether it is trained with labels, or targets, which have to be passed.
+    takes_rows : bool
+        Whether its targets are rows.
     plain : bool
         Whether its objective is the squared error of clean rows.
     stopping_early : dict
@@ -125,6 +133,7 @@ class Row:
     constant_within: float = 1e-6
     supervised: dict[str, Any] | None = None
     needs_y: bool = False
+    takes_rows: bool = False
     plain: bool = True
     stopping_early: dict[str, Any] = field(
         default_factory=lambda: {
@@ -138,6 +147,26 @@ class Row:
     @property
     def name(self) -> str:
         return self.cls.__name__
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the class, whatever else the row says of it."""
+        return kind_of(self.cls)
+
+    @property
+    def offers(self) -> set[str]:
+        """What tests may need, see `NEEDS`."""
+        others = {"rows" if self.takes_rows else "labels"}
+        others |= set() if self in TOYS else {"public"}
+        return {*dir(self.cls)} | others
+
+    def can_be_asked(self, test: Callable[..., None]) -> bool:
+        """Whether the class has what a test needs."""
+        return needs_of(test.__name__) <= self.offers
+
+    def targets(self, X: Any) -> np.ndarray:
+        """Answer a y for the rows of X: labels, or rows where those are needed."""
+        return np.asarray(X)[:, :2] ** 2 if self.takes_rows else labels(X)
 
     def explained(self, estimator: Any, X: np.ndarray) -> float:
         """Answer the share of variance that reconstructions explain."""
@@ -648,6 +677,70 @@ ERRORS = [sklearn_ae.DivergenceError]
 ABSTRACT = [Architecture]
 
 
+_TOY_WIDE = ({"hidden_layer_sizes": (512,), "batch_size": 300, "max_epochs": 1},)
+# Small estimators, one of each kind: the contract holds for what is still to come.
+TOYS = [
+    Row(
+        SmoothAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
+        variants={},
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=_TOY_WIDE,
+        sparse=True,
+        # The weight of the penalty has units.
+        shift_scale=False,
+        plain=False,
+    ),
+    Row(
+        RealisticAutoencoder,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
+        variants={},
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 12, "n_components": 8},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=_TOY_WIDE,
+        sparse=True,
+        shift_scale=False,
+        plain=False,
+    ),
+    Row(
+        MomentMatcher,
+        fast={
+            "hidden_layer_sizes": (8,),
+            "max_epochs": 2,
+            "batch_size": 16,
+            # Of shorter steps less is gained than draws differ by.
+            "learning_rate": 0.01,
+        },
+        variants={},
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 40, "learning_rate": 0.01},
+        diverges={"optimizer": "sgd", "learning_rate": 1e30, "max_epochs": 20},
+        wide=_TOY_WIDE,
+        sparse=True,
+        shift_scale=False,
+        generative=True,
+        plain=False,
+    ),
+    Row(
+        BottleneckRegressor,
+        fast={"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 16},
+        variants={},
+        by_batch={"batch_size": 16, "max_epochs": 4},
+        learns={"hidden_layer_sizes": (64,), "max_epochs": 30, "learning_rate": 0.01},
+        diverges={"optimizer": "sgd", "learning_rate": 1e6, "max_epochs": 20},
+        wide=_TOY_WIDE,
+        sparse=True,
+        shift_scale=False,
+        needs_y=True,
+        takes_rows=True,
+        plain=False,
+    ),
+]
+
+
 def _configurations(row: Row) -> dict[str, dict[str, Any]]:
     """Answer a row's fast arguments alone, with early stopping, and each variant."""
     named = {"early_stopping": row.stopping_early, **row.variants}
@@ -664,7 +757,7 @@ def is_turn(row: Row, number: int) -> bool:
 
     What all classes share is shown in pairs: of each class some, by some class each.
     """
-    return ROWS.index(row) % 3 == number % 3
+    return [*ROWS, *TOYS].index(row) % 3 == number % 3
 
 
 # Many cases at a time: each class as it is, and what else the table has of them.
@@ -677,26 +770,49 @@ set_names = [
     for name in SETS
 ]
 
-every_class = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-# The variants have a run of their own: there are more with each class.
-every_case = pytest.mark.parametrize(
-    ("row", "params"),
-    [
-        pytest.param(row, params, id=name, marks=pytest.mark.variant if params else ())
-        for row, name, params in _NAMED
-    ],
-)
+# What is public, at its defaults but for speed, is asked in each run. The variants have
+# a run of their own: there are more with each class. So have the toys.
+_NAMED_TOYS = [
+    (row, name, p) for row in TOYS for name, p in _configurations(row).items()
+]
 
 
-def every_case_and(name: str, values: Sequence[Any]) -> pytest.MarkDecorator:
+def _param(row: Row, *others: Any, name: str, is_variant: Any) -> Any:
+    marks = pytest.mark.variant if is_variant or row in TOYS else ()
+    return pytest.param(row, *others, id=name, marks=marks)
+
+
+def every_class(test: _Test) -> _Test:
+    """Run a test on each class that has what the test needs."""
+    asked = [row for row in [*ROWS, *TOYS] if row.can_be_asked(test)]
+    rows = [_param(row, name=row.name, is_variant=False) for row in asked]
+    return pytest.mark.parametrize("row", rows)(test)
+
+
+def every_case(test: _Test) -> _Test:
+    """Run a test on each class that has what it needs, and on each of its variants."""
+    cases = [
+        _param(row, params, name=name, is_variant=params)
+        for row, name, params in [*_NAMED, *_NAMED_TOYS]
+        if row.can_be_asked(test)
+    ]
+    return pytest.mark.parametrize(("row", "params"), cases)(test)
+
+
+def every_case_and(name: str, values: Sequence[Any]) -> Callable[[_Test], _Test]:
     """Run a test on each class with all values, on each variant with one in turn."""
-    cases = []
-    for turn, (case, (row, params)) in enumerate(CASES_BY_NAME.items()):
-        marks = pytest.mark.variant if params else ()
-        for value in [values[turn % len(values)]] if params else values:
-            label = f"{case}-{getattr(value, '__name__', value)}"
-            cases.append(pytest.param(row, params, value, id=label, marks=marks))
-    return pytest.mark.parametrize(("row", "params", name), cases)
+
+    def decorate(test: _Test) -> _Test:
+        cases = []
+        for turn, (row, case, params) in enumerate([*_NAMED, *_NAMED_TOYS]):
+            if not row.can_be_asked(test):
+                continue
+            for value in [values[turn % len(values)]] if params else values:
+                label = f"{case}-{getattr(value, '__name__', value)}"
+                cases.append(_param(row, params, value, name=label, is_variant=params))
+        return pytest.mark.parametrize(("row", "params", name), cases)(test)
+
+    return decorate
 
 
 # The same examples in every run, however slow the machine.
@@ -747,6 +863,17 @@ def dense(Z: Any) -> np.ndarray:
 
 def answers(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     """Answer what every method that looks at rows says of X."""
+    kind = kind_of(type(estimator))
+    if kind is GENERATOR:
+        return {
+            "sample": estimator.sample(9, random_state=0),
+            "inverse_transform": estimator.inverse_transform(
+                np.eye(estimator.n_components)
+            ),
+            "score": np.array(estimator.score(X)),
+        }
+    if kind is PREDICTOR:
+        return {"predict": estimator.predict(X)}
     return {
         "transform": dense(estimator.transform(X)),
         "reconstruct": estimator.reconstruct(X),

@@ -13,6 +13,8 @@ DRAWS = {
     "VariationalAutoencoder",
     "ConditionalVariationalAutoencoder",
     "AdversarialAutoencoder",
+    "RealisticAutoencoder",
+    "MomentMatcher",
 }
 KINDS = {
     "each epoch": lambda folder: Checkpoint(monitor=None, dirname=folder),

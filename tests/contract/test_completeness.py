@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 from importlib import import_module
 from pathlib import Path
 
+import pytest
 from sklearn.base import BaseEstimator
 
 import sklearn_ae
 from contract import public_names
-from contract.table import ABSTRACT, ERRORS, ROWS, SEARCHES, SPECS
+from contract.kinds import AUTOENCODER, GENERATOR, META, NEEDS, PREDICTOR, kind_of
+from contract.table import ABSTRACT, ERRORS, ROWS, SEARCHES, SPECS, TOYS
+from sklearn_ae._estimators.base import BaseNetEstimator
+from sklearn_ae._estimators.codes import CodesMixin, RowsMixin
 
 LISTED = {row.cls for row in ROWS} | {*SPECS, *ERRORS, *ABSTRACT}
 
@@ -62,5 +67,60 @@ def test_public_names_and_signatures_are_as_listed():
 def test_only_rows_can_be_fitted():
     for cls in {*SPECS, *ERRORS, *ABSTRACT}:
         assert not hasattr(cls, "fit")
-    for row in ROWS:
-        assert {"fit", "transform", "inverse_transform", "score"} <= set(dir(row.cls))
+
+
+def test_every_class_has_what_its_kind_has():
+    for cls in [*SEARCHES, *(row.cls for row in (*ROWS, *TOYS))]:
+        assert kind_of(cls).lapses(cls) == [], cls.__name__
+    assert {kind_of(cls) for cls in SEARCHES} == {META}
+    assert {row.kind for row in TOYS} == {AUTOENCODER, GENERATOR, PREDICTOR}
+
+
+def test_a_class_of_no_kind_fails():
+    class Mute(BaseNetEstimator):
+        pass
+
+    with pytest.raises(LookupError, match="Mute is of no kind"):
+        kind_of(Mute)
+
+
+def test_a_class_that_dodges_a_promise_fails():
+    """What transforms is an autoencoder, and has to have all that those have."""
+
+    class Half(CodesMixin, BaseNetEstimator):
+        pass
+
+    class TooMuch(RowsMixin, BaseNetEstimator):
+        def predict(self, X):
+            return X
+
+        def reconstruct(self, X):
+            return X
+
+    assert kind_of(Half).lapses(Half) == sorted(
+        [
+            "inverse_transform",
+            "sample",
+            "reconstruct",
+            "reconstruction_error",
+            "score_samples",
+            "score",
+        ]
+    )
+    assert kind_of(TooMuch).lapses(TooMuch) == ["score", "reconstruct"]
+
+
+def test_needs_are_those_of_tests():
+    """A test that is renamed is asked of everybody, until its needs are, too."""
+    files = Path(__file__).parent.glob("test_*.py")
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    nodes = (node for tree in trees for node in tree.body)
+    tests = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    assert NEEDS.keys() <= tests
+
+
+def test_needs_spare_no_class_that_has_them():
+    """An autoencoder is asked all that is not of predictions."""
+    for needs in NEEDS.values():
+        if "predict" not in needs:
+            assert all(needs <= row.offers for row in ROWS if row.kind is AUTOENCODER)

@@ -76,11 +76,12 @@ def test_copies_answer_the_same(row, method, fitted_class, X, y):
     assert digest(copied, X) == digest(estimator, X)
     assert repr(copied) == repr(estimator)
     assert copied.history_ == estimator.history_
-    np.testing.assert_array_equal(
-        copied.inverse_transform(X[:, :2]), estimator.inverse_transform(X[:, :2])
-    )
+    if "inverse_transform" in row.offers:
+        np.testing.assert_array_equal(
+            copied.inverse_transform(X[:, :2]), estimator.inverse_transform(X[:, :2])
+        )
     single = X.astype("f4")
-    np.testing.assert_array_equal(copied.transform(single), estimator.transform(single))
+    assert digest(copied, single) == digest(estimator, single)
     before = answers(estimator, X)
     copied.set_params(warm_start=True).fit(X, y)
     assert copied.n_iter_ > estimator.n_iter_

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +41,7 @@ class MomentMatcher(BaseGenerator):
         """Answer minus the squared discrepancy of rows and as many draws."""
         model, X = self._fitted_rows(X)
         scale = model.moments.scale
-        drawn = self.sample(len(X), random_state=0).reshape(X.shape)
-        pair = [torch.from_numpy(np.asarray(rows, "f8") / scale) for rows in (X, drawn)]
+        rows = X.toarray() if scipy.sparse.issparse(X) else X
+        drawn = self.sample(len(rows), random_state=0).reshape(rows.shape)
+        pair = [torch.from_numpy(np.asarray(r, "f8") / scale) for r in (rows, drawn)]
         return -float(squared_discrepancy(*pair))
