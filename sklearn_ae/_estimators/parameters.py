@@ -138,7 +138,9 @@ class Parameters(Undisturbed):
         one, else cpu. Of several GPUs the worker processes of joblib and Dask take one
         after another.
     random_state : int, RandomState instance or None, default=None
-        An int makes the fit repeatable.
+        An int makes the fit repeatable: on the CPU bit for bit with the same number of
+        torch's threads, or with any number if the net is so small that it is trained in
+        one; larger nets then differ by rounding.
     verbose : int, default=0
         1 shows a progress bar.
 
