@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metaestimators import _safe_split
 
 from sklearn_ae._compute.warnings import said_so_far
 from sklearn_ae._estimators.base import BaseAutoencoder
@@ -41,20 +40,18 @@ class Task:
     fold : int
     train, test : ndarray of int
         Indices of rows.
-    progress : dict
-        What scikit-learn prints of how far the search is.
+    progress : tuple of str
+        How far the search is, in folds and in candidates.
     estimator : estimator or None
         A clone with the candidate's parameters, until it is scored.
     context : sklearn.callback.CallbackContext or None
         Of the evaluation, where scikit-learn has callbacks.
-    shown : dict
-        The X and y of its autoencoder, for scikit-learn's callbacks.
-    step : int or None
-        Which step of a pipeline can train in a stack; None where it is no pipeline.
-    error : Exception or None
-        What setting it up, or training, has raised.
+    attempt : Attempt or None
+        What its training in a stack has come to.
+    rows : dict
+        The X and y of its autoencoder, where that was trained in a stack.
     seconds : float
-        What that took.
+        What setting it up and training it took there.
     """
 
     place: int
@@ -62,29 +59,28 @@ class Task:
     fold: int
     train: np.ndarray
     test: np.ndarray
-    progress: dict[str, Any]
-    estimator: BaseEstimator
+    progress: tuple[str, str]
+    estimator: Any
     context: Any = None
-    shown: dict[str, Any] = field(default_factory=dict)
-    step: int | None = field(init=False)
-    error: Exception | None = None
+    attempt: Attempt | None = None
+    rows: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.step = None
-        # What derives from it may do other things with its steps.
-        if type(self.estimator) is Pipeline:
-            kinds = [isinstance(step, BaseAutoencoder) for _, step in self._steps]
-            self.step = kinds.index(True) if any(kinds) else None
+    @property
+    def steps(self) -> list[tuple[str, Any]]:
+        """The steps of a pipeline; none of what derives from one."""
+        return self.estimator.steps if type(self.estimator) is Pipeline else []
 
     @property
-    def _steps(self) -> list[tuple[str, Any]]:
-        return self.estimator.steps
+    def step(self) -> int | None:
+        """Which step can train in a stack; None where it is no pipeline's."""
+        kinds = [isinstance(step, BaseAutoencoder) for _, step in self.steps]
+        return kinds.index(True) if any(kinds) else None
 
     @property
-    def autoencoder(self) -> BaseEstimator:
+    def autoencoder(self) -> Any:
         """What can train in a stack, if anything can."""
-        return self.estimator if self.step is None else self._steps[self.step][1]
+        return self.estimator if self.step is None else self.steps[self.step][1]
 
     @property
     def may_stack(self) -> bool:
@@ -93,10 +89,36 @@ class Task:
         return isinstance(part, BaseAutoencoder) and part._may_stack()
 
     @property
-    def before(self) -> list[tuple[int, str, Any]]:
-        """The steps before that do something, with their places in the pipeline."""
-        steps = [] if self.step is None else self._steps[: self.step]
-        return [(i, *pair) for i, pair in enumerate(steps) if pair[1] not in _IDLE]
+    def before(self) -> list[tuple[str, Any]]:
+        """The steps before that do something."""
+        return [pair for pair in self.steps[: self.step or 0] if pair[1] not in _IDLE]
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> None:
+        """Fit the estimator, or go on from where its training in a stack has ended."""
+        attempt, part = self.attempt, self.autoencoder
+        if attempt is None:
+            self.estimator.fit(*((X,) if y is None else (X, y)), **params)
+            return
+        if attempt.error is not None:
+            raise attempt.error
+        # Epochs are no tasks of their own: they are over.
+        part._report(lambda _: part._complete_run(attempt.run), self.rows, 0)
+        behind = [] if self.step is None else self.steps[self.step + 1 :]
+        if behind:
+            Pipeline(behind, verbose=self.estimator.verbose).fit(
+                part.transform(self.rows["X"]), self.rows["y"]
+            )
+
+    def release(self) -> None:
+        """Forget what nobody asks for again: there may be hundreds of tasks."""
+        # The traceback of an error has the whole stack.
+        self.estimator = self.attempt = None
+        self.rows = {}
+
+    @property
+    def description(self) -> str:
+        """The candidate's parameters, in one line."""
+        return ", ".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
 
     def structure(self) -> Hashable:
         """Answer what of the parameters tasks of one stack have in common.
@@ -107,8 +129,8 @@ class Task:
         behind = set()
         prefix = ""
         if self.step is not None:
-            behind = {name for name, _ in self._steps[self.step + 1 :]}
-            prefix = f"{self._steps[self.step][0]}__"
+            behind = {name for name, _ in self.steps[self.step + 1 :]}
+            prefix = f"{self.steps[self.step][0]}__"
         return tuple(
             (name, _identity(value))
             for name, value in sorted(self.parameters.items())
@@ -134,24 +156,30 @@ def _identity(value: Any) -> Hashable:
     return (type(value), value if is_plain else id(value))
 
 
-def groups_of(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Put tasks together that are alike, and may be a stack: fold after fold."""
+def jobs_of(
+    tasks: Iterable[Task], scoring: Any, memory: float | None
+) -> list[StackJob]:
+    """Put tasks together that are alike and may be stacks, fold after fold.
+
+    Tasks of which stacks gain nothing are in no job. It does not depend on the number
+    of workers, and so does no result.
+    """
     alike: dict[Hashable, list[Task]] = {}
     for task in tasks:
-        alike.setdefault(task.structure(), []).append(task)
-    return [sorted(group, key=lambda task: task.fold) for group in alike.values()]
-
-
-def jobs_of(group: list[Task], X: Any, y: Any, memory: float | None) -> list[StackJob]:
-    """Cut a group into jobs that are not too large; none where stacks gain nothing.
-
-    It does not depend on the number of workers, and so does no result.
-    """
-    n_jobs = -(-len(group) // MOST_IN_STACK)
-    ends = [len(group) * i // n_jobs for i in range(n_jobs + 1)]
-    parts = [group[ends[i] : ends[i + 1]] for i in range(n_jobs)]
-    jobs = [StackJob(part, X, y, memory) for part in parts]
-    return jobs if jobs[0].gains() else []
+        if task.may_stack:
+            alike.setdefault(task.structure(), []).append(task)
+    work: list[StackJob] = []
+    for group in alike.values():
+        group.sort(key=lambda task: task.fold)
+        n_jobs = -(-len(group) // MOST_IN_STACK)
+        ends = [len(group) * i // n_jobs for i in range(n_jobs + 1)]
+        parts = [group[start:end] for start, end in pairwise(ends)]
+        jobs = [StackJob(part, scoring, memory) for part in parts]
+        work += jobs if jobs[0].gains() else []
+    for job in work[1:]:
+        # Rows that steps have made, for each of them, may be too many.
+        job.fold = None
+    return work
 
 
 class StackJob:
@@ -161,14 +189,14 @@ class StackJob:
     ----------
     tasks : list of Task
         Fold after fold, their steps before the autoencoder alike.
-    X, y
-        All rows and targets.
+    scoring : Scoring
+        Has the rows, and scores tasks.
     memory : float or None
         See `train_runs`.
     """
 
-    def __init__(self, tasks: list[Task], X: Any, y: Any, memory: float | None) -> None:
-        self.tasks, self.X, self.y, self.memory = tasks, X, y, memory
+    def __init__(self, tasks: list[Task], scoring: Any, memory: float | None) -> None:
+        self.tasks, self.scoring, self.memory = tasks, scoring, memory
         self.fold: _Fold | None = None
         # It may be another thread that trains them.
         self.said = said_so_far()
@@ -183,62 +211,56 @@ class StackJob:
         if first.autoencoder.pretraining is not None:
             # Not twice: a net is there when its layers are trained.
             return True
-        trial = copy.copy(first)
-        trial.estimator = clone(first.estimator)
-        run = self._begin(trial)
+        run = self._begin(replace(first, estimator=clone(first.estimator))).run
         # What is wrong with it is to be told by each task itself.
         if run is None:
             return True
         return may_stack(run.net) and stack_size(run, self.memory) > 1
 
-    def results(
-        self, score: Callable[[Task], Any], check: Callable[[], None]
-    ) -> Iterator[tuple[int, Any]]:
-        """Yield each task's place and what `score` answers for it.
+    def results(self, check: Callable[[], None]) -> Iterator[tuple[int, Any]]:
+        """Yield each task's place, and what it scores.
 
         What `check` raises, which is called before each batch, ends the job.
         """
-        self.check = check
-        waiting: list[tuple[Task, Any]] = []
+        waiting: list[Task] = []
         n_most = 1
         for task in self.tasks:
             check()
-            waiting.append((task, self._begin(task)))
-            if waiting[-1][1] is not None:
-                n_most = stack_size(waiting[-1][1], self.memory)
+            task.attempt = self._begin(task)
+            waiting.append(task)
+            if task.attempt.run is not None:
+                n_most = stack_size(task.attempt.run, self.memory)
             if len(waiting) >= n_most:
-                yield from self._finish(waiting, score)
+                yield from self._finish(waiting, check)
                 waiting = []
         self.fold = None
-        yield from self._finish(waiting, score)
+        yield from self._finish(waiting, check)
 
-    def _begin(self, task: Task) -> Any:
-        """Set up a task's training run; None if that fails."""
+    def _begin(self, task: Task) -> Attempt:
+        """Set up a task's training run."""
         began = time.perf_counter()
+        attempt = Attempt(None)
         try:
             if self.fold is None or self.fold.number != task.fold:
-                self.fold = _Fold(task, self.X, self.y)
-            return self.fold.begin(task)
+                self.fold = _Fold(task, *self.scoring.training_rows(task))
+            attempt.run = self.fold.begin(task)
         except Exception as error:
             self.fold = None
-            task.error = error
-            return None
-        finally:
-            task.seconds += time.perf_counter() - began
+            attempt.error = error
+        task.seconds += time.perf_counter() - began
+        return attempt
 
     def _finish(
-        self, waiting: list[tuple[Task, Any]], score: Callable[[Task], Any]
+        self, waiting: list[Task], check: Callable[[], None]
     ) -> Iterator[tuple[int, Any]]:
-        due = [(task, run) for task, run in waiting if run is not None]
-        attempts = train_runs([run for _, run in due], self.memory, self.check)
-        for (task, _), attempt in zip(due, attempts, strict=True):
-            task.error, task.seconds = attempt.error, task.seconds + attempt.seconds
-            _answer_fits(task, attempt)
-        for task, run in waiting:
-            self.check()
-            if run is None:
-                _answer_fits(task, None)
-            yield task.place, score(task)
+        due = [task for task in waiting if task.attempt.run is not None]
+        attempts = train_runs([t.attempt.run for t in due], self.memory, check)
+        for task, attempt in zip(due, attempts, strict=True):
+            task.attempt = attempt
+            task.seconds += attempt.seconds
+        for task in waiting:
+            check()
+            yield task.place, self.scoring(task)
 
 
 class _Fold:
@@ -249,17 +271,15 @@ class _Fold:
     task : Task
         On this fold; its steps before the autoencoder are fitted, for all.
     X, y
-        All rows and targets.
+        Its rows and targets.
     """
 
     def __init__(self, task: Task, X: Any, y: Any) -> None:
         self.number = task.fold
-        X, self.y = _safe_split(task.estimator, X, y, task.train)
-        self.before = task.before
-        if self.before:
-            steps = Pipeline([(name, step) for _, name, step in self.before])
-            X = steps.fit_transform(X, self.y)
-        self.X = X
+        self.before = Pipeline(task.before) if task.before else None
+        if self.before is not None:
+            X = self.before.fit_transform(X, y)
+        self.given = {"X": X, "y": y}
         self.rows: Any = None
 
     def begin(self, task: Task) -> Any:
@@ -268,50 +288,11 @@ class _Fold:
         # One bar for each of them would be too many.
         estimator.verbose = 0
         if self.rows is None:
-            self.rows = estimator._check_training_rows(self.X, self.y)
+            self.rows = estimator._check_training_rows(**self.given)
         run = begin_run(estimator, self.rows)
-        task.shown = {"X": self.X, "y": self.y}
-        if task.step is not None:
-            # A step that comes out of a cache would be a copy.
-            task.estimator.memory = None
-            task.estimator.steps = list(task.estimator.steps)
-        for i, name, step in self.before:
-            fitted = copy.copy(step)
-            # Of what the last one answers, nothing depends on those before it.
-            _answer(fitted, "fit_transform", lambda: self.X)
-            task.estimator.steps[i] = (name, fitted)
+        task.rows = self.given
+        if self.before is not None:
+            fitted = dict(self.before.steps)
+            steps = [(name, fitted.get(name, step)) for name, step in task.steps]
+            task.estimator.steps = steps
         return run
-
-
-def _answer(estimator: BaseEstimator, name: str, function: Callable[[], Any]) -> None:
-    """Let a method of this very object, the next time it is called, be a function."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        del vars(estimator)[name]
-        return function()
-
-    vars(estimator)[name] = call
-
-
-def _answer_fits(task: Task, attempt: Attempt | None) -> None:
-    """Let `fit` of a task's autoencoder answer what the training has come to.
-
-    scikit-learn's own code can then fit and score the task, steps behind included.
-    """
-    estimator = task.estimator
-    # The parameters are set, and of steps that are fitted by now they stay so.
-    _answer(estimator, "set_params", lambda: estimator)
-    if task.error is not None:
-        _answer(estimator, "fit", lambda: _raise(task.error))
-    else:
-        part, shown = task.autoencoder, task.shown
-        # Epochs are no tasks of their own: they are over.
-        _answer(
-            part,
-            "fit",
-            lambda: part._report(lambda _: part._complete_run(attempt.run), shown, 0),
-        )
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,27 @@ import sklearn_ae
 
 ROOT = Path(sklearn_ae.__file__).parent
 
+# Of scikit-learn's searches, what its one file has a use for.
+SEARCHES = [
+    "sklearn.metrics._scorer._MultimetricScorer",
+    "sklearn.metrics._scorer._MultimetricScorer._scorers",
+    "sklearn.model_selection._search.BaseSearchCV",
+    "sklearn.model_selection._search.BaseSearchCV._check_refit_for_multimetric",
+    "sklearn.model_selection._search.BaseSearchCV._format_results",
+    "sklearn.model_selection._search.BaseSearchCV._get_routed_params_for_fit",
+    "sklearn.model_selection._search.BaseSearchCV._get_scorers",
+    "sklearn.model_selection._search.BaseSearchCV._run_search",
+    "sklearn.model_selection._search.BaseSearchCV._select_best_index",
+    "sklearn.model_selection._validation._insert_error_scores",
+    "sklearn.model_selection._validation._score",
+    "sklearn.model_selection._validation._warn_or_raise_about_fit_failures",
+    "sklearn.utils.metaestimators._safe_split",
+    "sklearn.utils.validation._check_method_params",
+]
 # Names that no library promises to keep, by what they are imported from, or by the
 # class or module that has them.
 PRIVATE = [
+    *SEARCHES,
     # Python
     "multiprocessing.process.BaseProcess._identity",
     "sys._getframe",
@@ -34,23 +53,8 @@ PRIVATE = [
     "sklearn.utils._safe_indexing",
     "sklearn.utils._set_output._auto_wrap_is_configured",
     "sklearn.utils._set_output._get_container_adapter",
-    "sklearn.utils.metaestimators._safe_split",
     "sklearn.utils.validation._check_feature_names_in",
-    "sklearn.utils.validation._check_method_params",
     "sklearn.utils.validation._num_samples",
-    # scikit-learn: searches
-    "sklearn.metrics._scorer._MultimetricScorer",
-    "sklearn.metrics._scorer._MultimetricScorer._scorers",
-    "sklearn.model_selection._search.BaseSearchCV",
-    "sklearn.model_selection._search.BaseSearchCV._check_refit_for_multimetric",
-    "sklearn.model_selection._search.BaseSearchCV._format_results",
-    "sklearn.model_selection._search.BaseSearchCV._get_routed_params_for_fit",
-    "sklearn.model_selection._search.BaseSearchCV._get_scorers",
-    "sklearn.model_selection._search.BaseSearchCV._run_search",
-    "sklearn.model_selection._search.BaseSearchCV._select_best_index",
-    "sklearn.model_selection._validation._fit_and_score",
-    "sklearn.model_selection._validation._insert_error_scores",
-    "sklearn.model_selection._validation._warn_or_raise_about_fit_failures",
     # skorch
     "skorch.net.NeuralNet._default_callbacks",
     # torch
@@ -94,10 +98,11 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-TREES = [
-    ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))
-]
-NODES = [node for tree in TREES for node in ast.walk(tree)]
+NODES_OF = {
+    path.relative_to(ROOT).as_posix(): list(ast.walk(ast.parse(path.read_bytes())))
+    for path in sorted(ROOT.rglob("*.py"))
+}
+NODES = [node for nodes in NODES_OF.values() for node in nodes]
 TABLE = [*PRIVATE, *SINCE]
 
 
@@ -137,8 +142,12 @@ def attributes() -> set[str]:
     found = {node.attr for node in NODES if isinstance(node, ast.Attribute)}
     asking = {"getattr", "hasattr", "setattr", "delattr"}
     for node in NODES:
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in asking:
+        if not isinstance(node, ast.Call):
+            continue
+        if getattr(node.func, "id", "") in asking:
             found.update(getattr(arg, "value", "") for arg in node.args[1:2])
+        elif re.fullmatch(r"vars\(.*\)\.get", ast.unparse(node.func)):
+            found.update(getattr(arg, "value", "") for arg in node.args[:1])
     found = {name for name in found if isinstance(name, str)}
     return set(filter(is_private, found))
 
@@ -192,6 +201,19 @@ def test_the_table_holds_nothing_else():
     for name in TABLE:
         last = next(part for part in reversed(name.split(".")) if is_private(part))
         assert last in used, name
+
+
+def test_what_searches_need_stands_in_one_file():
+    needed = {next(filter(is_private, reversed(name.split(".")))) for name in SEARCHES}
+    attributes = needed - own_names()
+    found = {
+        path
+        for path, nodes in NODES_OF.items()
+        for node in nodes
+        if (isinstance(node, ast.alias) and node.name in needed)
+        or (isinstance(node, ast.Attribute) and node.attr in attributes)
+    }
+    assert found == {"model_selection/_scikit_learn.py"}
 
 
 @pytest.mark.parametrize("name", TABLE)

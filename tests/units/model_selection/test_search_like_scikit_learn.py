@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-import sklearn_ae.model_selection._evaluation as evaluation
+import sklearn_ae.model_selection._scikit_learn as private
 from sklearn_ae import (
     Autoencoder,
     DenoisingAutoencoder,
@@ -25,6 +26,7 @@ from sklearn_ae import (
     VariationalAutoencoder,
 )
 from sklearn_ae._training.batched.nets import _Stack
+from sklearn_ae.metrics import reconstruction_r2, sparsity_score
 from sklearn_ae.model_selection import BatchedGridSearchCV, regularization_path
 from sklearn_ae.model_selection._tasks import StackJob
 from units.model_selection.searching import FAST, both
@@ -124,18 +126,51 @@ def test_what_cannot_be_stacked_is_fitted_by_workers(code, X, monkeypatch):
 @pytest.mark.filterwarnings("ignore:One or more of the:UserWarning")
 def test_errors_do_not_keep_stacks_alive(X, monkeypatch):
     left = []
-    warn = evaluation._warn_or_raise_about_fit_failures
+    warn = private._warn_or_raise_about_fit_failures
 
     def count(out, error_score):
         gc.collect()
         left.append(sum(isinstance(each, _Stack) for each in gc.get_objects()))
         return warn(out, error_score)
 
-    monkeypatch.setattr(evaluation, "_warn_or_raise_about_fit_failures", count)
+    monkeypatch.setattr(private, "_warn_or_raise_about_fit_failures", count)
     code = Autoencoder(2, **FAST, optimizer="sgd", random_state=0)
     grid = {"learning_rate": [1e-3, 1e9]}
     BatchedGridSearchCV(code, grid, cv=2).fit(X)
     assert left == [0]
+
+
+def spoilt(estimator, X, y=None):
+    raise RuntimeError("no score")
+
+
+SCORINGS = {
+    "one": None,
+    "several": {"r2": reconstruction_r2, "zeros": sparsity_score},
+    "fails": spoilt,
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("verbose", [1, 2, 3, 10])
+@pytest.mark.parametrize("scoring", SCORINGS)
+def test_it_prints_what_scikit_learn_prints(X, capsys, scoring, verbose):
+    """Of nets in a stack, of one that diverges, and of one that trains alone."""
+    grid = [{"learning_rate": [1e-3, 1e9], "tol": [0.0]}, {"optimizer": ["lbfgs"]}]
+    options = {
+        "scoring": SCORINGS[scoring],
+        "verbose": verbose,
+        "return_train_score": verbose == 10,
+        "error_score": -1.0,
+    }
+    code = Autoencoder(2, **FAST, optimizer="sgd", random_state=0)
+    printed = []
+    for kind in (BatchedGridSearchCV, GridSearchCV):
+        kind(code, grid, cv=2, refit=False, **options).fit(X[:40])
+        lines = capsys.readouterr().out.splitlines()
+        # Stacks are printed before what trains alone; times are those of the clock.
+        printed.append(sorted(re.sub("time=.*", "", line) for line in lines))
+    assert printed[0] == printed[1]
 
 
 class Doubled(Pipeline):
