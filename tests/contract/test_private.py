@@ -88,7 +88,7 @@ SINCE = {
 }
 # Derivatives that torch computes in its own backward passes.
 DERIVATIVES = {
-    *("convolution_backward", "elu_backward", "gelu_backward", "leaky_relu_backward"),
+    *("elu_backward", "gelu_backward", "leaky_relu_backward"),
     *("mse_loss_backward", "sigmoid_backward", "silu_backward", "tanh_backward"),
     "threshold_backward",
 }
