@@ -121,8 +121,6 @@ class BaseNetEstimator(
     # Fitted attributes that not every fit has: a later one without them drops them.
     # An interrupt can leave out what follows from the trained net, so it is among them.
     _passing_attributes: ClassVar[tuple[str, ...]] = ()
-    # Those of its own that every fit has.
-    _lasting_attributes: ClassVar[tuple[str, ...]] = ()
 
     # What a y of other rows than X was passed for, and how that is done.
     _on_ignored_rows: ClassVar[str] = (

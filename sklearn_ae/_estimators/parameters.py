@@ -292,6 +292,11 @@ class Parameters(Undisturbed):
         """Answer the spec that a parameter is, or stands for."""
         return resolve_spec(name, getattr(self, name))
 
+    def _check_parameters(self) -> None:
+        """Refuse parameters that `fit` would refuse."""
+        self._validate_params()
+        self._checked_hidden_layer_sizes()
+
     def _checked_hidden_layer_sizes(
         self, name: str = "hidden_layer_sizes"
     ) -> tuple[int, ...]:

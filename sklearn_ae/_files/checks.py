@@ -1,4 +1,4 @@
-"""A trained net built again from parameters and arrays, and what must fit together."""
+"""What must fit together in a file: parameters, fitted attributes and a model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from sklearn_ae._compute.devices import AllocationLimit
 from sklearn_ae._data.moments import Moments
-from sklearn_ae._nets.autoencoder import fill_tensors, named_tensors
+from sklearn_ae._nets.autoencoder import named_tensors
 
+# More entries than any list of widths has; each of them becomes an object.
+_LONGEST_PARAMETER = 2**16
 # What later fits and the methods read, whatever class it is.
 _FITTED = {
     "history_": list,
@@ -25,77 +26,46 @@ _FITTED = {
 }
 
 
-def rebuild(
-    estimator: Any,
-    row_shape: tuple[int, ...] | None,
-    moments: Moments,
-    seed: int,
-    tensors: dict[str, Any],
-) -> nn.Module:
-    """Build the net of an estimator for tensors that a file has, maybe not yet read.
+def check_sizes(
+    parameters: dict[str, Any], vectors: dict[str, Any], n_features: Any, file: Any
+) -> None:
+    """Refuse arrays that are larger or smaller than what they are for, unread.
+
+    Those of the net are compared with the net.
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
-    row_shape, moments, seed
-        What it starts from.
-    tensors : dict of str to object
-        Each with a `shape`, a `dtype` and `nbytes`. A file may claim anything of them.
-
-    Returns
-    -------
-    Module
-        With the weights that a fit would start from.
+    parameters, vectors : dict of str to object
+        Nodes of the header. Vectors have an entry for each feature.
+    n_features : object
+    file : StoredFile
 
     Raises
     ------
     ValueError
-        If they are not those of such a net.
     """
-    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    # Some are made on the way, an encoder of distributions twice; a net of 10**9 units
-    # is refused before it is made.
-    with AllocationLimit(4 * n_bytes + 2**20, 8 * len(tensors) + 256):
-        module = estimator._build_module(row_shape, moments, seed)
-    _check_tensors(module, tensors)
-    module.rehearse(estimator.n_components)
-    return module.eval()
-
-
-def build_again(
-    estimator: Any,
-    row_shape: tuple[int, ...] | None,
-    moments: Moments,
-    seed: int,
-    tensors: dict[str, np.ndarray],
-) -> nn.Module:
-    """Build the net of an estimator, and write the tensors into it that were trained.
-
-    Raises
-    ------
-    ValueError
-        If they are not those of such a net.
-    """
-    module = estimator._build_module(row_shape, moments, seed)
-    _check_tensors(module, tensors)
-    fill_tensors(module, tensors)
-    module.rehearse(estimator.n_components)
-    return module.eval()
-
-
-def _check_tensors(module: nn.Module, tensors: dict[str, Any]) -> None:
-    """Refuse tensors of other names, shapes or dtypes than a net has."""
-    wanted = {
-        name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
-        for name, tensor in named_tensors(module)
-    }
-    found = {name: (array.shape, str(array.dtype)) for name, array in tensors.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
+    for name, node in parameters.items():
+        entry = _entry_of(node, file)
+        if entry is not None and math.prod(entry.shape) > _LONGEST_PARAMETER:
+            raise ValueError(f"an array of shape {entry.shape} is no parameter {name}")
+    for name, node in vectors.items():
+        entry = _entry_of(node, file)
+        if entry is None or name == "class_count":
+            continue
+        if entry.shape != (n_features,) or entry.dtype != float:
             raise ValueError(
-                f"{name!r} is {found.get(name)}, where the net of its parameters has "
-                f"{wanted.get(name)}"
+                f"{name} of its training rows is {entry.dtype}{list(entry.shape)}, and "
+                f"vectors of numbers have [{n_features}]: its numbers of features "
+                "disagree"
             )
+
+
+def _entry_of(node: Any, file: Any) -> Any:
+    """Answer what a file says of the array that a node stands for, if it does."""
+    if not isinstance(node, dict) or len(node) != 1:
+        return None
+    (name,) = node.values()
+    return file.entries.get(name) if isinstance(name, str) else None
 
 
 def check_finite_tensors(module: nn.Module) -> None:
@@ -103,21 +73,6 @@ def check_finite_tensors(module: nn.Module) -> None:
     for name, tensor in named_tensors(module):
         if tensor.dtype.is_floating_point and not tensor.isfinite().all():
             raise ValueError(f"{name!r} has values that are not finite")
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two descriptions are equal, but for the rounding of another machine."""
-    if isinstance(one, (list, tuple)) and type(one) is type(other):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return one == other
-
-
-def check_parameters(estimator: Any) -> None:
-    """Refuse parameters that `fit` would refuse."""
-    estimator._validate_params()
-    estimator._checked_hidden_layer_sizes()
 
 
 def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
@@ -171,7 +126,15 @@ def _are_classes(value: Any) -> bool:
 
 
 def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
-    """Refuse fitted attributes that do not go with one another."""
+    """Refuse fitted attributes that do not go with one another, or with a model."""
+    lasting = {*estimator._lasting_attributes}
+    if (fitted or model) and not lasting <= fitted.keys():
+        raise ValueError(f"one of {sorted(lasting)} is missing")
+    if model is not None:
+        _check_fitted_net(fitted, model)
+
+
+def _check_fitted_net(fitted: dict[str, Any], model: Any) -> None:
     for name, kind in _FITTED.items():
         if name not in fitted or not isinstance(fitted[name], kind):
             raise ValueError(f"{name} is missing, or has a wrong type")
@@ -182,8 +145,6 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         figures = row.get("figures", {})
         if not isinstance(figures, dict) or not {f"{n}_" for n in figures} <= {*fitted}:
             raise ValueError("history_ has figures of which there are no curves")
-    if not {*estimator._lasting_attributes} <= fitted.keys():
-        raise ValueError(f"one of {estimator._lasting_attributes} is missing")
     names = fitted.get("feature_names_in_")
     if names is not None and (
         not isinstance(names, np.ndarray)
@@ -204,17 +165,19 @@ def check_fitted(estimator: Any, fitted: dict[str, Any], model: Any) -> None:
         if width != model.n_components or residuals is None:
             raise ValueError("latent_density_ is none of its codes")
     known = (model.n_components, model.n_epochs, fitted["n_features_in_"])
-    wanted = (estimator.n_components, fitted["n_iter_"], n_features)
+    wanted = (model.parameters["n_components"], fitted["n_iter_"], n_features)
     if known != wanted or not all(map(_is_integer, known)):
         raise ValueError("its numbers of components, epochs or features disagree")
     if model.n_epochs < 0:
         raise ValueError("its number of epochs is negative")
 
 
-def missing_attributes(estimator: Any, fitted: dict[str, Any]) -> list[str]:
+def missing_attributes(estimator: Any, fitted: dict[str, Any], model: Any) -> list[str]:
     """Name what a fit with these parameters has, and this one, interrupted, has not."""
+    if model is None:
+        return []
     found = {*fitted}
-    if fitted["_model"].residual_variance is not None:
+    if model.residual_variance is not None:
         found.add("residual_variance")
     return sorted(estimator._expected_attributes() - found)
 

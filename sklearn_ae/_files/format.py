@@ -10,9 +10,10 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape, glob
 from importlib.util import find_spec
 from typing import Any, BinaryIO
 
@@ -24,7 +25,6 @@ else:
     flock = None
 
 _PREFIX, _SUFFIX = ".sklearn_ae-", ".tmp"
-_OPEN_FILES = "/proc/self/fd"
 
 
 @contextmanager
@@ -53,11 +53,10 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     _sweep(folder)
     temporary = os.path.join(folder, _PREFIX + secrets.token_hex(8) + _SUFFIX)
     try:
-        with _open_without_name(folder) or _open_named(temporary) as file:
+        with _open_locked(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            _give_name(file, temporary)
             if is_there:
                 shutil.copymode(target, temporary)
             if flock is None:
@@ -70,85 +69,35 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename == temporary:
             error.filename = path
         raise
-    _flush_folder(folder)
 
 
-def _open_without_name(folder: str) -> BinaryIO | None:
-    """Open a file that is gone when its writer is; None where there are none such."""
-    if not hasattr(os, "O_TMPFILE") or not os.path.isdir(_OPEN_FILES):
-        return None
-    try:
-        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
-    except OSError:
-        # Not every file system has them. What else is wrong comes again with a name.
-        return None
-    file = os.fdopen(handle, "wb")
-    with suppress(OSError):
-        flock(handle, LOCK_EX)
-    return file
-
-
-def _open_named(temporary: str) -> BinaryIO:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+@contextmanager
+def _open_locked(temporary: str) -> Iterator[BinaryIO]:
+    """Open a new file that nobody sweeps away while it is written."""
     while True:
-        handle = os.open(temporary, flags, 0o666)
-        if flock is None:
-            return os.fdopen(handle, "wb")
-        # Some file systems have no locks.
-        with suppress(OSError):
-            flock(handle, LOCK_EX)
-        if os.path.lexists(temporary):
-            return os.fdopen(handle, "wb")
-        # Somebody had it before, and has swept it away.
-        os.close(handle)
-
-
-def _give_name(file: BinaryIO, temporary: str) -> None:
-    """Let a file without a name have one."""
-    if os.fstat(file.fileno()).st_nlink or flock is None:
-        return
-    name = f"{_OPEN_FILES}/{file.fileno()}"
-    folder = os.open(os.path.dirname(temporary), os.O_RDONLY)
-    try:
-        # With a folder, a link to an open file stands for what it leads to.
-        os.link(name, os.path.basename(temporary), src_dir_fd=folder, dst_dir_fd=folder)
-    finally:
-        os.close(folder)
+        with open(temporary, "xb") as file:
+            # Some file systems have no locks.
+            with suppress(OSError):
+                if flock is not None:
+                    flock(file, LOCK_EX)
+            # Unless somebody was faster, and has swept it away.
+            if os.path.lexists(temporary):
+                yield file
+                return
 
 
 def _sweep(folder: str) -> None:
-    """Remove what writers that were killed have left behind."""
+    """Remove what writers that were killed have left behind, and nobody is writing."""
     if flock is None:
         return
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
-                _remove_abandoned(entry.path)
-
-
-def _remove_abandoned(path: str) -> None:
-    """Remove a file that nobody is writing."""
-    with suppress(OSError):
-        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            flock(handle, LOCK_EX | LOCK_NB)
+    for path in glob(os.path.join(escape(folder), f"{_PREFIX}*{_SUFFIX}")):
+        with suppress(OSError), open(path, "r+b", buffering=0) as file:
+            flock(file, LOCK_EX | LOCK_NB)
             os.unlink(path)
-        finally:
-            os.close(handle)
 
 
-def _flush_folder(folder: str) -> None:
-    """Put the new name on the disk too, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-FORMAT = 1
+# Versions that know only earlier ones refuse a file by it.
+FORMAT = 2
 
 _KEY = "sklearn_ae"
 _BLANK = "0" * 64
@@ -303,30 +252,42 @@ class StoredFile:
         self._checksum = str(self.header.pop("sha256", None))
         blank = first.replace(_marked(self._checksum), _marked(_BLANK), 1)
         self._found = hashlib.sha256(length + blank)
-        self._taken: dict[str, np.ndarray] = {}
+        self._left, self._taken = dict(self.entries), {}
 
-    def take(self, name: str) -> np.ndarray:
-        """Read an array, which may still turn out to be damaged."""
-        if name not in self._taken:
-            entry = self.entries[name]
-            array = np.empty(entry.shape, entry.dtype)
-            self._read_into(array, entry)
-            self._taken[name] = array
-        return self._taken[name]
+    def __getitem__(self, name: str) -> Entry:
+        """Answer what the file says of an array that has not been taken."""
+        return self._left[name]
+
+    def pop(self, name: str) -> np.ndarray:
+        """Take an array, once; it may still turn out to be damaged."""
+        entry = self._left.pop(name)
+        self._taken[name] = array = np.empty(entry.shape, entry.dtype)
+        self._read_into(array, entry)
+        return array
+
+    def set_apart(self, prefix: str) -> dict[str, Entry]:
+        """Take the entries of a section, by their own names, without their arrays.
+
+        Whoever has them gives `finish` places to read them to.
+        """
+        names = [name for name in self._left if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self._left.pop(name) for name in names}
 
     def finish(self, places: dict[str, np.ndarray]) -> None:
-        """Read the arrays that nobody has taken, and compare the checksum.
+        """Read the arrays that were set apart, and compare the checksum.
 
         Parameters
         ----------
         places : dict of str to ndarray
-            Where they are read to, by name; each array that has not been taken has one.
+            Where they are read to, by name.
 
         Raises
         ------
         ValueError
-            If the file is no longer what was written.
+            If nobody has taken some, or the file is no longer what was written.
         """
+        if self._left:
+            raise ValueError(f"nothing needs its arrays {sorted(self._left)[:3]}")
         for name, entry in self.entries.items():
             array = self._taken.get(name)
             if array is None:
@@ -338,52 +299,10 @@ class StoredFile:
 
     def _read_into(self, array: np.ndarray, entry: Entry) -> None:
         self._file.seek(self._start + entry.start)
-        left = _bytes_of(array)
-        while left:
-            # The system reads no more than 2 GiB at once.
-            n_bytes = self._file.readinto(left)
-            if not n_bytes:
-                raise ValueError("it has become shorter while it was read")
-            left = left[n_bytes:]
+        if self._file.readinto(_bytes_of(array)) != array.nbytes:
+            raise ValueError("it has become shorter while it was read")
         if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
             raise ValueError("a truth value in it is neither true nor false")
-
-
-class Shelf(MutableMapping[str, np.ndarray]):
-    """The arrays of a file by name; one that is taken out of it is read.
-
-    Parameters
-    ----------
-    file : StoredFile
-    """
-
-    def __init__(self, file: StoredFile) -> None:
-        self._file, self._left = file, dict(file.entries)
-
-    def set_apart(self, prefix: str) -> dict[str, Entry]:
-        """Take out the entries of a section, without their arrays, by their own names.
-
-        Whoever has them gives `StoredFile.finish` places to read them to.
-        """
-        names = [name for name in self._left if name.startswith(prefix)]
-        return {name.removeprefix(prefix): self._left.pop(name) for name in names}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._left:
-            raise KeyError(name)
-        return self._file.take(name)
-
-    def __setitem__(self, name: str, array: np.ndarray) -> None:
-        raise TypeError("A file that is read stays as it is.")
-
-    def __delitem__(self, name: str) -> None:
-        del self._left[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._left)
-
-    def __len__(self) -> int:
-        return len(self._left)
 
 
 @contextmanager
@@ -397,29 +316,10 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[StoredFile]:
     ValueError
         If it is another file.
     """
-    # One buffer less: the arrays are read into their own memory.
-    with open(os.fsdecode(path), "rb", buffering=0, opener=_open_at_once) as file:
+    with open(os.fsdecode(path), "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
         yield StoredFile(file)
-
-
-def read_file(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Answer the header and the arrays of a file that `write_file` has written.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is another file, or no longer what was written.
-    """
-    with open_file(path) as file:
-        arrays = {name: file.take(name) for name in file.entries}
-        file.finish({})
-    return file.header, arrays
 
 
 def _marked(checksum: str) -> bytes:
@@ -511,70 +411,3 @@ def _parse(text: str) -> dict[str, Any]:
 def _open_at_once(path: str, flags: int) -> int:
     # A pipe would be waited for.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-# What the names of a net's tensors begin with.
-MODULE = "module."
-# Forms of nodes that stand for an array, see `Encoder`.
-_FORMS = frozenset({"array", "column", "text"})
-# More entries than any list of widths has; each of them becomes an object.
-_LONGEST_PARAMETER = 2**16
-
-
-def check_sizes(header: dict[str, Any], entries: dict[str, Entry]) -> None:
-    """Refuse arrays that are larger or smaller than what they are for.
-
-    Those of the net are compared with the net, and those that nothing needs are not
-    read at all.
-
-    Raises
-    ------
-    ValueError
-        If there are such arrays.
-    """
-    for form, name in _references(header):
-        if form == "text" and name in entries and entries[name].dtype != np.uint32:
-            raise ValueError(f"{name} holds no text")
-    for node in header["parameters"].values():
-        entry = entries.get(_reference(node)[1])
-        if entry is not None and math.prod(entry.shape) > _LONGEST_PARAMETER:
-            raise ValueError(f"an array of shape {entry.shape} is no parameter")
-    if isinstance(header["model"], dict):
-        _check_vectors(header, entries)
-
-
-def _check_vectors(header: dict[str, Any], entries: dict[str, Entry]) -> None:
-    """Refuse vectors of the features that are longer or shorter than the rows."""
-    model, shape = header["model"], (header["fitted"].get("n_features_in_"),)
-    moments = model.get("moments")
-    nodes = dict(moments) if isinstance(moments, dict) else {}
-    nodes.pop("class_count", None)
-    nodes["residual_variance"] = model.get("residual_variance")
-    for name, node in nodes.items():
-        entry = entries.get(_reference(node)[1])
-        if entry is not None and (entry.shape != shape or entry.dtype != float):
-            raise ValueError(
-                f"{name} of its training rows is {entry.dtype}{list(entry.shape)}, and "
-                f"vectors of numbers have {list(shape)}: its numbers of features "
-                "disagree"
-            )
-
-
-def _references(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield the forms and the names of the arrays that a tree of nodes needs."""
-    left = [node]
-    while left:
-        node = left.pop()
-        form, name = _reference(node)
-        if name is not None:
-            yield form, name
-        elif isinstance(node, (dict, list)):
-            left.extend(node.values() if isinstance(node, dict) else node)
-
-
-def _reference(node: Any) -> tuple[str, str] | tuple[None, None]:
-    """Answer the form and the name of the array that a node stands for, if it does."""
-    if not isinstance(node, dict) or len(node) != 1:
-        return None, None
-    ((form, name),) = node.items()
-    return (form, name) if form in _FORMS and isinstance(name, str) else (None, None)

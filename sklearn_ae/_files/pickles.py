@@ -10,8 +10,9 @@ from sklearn.neighbors import KernelDensity
 
 from sklearn_ae._compute.ambient import undisturbed
 from sklearn_ae._compute.warnings import warn_caller
-from sklearn_ae._files.models import OwnPart, describe_model, rebuild_model
-from sklearn_ae._priors.densities import put_together, take_apart
+from sklearn_ae._files import densities, models
+from sklearn_ae._files.models import OwnPart
+from sklearn_ae._nets.autoencoder import fill_tensors
 from sklearn_ae._version import __version__
 
 # Of the state. Pickles of version 0.1.0 name classes by files that are gone.
@@ -29,7 +30,7 @@ class PickleMixin:
         state: dict[str, Any] = {_FORMAT: FORMAT, _VERSION: __version__}
         kept = super().__getstate__()
         if "_model" in kept:
-            state["_model"] = describe_model(self, kept["_model"])
+            state["_model"] = models.take_apart(self, kept["_model"])
         return state | {k: _as_plain(v) for k, v in kept.items() if k != "_model"}
 
     @undisturbed
@@ -51,16 +52,19 @@ class PickleMixin:
                 original_sklearn_version=f"{version} of sklearn_ae",
             )
             warn_caller(told, InconsistentVersionWarning)
-        model = state.pop("_model", None)
+        parts = state.pop("_model", None)
         super().__setstate__({name: _from_plain(v) for name, v in state.items()})
-        if model is not None:
+        if parts is not None:
             try:
-                self._model = rebuild_model(self, model)
+                model = models.put_together(self, parts)
             except ValueError as error:
                 raise ValueError(
                     f"This {name} cannot be unpickled: {error} (pickled by sklearn_ae "
                     f"{version}, this is {__version__})."
                 ) from error
+            fill_tensors(model.module, parts["tensors"])
+            models.move(model, parts["device"])
+            self._model = model
 
     def __copy__(self) -> Self:
         """Answer an estimator with the same parts, its fitted model included."""
@@ -76,13 +80,13 @@ def _as_plain(value: Any) -> Any:
         return OwnPart(value)
     if type(value) is KernelDensity and hasattr(value, "tree_"):
         # Its tree follows from its data, and is no plain value.
-        return {_DENSITY: list(take_apart(value))}
+        return {_DENSITY: list(densities.take_apart(value))}
     return value
 
 
 def _from_plain(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {_DENSITY}:
-        return put_together(*value[_DENSITY])
+        return densities.put_together(*value[_DENSITY])
     if isinstance(value, OwnPart):
         return value.content
     return value

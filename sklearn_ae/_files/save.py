@@ -9,42 +9,32 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from sklearn_ae._compute.ambient import Undisturbed, undisturbed
-from sklearn_ae._compute.devices import device_or_cpu
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments
 from sklearn_ae._files.checks import (
-    alike,
     check_finite_tensors,
     check_fitted,
-    check_parameters,
+    check_sizes,
     check_start,
     missing_attributes,
-    rebuild,
 )
-from sklearn_ae._files.format import (
-    MODULE,
-    Entry,
-    Shelf,
-    StoredFile,
-    check_sizes,
-    open_file,
-    write_file,
-)
-from sklearn_ae._files.models import APART, take_apart
-from sklearn_ae._files.registry import CLASSES
+from sklearn_ae._files.format import StoredFile, open_file, write_file
+from sklearn_ae._files.models import builder_of, move, put_together, take_apart
+from sklearn_ae._files.registry import CLASSES, find_class
 from sklearn_ae._files.values import Decoder, Encoder
-from sklearn_ae._nets.autoencoder import describe, named_tensors
+from sklearn_ae._nets.autoencoder import named_tensors
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._objective.specs import net_parameters
-from sklearn_ae._training.state import as_tensors, check_training_state
+from sklearn_ae._training.state import check_training_state
 from sklearn_ae._version import __version__
 
+# What the names of a net's tensors begin with.
+_MODULE = "module."
 _HEADER = {
     "class": str,
     "parameters": dict,
@@ -52,11 +42,22 @@ _HEADER = {
     "fitted": dict,
     "model": (dict, type(None)),
 }
+_PARTS = {
+    *("device", "moments", "n_components", "n_epochs", "parameters"),
+    *("residual_variance", "row_shape", "seed", "training_state"),
+}
 _CONTAINERS = ("default", "pandas", "polars")
 
 
 class SaveMixin(Undisturbed):
-    """Gives an estimator `save`."""
+    """Gives an estimator `save`, and `load` what it asks of one."""
+
+    # Fitted attributes of its own that every fit has.
+    _lasting_attributes: ClassVar[tuple[str, ...]] = ()
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that `fit` would refuse."""
+        self._validate_params()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, for :func:`sklearn_ae.load`.
@@ -82,10 +83,10 @@ class SaveMixin(Undisturbed):
         ------
         ValueError
             If a parameter cannot be written, by its name: callables and classes,
-            callbacks, `RandomState` instances, and densities other than
-            `GaussianMixture` and `KernelDensity`; if a parameter is invalid, or has
-            been changed since `fit` so that it describes another net; for classes that
-            are not of this package.
+            callbacks, `RandomState` instances, and objects of other classes than
+            those of this package, `GaussianMixture`, `BayesianGaussianMixture` and
+            `KernelDensity`; if a parameter is invalid; for classes that are not of this
+            package.
         OSError
             If the file cannot be written.
 
@@ -103,9 +104,10 @@ class SaveMixin(Undisturbed):
         >>> bool((loaded.transform(X) == autoencoder.transform(X)).all())
         True
         """
+        arrays: dict[str, np.ndarray] = {}
         with one_thread():
-            header, arrays = _take_apart(self)
-        write_file(path, header, arrays)
+            header = _Writer("", arrays).encode_estimator("", self)
+        write_file(path, {"library": __version__, **header}, arrays)
 
 
 @undisturbed
@@ -149,7 +151,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         with open_file(path) as file, one_thread():
             library = file.header.get("library")
-            estimator, device = _put_together(file)
+            reader = _Reader(file)
+            estimator = reader.decode_estimator(file.header)
+            reader.finish()
     except (OSError, MemoryError):
         raise
     except Exception as error:
@@ -160,160 +164,155 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(
             f"{os.fsdecode(path)} cannot be loaded: {reason.rstrip('.')}."
         ) from error
-    if device is not None:
-        model = estimator._model
-        model.device = device_or_cpu(device)
-        model.module.to(model.device)
+    for model, device in reader.models:
+        move(model, device)
     return estimator
 
 
-def _take_apart(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    name = type(estimator).__name__
-    if CLASSES.get(name) is not type(estimator):
-        raise ValueError(
-            f"{name} is no class of sklearn_ae, so load could not know what it is; "
-            "pickle and joblib can write it."
-        )
-    arrays: dict[str, np.ndarray] = {}
-    parameters = estimator.get_params(deep=False)
-    encode = Encoder("parameter", arrays).encode
-    written = {key: encode(key, value) for key, value in parameters.items()}
-    check_parameters(estimator)
-    attributes = {k: v for k, v in vars(estimator).items() if k not in parameters}
-    model = attributes.pop("_model", None)
-    output = attributes.pop("_sklearn_output_config", {})
-    encode = Encoder("fitted", arrays).encode
-    for key, value in attributes.items():
-        if key.startswith("_") or not key.endswith("_"):
+class _Writer(Encoder):
+    """Turns estimators into headers, too, also where they are within one another."""
+
+    def encode_estimator(self, name: str, value: Any) -> dict[str, Any]:
+        """Answer what a header has of an estimator; the outermost has no name."""
+        found = find_class(value)
+        if found is None:
             raise ValueError(
-                f"{key}={value!r} is no parameter and no fitted attribute, so it "
-                "cannot be written to a file. pickle and joblib keep everything."
+                f"{type(value).__name__} is no class of sklearn_ae, so load could not "
+                "know what it is; pickle and joblib can write it."
             )
-    header = {
-        "library": __version__,
-        "class": name,
-        "parameters": written,
-        "output": output,
-        "fitted": {key: encode(key, value) for key, value in attributes.items()},
-        "model": None,
-    }
-    if model is not None:
-        check_fitted(estimator, attributes, model)
-        missing = missing_attributes(estimator, vars(estimator))
-        if missing:
-            header["missing"] = missing
-        header["model"] = _take_model_apart(estimator, model, arrays)
-    return header, arrays
+        start, within = self._start_of(name), name and f"{name}__"
+
+        def encode(section: str, parts: dict[str, Any]) -> dict[str, Any]:
+            return _Writer(start + section, self.arrays).encode_parts(parts, within)
+
+        given = value.get_params(deep=False)
+        header = {"class": found[1], "parameters": encode("parameter", given)}
+        value._check_parameters()
+        fitted = {k: v for k, v in vars(value).items() if k not in given}
+        model = fitted.pop("_model", None)
+        header["output"] = fitted.pop("_sklearn_output_config", {})
+        for key, held in fitted.items():
+            if key.startswith("_") or not key.endswith("_"):
+                raise ValueError(
+                    f"{within}{key}={held!r} is no parameter and no fitted attribute, "
+                    "so it cannot be written to a file. pickle and joblib keep "
+                    "everything."
+                )
+        header |= {"fitted": encode("fitted", fitted), "model": None}
+        check_fitted(value, fitted, model)
+        header["missing"] = missing_attributes(value, fitted, model)
+        if model is not None:
+            parts = take_apart(value, model)
+            tensors = parts.pop("tensors").items()
+            self.arrays.update((f"{start}{_MODULE}{k}", array) for k, array in tensors)
+            header["model"] = self._encode_model(parts, encode)
+        # Those that most have not.
+        own = {"missing": header.pop("missing"), "arrays": start}
+        return header | {k: v for k, v in own.items() if v}
+
+    def _encode_model(
+        self, parts: dict[str, Any], encode: Callable[..., dict[str, Any]]
+    ) -> dict[str, Any]:
+        # What is not built by a class of the list was a parameter, and refused.
+        parts.pop("net", None)
+        inner = {k: encode("model", parts.pop(k)) for k in ("moments", "parameters")}
+        return inner | encode("model", parts)
+
+    def _start_of(self, name: str) -> str:
+        """Answer what the names of an estimator's arrays begin with."""
+        start = name and f"{self.section}.{name}."
+        # Several may have one name, as in a list.
+        is_taken = name and any(key.startswith(start) for key in self.arrays)
+        return f"{start}{len(self.arrays)}." if is_taken else start
 
 
-def _take_model_apart(
-    estimator: Any, model: Model, arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    others = take_apart(model)
-    tensors, moments = others.pop("tensors"), others.pop("moments")
-    try:
-        rebuilt = rebuild(
-            estimator, model.row_shape, model.moments, model.seed, tensors
-        )
-        if not alike(describe(rebuilt), describe(model.module)):
-            raise ValueError("it has other activations or another loss")
-    except ValueError as error:
-        raise ValueError(
-            "The parameters no longer describe the trained net: set back what has been "
-            f"changed since fit, or fit again, before it is saved ({error})."
-        ) from error
-    arrays |= {MODULE + name: array for name, array in tensors.items()}
-    encode = Encoder("model", arrays).encode
-    moments = {name: encode(name, value) for name, value in moments.items()}
-    others = {name: encode(name, value) for name, value in others.items()}
-    return {**others, "moments": moments}
-
-
-def _put_together(file: StoredFile) -> tuple[Any, str | None]:
-    """Answer the estimator, its module on the CPU, and the name of its device.
+class _Reader(Decoder):
+    """Makes estimators of headers, too; their nets are filled when it finishes.
 
     Arrays are read when it is known that they are what is needed.
     """
-    header, shelf = file.header, Shelf(file)
-    for name, kind in _HEADER.items():
-        if not isinstance(header.get(name), kind):
-            raise ValueError(f"{name!r} in its header is wrong")
-    check_sizes(header, file.entries)
-    tensors = shelf.set_apart(MODULE)
-    decoder = Decoder(shelf)
-    estimator = _read_unfitted(header, decoder)
-    for name in header["fitted"]:
-        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*_", name) or hasattr(estimator, name):
-            raise ValueError(f"{name!r} is no fitted attribute")
-    model, device, places = None, None, {}
-    if header["model"] is not None:
-        model, device = _read_model(estimator, header["model"], tensors, decoder)
-        places = _places_of(model.module)
-    fitted = decoder.decode_parts(header["fitted"])
-    if model is not None:
+
+    arrays: StoredFile
+
+    def __init__(self, file: StoredFile) -> None:
+        super().__init__(file)
+        # With the names of their devices; until `finish` they are on the CPU.
+        self.models: list[tuple[Model, str]] = []
+        self._places: dict[str, np.ndarray] = {}
+
+    def decode_estimator(self, header: dict[str, Any]) -> Any:
+        """Answer the estimator of a header."""
+        for name, kind in _HEADER.items():
+            if not isinstance(header.get(name), kind):
+                raise ValueError(f"{name!r} in its header is wrong")
+        estimator = self._read_unfitted(header)
+        for name in header["fitted"]:
+            is_name = re.fullmatch("[A-Za-z][A-Za-z0-9_]*_", name)
+            if not is_name or hasattr(estimator, name):
+                raise ValueError(f"{name!r} is no fitted attribute")
+        model = None if header["model"] is None else self._read_model(estimator, header)
+        fitted = self.decode_parts(header["fitted"])
         check_fitted(estimator, fitted, model)
-        missing = missing_attributes(estimator, {**fitted, "_model": model})
+        missing = missing_attributes(estimator, fitted, model)
         if missing != header.get("missing", []):
             raise ValueError(
                 f"it lacks {missing}, and says that {header.get('missing', [])} are "
                 "missing"
             )
-        estimator._model = model
-    if shelf:
-        raise ValueError(f"nothing needs its arrays {sorted(shelf)[:3]}")
-    file.finish(places)
-    if model is not None:
-        check_finite_tensors(model.module)
-    vars(estimator).update(fitted)
-    return estimator, device
+        vars(estimator).update(fitted)
+        if model is not None:
+            estimator._model = model
+        return estimator
 
+    def finish(self) -> None:
+        """Read what is left of the file into the nets."""
+        self.arrays.finish(self._places)
+        for model, _ in self.models:
+            check_finite_tensors(model.module)
 
-def _read_unfitted(header: dict[str, Any], decoder: Decoder) -> Any:
-    """Answer the estimator with its parameters alone."""
-    if header["class"] not in CLASSES:
-        raise ValueError(f"sklearn_ae has no class {header['class']!r}")
-    parameters = decoder.decode_parts(header["parameters"])
-    estimator = CLASSES[header["class"]](**parameters)
-    check_parameters(estimator)
-    for name, value in header["output"].items():
-        if name != "transform" or value not in _CONTAINERS:
-            raise ValueError(f"set_output has no {name}={value!r}")
-        estimator.set_output(transform=value)
-    return estimator
+    def _read_unfitted(self, header: dict[str, Any]) -> Any:
+        """Answer the estimator with its parameters alone."""
+        if header["class"] not in CLASSES:
+            raise ValueError(f"sklearn_ae has no class {header['class']!r}")
+        check_sizes(header["parameters"], {}, None, self.arrays)
+        parameters = self.decode_parts(header["parameters"])
+        estimator = CLASSES[header["class"]](**parameters)
+        estimator._check_parameters()
+        for name, value in header["output"].items():
+            if name != "transform" or value not in _CONTAINERS:
+                raise ValueError(f"set_output has no {name}={value!r}")
+            estimator.set_output(transform=value)
+        return estimator
 
-
-def _places_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Answer the memory of the tensors of a module, which gets what a file has."""
-    places = {}
-    for name, tensor in named_tensors(module):
-        tensor.data = tensor.data.contiguous()
-        places[MODULE + name] = tensor.detach().numpy()
-    return places
-
-
-def _read_model(
-    estimator: Any,
-    stored: dict[str, Any],
-    tensors: dict[str, Entry],
-    decoder: Decoder,
-) -> tuple[Model, str]:
-    """Answer the model, in whose net there is nothing of the file yet."""
-    fields = dict(stored)
-    device = fields.pop("device")
-    if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d{1,4})?", device):
-        raise ValueError(f"there is no device {device!r}")
-    if fields.keys() & APART - {"training_state", "moments"}:
-        raise ValueError(f"a model in a file has no {fields.keys() & APART}")
-    moments = Moments.of(decoder.decode_parts(fields.pop("moments")))
-    seed = decoder.decode(fields.pop("seed"))
-    row_shape = decoder.decode(fields.pop("row_shape", None))
-    start = row_shape, moments, seed
-    check_start(*start)
-    module = rebuild(estimator, *start, tensors)
-    others = decoder.decode_parts(fields)
-    others |= {"row_shape": row_shape, "parameters": net_parameters(estimator)}
-    if "training_state" in others:
-        state = others["training_state"]
-        check_training_state(state, module, estimator.n_components)
-        others["training_state"] = as_tensors(state)
-    return Model(module, torch.device("cpu"), moments, seed=seed, **others), device
+    def _read_model(self, estimator: Any, header: dict[str, Any]) -> Model:
+        """Answer the model, in whose net there is nothing of the file yet."""
+        # Files of before have no parameters that were changed, or row shapes.
+        nodes = {"parameters": {}, "row_shape": None} | header["model"]
+        wrong = (nodes.keys() ^ _PARTS) - {"training_state"}
+        if wrong:
+            raise ValueError(f"{sorted(wrong)} of its model are missing, or too many")
+        changed, moments = nodes.pop("parameters"), nodes.pop("moments")
+        vectors = moments | {"residual_variance": nodes.get("residual_variance")}
+        n_features = header["fitted"].get("n_features_in_")
+        check_sizes(changed, vectors, n_features, self.arrays)
+        parts = self.decode_parts(nodes)
+        parts["moments"] = self.decode_parts(moments)
+        if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d{1,4})?", parts["device"]):
+            raise ValueError(f"there is no device {parts['device']!r}")
+        check_start(parts["row_shape"], Moments.of(parts["moments"]), parts["seed"])
+        parts["parameters"] = self.decode_parts(changed)
+        if not changed.keys() <= estimator.get_params(deep=False).keys():
+            raise ValueError(f"one of {sorted(changed)} is no parameter")
+        builder = builder_of(estimator, parts["parameters"])
+        builder._check_parameters()
+        start = header.get("arrays", "") + _MODULE
+        parts["tensors"] = self.arrays.set_apart(start)
+        model = put_together(estimator, parts)
+        if "training_state" in parts:
+            state = parts["training_state"]
+            check_training_state(state, model.module, builder.n_components)
+        for name, tensor in named_tensors(model.module):
+            tensor.data = tensor.data.contiguous()
+            self._places[start + name] = tensor.detach().numpy()
+        self.models.append((model, parts["device"]))
+        return model

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_ae._files.densities import put_together, take_apart
+from sklearn_ae._files.registry import find_class
 from sklearn_ae._objective.specs import SPECS
-from sklearn_ae._priors.densities import is_known_density, put_together, take_apart
 
 # What numpy and safetensors both have, and a model may hold.
 _DTYPES = {
@@ -110,21 +111,27 @@ class Encoder:
     def _encode_object(self, name: str, value: Any) -> Any:
         if isinstance(value, torch.device):
             return str(value)
-        for kind, registry in SPECS.items():
-            for spec, cls in registry.items():
-                if type(value) is cls:
-                    value._validate_params()
-                    parameters = value.get_params(deep=False)
-                    return {"spec": [kind, spec, self._encode_parts(name, parameters)]}
-        if is_known_density(value):
-            value._validate_params()
-            density, parameters, fitted = take_apart(value)
-            fitted = fitted and self._encode_parts(name, fitted)
-            return {"density": [density, self._encode_parts(name, parameters), fitted]}
-        raise _refusal(name, value)
+        found = find_class(value)
+        if found is None:
+            raise _refusal(name, value)
+        kind, own = found
+        if kind == "estimator":
+            return {kind: self.encode_estimator(name, value)}
+        value._validate_params()
+        if kind == "density":
+            own, parameters, fitted = take_apart(value)
+            fitted = fitted and self.encode_parts(fitted, f"{name}__")
+            return {kind: [own, self.encode_parts(parameters, f"{name}__"), fitted]}
+        parameters = value.get_params(deep=False)
+        return {"spec": [kind, own, self.encode_parts(parameters, f"{name}__")]}
 
-    def _encode_parts(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
-        return {part: self.encode(f"{name}__{part}", v) for part, v in parts.items()}
+    def encode_parts(self, parts: dict[str, Any], within: str = "") -> dict[str, Any]:
+        """Answer what stands for each value; `within` begins their names."""
+        return {name: self.encode(within + name, v) for name, v in parts.items()}
+
+    def encode_estimator(self, name: str, value: Any) -> Any:
+        """Answer what stands for an estimator; files know how."""
+        raise _refusal(name, value)
 
 
 class Decoder:
@@ -149,6 +156,7 @@ class Decoder:
             "records": self._decode_records,
             "spec": self._decode_spec,
             "density": self._decode_density,
+            "estimator": self.decode_estimator,
         }
 
     def decode(self, node: Any) -> Any:
@@ -184,16 +192,18 @@ class Decoder:
         return found
 
     def _decode_text(self, key: str) -> np.ndarray:
-        codes = self.arrays.pop(key)
-        if codes.dtype != np.uint32 or codes.max(initial=0) > _LAST_CHARACTER:
+        if self.arrays[key].dtype != np.uint32:
             raise ValueError(f"{key} holds no text")
+        codes = self.arrays.pop(key)
+        if codes.max(initial=0) > _LAST_CHARACTER:
+            raise ValueError(f"{key} has numbers that are no characters")
         return codes.view(f"U{codes.shape[-1]}")[..., 0]
 
     def _decode_column(self, key: str) -> list[Any]:
-        column = self.arrays.pop(key)
-        if column.ndim != 1 or column.dtype not in _COLUMNS.values():
+        column = self.arrays[key]
+        if len(column.shape) != 1 or column.dtype not in _COLUMNS.values():
             raise ValueError(f"{key} holds no column")
-        return column.tolist()
+        return self.arrays.pop(key).tolist()
 
     def _decode_records(self, columns: dict[str, Any]) -> list[dict[str, Any]]:
         decoded = {key: self.decode(column) for key, column in columns.items()}
@@ -218,6 +228,10 @@ class Decoder:
         spec._validate_params()
         return spec
 
+    def decode_estimator(self, content: dict[str, Any]) -> Any:
+        """Answer an estimator; files know how."""
+        raise ValueError("there is no place for an estimator")
+
     def _decode_density(self, content: list[Any]) -> Any:
         name, parameters, fitted = content
         fitted = None if fitted is None else self.decode_parts(fitted)
@@ -235,6 +249,6 @@ def _refusal(name: str, value: Any) -> ValueError:
     shown = " ".join(repr(value).split())[:200]
     return ValueError(
         f"{name}={shown} cannot be written to a file: files hold plain values, "
-        "arrays, specs of sklearn_ae, GaussianMixture and KernelDensity. pickle and "
-        "joblib keep everything."
+        "arrays, specs and estimators of sklearn_ae, and scikit-learn's mixtures and "
+        "KernelDensity. pickle and joblib keep everything."
     )

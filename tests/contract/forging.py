@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from contract.table import structured_rows
 from sklearn_ae import Autoencoder, Huber
-from sklearn_ae._files.format import read_file
+from sklearn_ae._files.format import open_file
 
 BLANK = "0" * 64
 
@@ -30,7 +30,10 @@ def parts_of(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Save an estimator; answer the header and the arrays of its file."""
     estimator.save(path)
-    return read_file(path)
+    with open_file(path) as file:
+        arrays = {name: file.pop(name) for name in file.entries}
+        file.finish({})
+    return file.header, arrays
 
 
 def forge(path: Path, header: Any, arrays: dict[str, np.ndarray]) -> None:

@@ -26,6 +26,7 @@ from contract.forging import fitted, forge, parts_of
 from contract.table import every_class, structured_rows
 from contract.test_sparse import peak_bytes
 from sklearn_ae import Autoencoder
+from sklearn_ae._files.format import FORMAT
 
 MEBIBYTE = 2**20
 
@@ -125,8 +126,9 @@ def test_foreign_files(path, assert_no_harm):
 def test_newer_formats(honest, path, assert_no_harm):
     """23: the message says what to do; it comes before all other checks."""
     header, arrays = honest
-    forge(path, {"format": 2, "library": "9.0.0"}, arrays)
-    assert_no_harm(r"sklearn_ae 9.0.0 has written it in format 2.*upgrade sklearn_ae")
+    newer = FORMAT + 1
+    forge(path, {"format": newer, "library": "9.0.0"}, arrays)
+    assert_no_harm(rf"9.0.0 has written it in format {newer}.*upgrade sklearn_ae")
     forge(path, {**header, "library": "9.0.0", "class": "NewAutoencoder"}, arrays)
     assert_no_harm(r"no class 'NewAutoencoder' \(written by sklearn_ae 9.0.0, this is")
     for version in (0, -1, None, True, "1", 1.0, [1]):
@@ -190,7 +192,8 @@ WRONG = [
     ("fitted loss_", "1.0", "loss_"),
     ("fitted latent_density_", {"array": "model.residual_variance"}, ""),
     ("fitted feature_names_in_", {"objects": ["a"]}, "feature_names_in_"),
-    ("fitted feature_names_in_", {"text": "model.mean"}, "no text"),
+    ("fitted feature_names_in_", {"text": "model.mean"}, "model.mean"),
+    ("parameters loss", {"text": "model.mean"}, "no text"),
     ("fitted more_", {"array": "model.mean"}, "model.mean"),
     ("fitted more_", {"array": "absent"}, "absent"),
     ("fitted more_", {"dict": [["a", 1], ["a", 2]]}, "twice"),

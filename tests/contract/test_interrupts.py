@@ -331,7 +331,8 @@ def test_a_second_interrupt_while_the_first_is_dealt_with(row, X, y, tmp_path):
         assert estimator.n_iter_ == 2
         assert_same_model(estimator, whole)
         assert_through_file(estimator, X, tmp_path / "model")
-        n_missing += len(missing_attributes(estimator, vars(estimator)))
+        fitted, model = vars(estimator), estimator._model
+        n_missing += len(missing_attributes(estimator, fitted, model))
     assert n_missing or not estimator._expected_attributes()
 
 

@@ -16,7 +16,6 @@ import pytest
 import sklearn_ae
 from contract.table import assert_same_model, structured_rows
 from sklearn_ae import Autoencoder
-from sklearn_ae._files import format
 
 
 @pytest.fixture
@@ -118,16 +117,8 @@ def _save_until(step, path):
     Autoencoder(n_components=7).save(path)
 
 
-@pytest.fixture(params=[False, True], ids=["without name", "named"])
-def has_names(request, monkeypatch):
-    """Whether files have names while they are written, as not every system needs."""
-    if request.param:
-        monkeypatch.setattr(format, "_open_without_name", lambda folder: None)
-    return request.param
-
-
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_what_a_killed_process_leaves_is_removed(step, has_names, path):
+def test_what_a_killed_process_leaves_is_removed(step, path):
     """23: by the next one that writes; the old file is whole until then."""
     Autoencoder(n_components=5).save(path)
     (path.parent / ".sklearn_ae-notes").touch()
@@ -135,13 +126,12 @@ def test_what_a_killed_process_leaves_is_removed(step, has_names, path):
         assert in_a_child(_save_until, step, path) == -signal.SIGKILL
     assert sklearn_ae.load(path).n_components == 5
     left = {*os.listdir(path.parent)} - {path.name, ".sklearn_ae-notes"}
-    # A file without a name is gone by then; the first one left is removed already.
-    assert len(left) == (has_names or step == "replace")
+    # The first one left is removed already.
+    assert len(left) == 1
     Autoencoder(n_components=6).save(path.with_name("other"))
     assert {*os.listdir(path.parent)} == {path.name, "other", ".sklearn_ae-notes"}
 
 
-@pytest.mark.usefixtures("has_names")
 def test_what_is_being_written_stays(path, monkeypatch):
     """23: others may write into the folder at the same time."""
     replace = os.replace
@@ -179,7 +169,6 @@ def _save_from_threads(path):
         list(threads.map(save, (3, 4, 5)))
 
 
-@pytest.mark.usefixtures("has_names")
 def test_threads_and_processes_write_at_once(path):
     """23: one of the files is there in the end, whole, and nothing else."""
     children = [started_child(_save_from_threads, path) for _ in range(2)]

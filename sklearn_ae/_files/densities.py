@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture
 from sklearn.neighbors import KernelDensity
 
-_DENSITIES = {"GaussianMixture": GaussianMixture, "KernelDensity": KernelDensity}
-
-
-def is_known_density(value: Any) -> bool:
-    """Whether a value is a density that can be taken apart, and no subclass of one."""
-    return type(value) in _DENSITIES.values()
+from sklearn_ae._files.registry import DENSITIES
 
 
 def take_apart(density: Any) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
@@ -49,9 +44,9 @@ def put_together(
     ValueError
         If there is no such density, or its state is not that of one.
     """
-    if name not in _DENSITIES:
+    if name not in DENSITIES:
         raise ValueError(f"there is no density {name!r}")
-    density = _DENSITIES[name](**parameters)
+    density = DENSITIES[name](**parameters)
     density._validate_params()
     if fitted is None:
         return density
@@ -66,7 +61,7 @@ def put_together(
     return density
 
 
-def _check_mixture(density: GaussianMixture, fitted: dict[str, Any]) -> None:
+def _check_mixture(density: Any, fitted: dict[str, Any]) -> None:
     n, d = density.n_components, fitted["n_features_in_"]
     shape = {"full": (n, d, d), "tied": (d, d), "diag": (n, d), "spherical": (n,)}
     matrices = shape[density.covariance_type]
@@ -74,9 +69,15 @@ def _check_mixture(density: GaussianMixture, fitted: dict[str, Any]) -> None:
     _check_array("means_", fitted["means_"], (n, d))
     for name in ("covariances_", "precisions_", "precisions_cholesky_"):
         _check_array(name, fitted[name], matrices)
+    if isinstance(density, BayesianGaussianMixture):
+        counts = fitted["weight_concentration_"]
+        is_process = density.weight_concentration_prior_type == "dirichlet_process"
+        a, b = counts if is_process else (counts, counts)
+        for array in (a, b, fitted["mean_precision_"], fitted["degrees_of_freedom_"]):
+            _check_array("a prior", array, (n,))
     for name in fitted:
         if not name.endswith("_") or name.startswith("_") or hasattr(density, name):
-            raise ValueError(f"{name!r} is no fitted attribute of a GaussianMixture")
+            raise ValueError(f"{name!r} is no fitted attribute of its density")
 
 
 def _check_weights(weights: Any, n_components: int) -> None:
