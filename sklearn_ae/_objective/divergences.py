@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -11,8 +13,8 @@ from sklearn_ae._priors.prior import LatentDensity
 
 # Of a batch; there are as many pairs of them as their square.
 _MOST_CODES = 2048
-# In units of the root mean square distance of two standard normal codes.
-_KERNEL_WIDTHS = (0.5, 1.0, 2.0)
+# In units of a usual distance of two rows.
+KERNEL_WIDTHS = (0.5, 1.0, 2.0)
 
 
 class Divergence(Penalty):
@@ -100,14 +102,37 @@ class Discrepancy(Penalty, Random):
         return self.weight * discrepancy(codes, rows.batch.drawn["discrepancy"])
 
 
-def discrepancy(one: Tensor, other: Tensor) -> Tensor:
-    """Answer the squared maximum mean discrepancy of two sets of codes."""
-    unit = 2.0 * one.shape[-1]
+def discrepancy(
+    one: Tensor,
+    other: Tensor,
+    widths: Sequence[float] = KERNEL_WIDTHS,
+    unit: float | None = None,
+) -> Tensor:
+    """Answer the squared maximum mean discrepancy of two sets of rows.
 
-    def similarity(a: Tensor, b: Tensor) -> Tensor:
-        squares = a.square().sum(-1, keepdim=True) + b.square().sum(-1).unsqueeze(-2)
-        distances = (squares - 2 * a @ b.mT).clamp(min=0.0) / unit
-        kernels = [torch.exp(-0.5 * distances / w**2) for w in _KERNEL_WIDTHS]
-        return sum(kernels).mean((-2, -1)) / len(kernels)
+    Parameters
+    ----------
+    one, other : Tensor of shape (..., n_rows, n_features)
+    widths : sequence of float
+        Standard deviations of the Gaussian kernels, of which the mean is taken.
+    unit : float, default=None
+        What widths are in units of; None is the root mean square distance of two
+        standard normal rows.
+    """
+    square = 2.0 * one.shape[-1] if unit is None else unit**2
+    within = similarity(one, one, widths, square)
+    between = similarity(one, other, widths, square)
+    return within - 2 * between + similarity(other, other, widths, square)
 
-    return similarity(one, one) - 2 * similarity(one, other) + similarity(other, other)
+
+def similarity(
+    one: Tensor, other: Tensor, widths: Sequence[float], square: float = 1.0
+) -> Tensor:
+    """Answer the mean of Gaussian kernels over all widths and pairs of rows.
+
+    Widths are in units of the square root of `square`.
+    """
+    squares = one.square().sum(-1, keepdim=True) + other.square().sum(-1).unsqueeze(-2)
+    distances = (squares - 2 * one @ other.mT).clamp(min=0.0) / square
+    kernels = [torch.exp(-0.5 * distances / w**2) for w in widths]
+    return sum(kernels).mean((-2, -1)) / len(kernels)

@@ -1,7 +1,8 @@
 """Scores that compare fitted transformers: autoencoders, PCA, whole pipelines.
 
 Everything here takes any fitted object with `transform` (and `inverse_transform` where
-rows are rebuilt), so that different families are measured by the same ruler.
+rows are rebuilt), or with `sample` where rows are drawn, so that different families are
+measured by the same ruler.
 """
 
 import math
@@ -27,18 +28,20 @@ from sklearn_ae.metrics._measures import (
     dense,
     distance_blocks,
     nearest,
+    parts_of,
     probe_accuracy,
     r2,
     rank,
-    row_slices,
     simplest_within_error,
 )
+from sklearn_ae.metrics._samples import MEASURES, sample_score
 from sklearn_ae.metrics._sizes import difference, exponent_of
 
 __all__ = [
     "continuity",
     "make_denoising_scorer",
     "make_probe_scorer",
+    "make_sample_scorer",
     "neighborhood_preservation",
     "one_standard_error",
     "pca_alignment",
@@ -173,6 +176,72 @@ def make_probe_scorer(
     return partial(probe_accuracy, **settings, random_state=random_state)
 
 
+def make_sample_scorer(
+    measure: str = "mmd", *, n_samples: int | None = None, random_state: int = 0
+) -> Callable[..., float]:
+    r"""Make a scorer for how like the rows of X those are that an estimator draws.
+
+    With rows x of X, draws x' of `sample`, N_k(x) the k-th nearest other row of X to x,
+    and NN the nearest of X or of the draws:
+
+    - "mmd": ``-(E k(x, y) - 2 E k(x, x') + E k(x', y'))``, each mean over pairs of
+      different rows, and ``k(a, b) = sum_w exp(-||a - b||^2 / (2 w^2 m^2))`` with w in
+      (0.5, 1, 2) and m the median distance of two rows of X; 0 is best, and draws of
+      the same distribution are above it as often as below. (Gretton et al., A kernel
+      two-sample test, JMLR 13, 2012.)
+    - "fidelity": ``mean [||x' - NN_X(x')|| <= q]``, the share of draws that are as near
+      to a row of X as 95 % of these are to another one, which q tells. (After
+      Kynkäänniemi et al., Improved precision and recall metric for assessing generative
+      models, 2019.)
+    - "coverage": ``mean [||x - NN_draws(x)|| <= ||x - N_5(x)||]``, the share of rows of
+      X that have a draw among their neighbours. (Naeem et al., Reliable fidelity and
+      diversity metrics for generative models, 2020.)
+    - "copies": ``-mean [||x' - NN_X(x')|| <= sqrt(v) / 1000]``, minus the share of
+      draws that are rows of X, where v is the mean squared distance of its rows from
+      their mean. What was copied are training rows: these are the X to score.
+
+    None of them is enough: a mean has fidelity and no coverage, and a model that
+    repeats its training rows has both.
+
+    Parameters
+    ----------
+    measure : {"mmd", "fidelity", "coverage", "copies"}, default="mmd"
+        All but "mmd" are shares of rows; none depends on the unit of X.
+    n_samples : int, default=None
+        Draws; None is as many as X has rows.
+    random_state : int, default=0
+        Seed of the draws.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y=None)`` for anything with `sample`, a `GaussianMixture`
+        too; higher is better, and it can be pickled. It raises `ValueError` where X has
+        fewer than two rows, or draws have another width.
+
+    Raises
+    ------
+    ValueError
+        For an unknown measure, or less than two draws.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.mixture import GaussianMixture
+    >>> X = load_iris().data
+    >>> scorer = make_sample_scorer("mmd")
+    >>> one, three = (GaussianMixture(k, random_state=0).fit(X) for k in (1, 3))
+    >>> scorer(three, X) > scorer(one, X)
+    True
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be in {[*MEASURES]}, got {measure!r}.")
+    if n_samples is not None and n_samples < 2:
+        raise ValueError(f"n_samples must be at least 2, got {n_samples}.")
+    settings = {"measure": measure, "n_samples": n_samples}
+    return partial(sample_score, **settings, random_state=random_state)
+
+
 def sparsity_score(
     estimator: BaseEstimator, X: ArrayLike, y: Any = None, *, threshold: float = 0.0
 ) -> float:
@@ -210,7 +279,7 @@ def sparsity_score(
     if not threshold >= 0:
         raise ValueError(f"threshold must not be negative, got {threshold}.")
     active = total = 0
-    for _, rows in row_slices(X):
+    for _, rows in parts_of(X):
         codes = check_array(estimator.transform(rows), accept_sparse="csr")
         active += int((abs(codes) > threshold).sum())
         total += math.prod(codes.shape)

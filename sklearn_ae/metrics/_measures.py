@@ -15,13 +15,14 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array, check_consistent_length, gen_batches
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_ae._compute.tensors import as_array
 from sklearn_ae._data.checks import names_of_columns, refuse_lost_digits
 from sklearn_ae._data.moments import moments
+from sklearn_ae._data.rows import row_slices
 from sklearn_ae._objective.noise import NOISES, GaussianNoise, Noise
 from sklearn_ae.metrics._sizes import (
     columns_near_one,
@@ -31,19 +32,18 @@ from sklearn_ae.metrics._sizes import (
     near_one,
 )
 
-_SLICE_ENTRIES = 2**22  # numbers made dense at a time: 32 MiB of float64
 _BLOCK_MIB = 32  # of distances at a time, in each of the two spaces
 
 
-def row_slices(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
+def parts_of(X: ArrayLike) -> Iterator[tuple[slice, Any]]:
     """Yield rows of X as they came (frames keep their names), a few MiB at a time."""
     X = as_array(X)
     if issparse(X):
         X = X.tocsr()
     elif not hasattr(X, "shape"):
         X = check_array(X, allow_nd=True)
-    step = max(1, _SLICE_ENTRIES // max(1, math.prod(X.shape[1:])))
-    for part in gen_batches(max(1, X.shape[0]), step):
+    # Of no rows there is a part, too: it is refused where it is read.
+    for part in row_slices(max(1, X.shape[0]), math.prod(X.shape[1:])):
         yield part, getattr(X, "iloc", X)[part]
 
 
@@ -75,7 +75,7 @@ def squared_deviations(X: ArrayLike, exponent: int = 0) -> float:
     It is in squared units of ``2**exponent``.
     """
     total, seen, center, first = 0.0, 0, 0.0, None
-    for _, part in row_slices(X):
+    for _, part in parts_of(X):
         rows = dense(part)
         # From a row, not from 0: a constant X is left exactly without variance, and
         # one far from 0 with all of its own.
@@ -95,8 +95,8 @@ def _product(a: np.ndarray, b: np.ndarray) -> float:
 
 def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
     check_digits(X)
-    residual, exponent = 0.0, exponent_of(dense(rows) for _, rows in row_slices(X))
-    for part, rows in row_slices(X):
+    residual, exponent = 0.0, exponent_of(dense(rows) for _, rows in parts_of(X))
+    for part, rows in parts_of(X):
         clean = dense(rows)
         seen = rows if corrupt is None else in_kind_of(rows, corrupt(clean, part))
         rebuilt = estimator.inverse_transform(estimator.transform(seen))
