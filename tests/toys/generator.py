@@ -12,21 +12,16 @@ from torch import Tensor, nn
 
 from sklearn_ae._data.moments import Units
 from sklearn_ae._estimators.generators import BaseGenerator
+from sklearn_ae._objective.divergences import discrepancy
 from sklearn_ae._objective.penalties import Pass, Penalty
 
-
-def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
-    """Answer that of two samples, with a kernel of three widths."""
-    both = torch.cat([x, y])
-    squares = torch.cdist(both, both).square()
-    kernel = sum(1 / (1 + squares / (w * x.shape[-1])) for w in (0.2, 1.0, 5.0))
-    signs = torch.cat([x.new_ones(len(x)) / len(x), -y.new_ones(len(y)) / len(y)])
-    return signs @ kernel @ signs
+# Near rows count, and far ones.
+WIDTHS = (0.2, 0.5, 1.0, 2.0)
 
 
 class RowDiscrepancy(Penalty):
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
-        return squared_discrepancy(rows.made, rows.batch.x)
+        return discrepancy(rows.made, rows.batch.x, WIDTHS)
 
 
 class MomentMatcher(BaseGenerator):
@@ -44,4 +39,4 @@ class MomentMatcher(BaseGenerator):
         rows = X.toarray() if scipy.sparse.issparse(X) else X
         drawn = self.sample(len(rows), random_state=0).reshape(rows.shape)
         pair = [torch.from_numpy(np.asarray(r, "f8") / scale) for r in (rows, drawn)]
-        return -float(squared_discrepancy(*pair))
+        return -float(discrepancy(*pair, WIDTHS))
