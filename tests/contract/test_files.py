@@ -144,9 +144,11 @@ def test_parameters_come_back_as_they_were(row, path):
         *(GaussianMixture(2, covariance_type=c) for c in ("full", "tied", "diag")),
         GaussianMixture(2, covariance_type="spherical", n_init=2, random_state=3),
         GaussianMixture(2, means_init=np.eye(2)),
-        BayesianGaussianMixture(n_components=2),
+        BayesianGaussianMixture(n_components=2, max_iter=1000),
         BayesianGaussianMixture(
-            n_components=2, weight_concentration_prior_type="dirichlet_distribution"
+            n_components=2,
+            max_iter=1000,
+            weight_concentration_prior_type="dirichlet_distribution",
         ),
         KernelDensity(bandwidth="scott"),
         KernelDensity(kernel="tophat", metric="manhattan", leaf_size=5),
