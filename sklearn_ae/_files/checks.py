@@ -7,13 +7,16 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from sklearn_ae._data.moments import Moments
 from sklearn_ae._nets.autoencoder import named_tensors
+from sklearn_ae._training.alternating import count_codes
+from sklearn_ae._training.optimizers import OPTIMIZERS
 
-# More entries than any list of widths has; each of them becomes an object.
-_LONGEST_PARAMETER = 2**16
+# Of moments, an entry for each feature.
+VECTORS = ("mean", "low", "high", "median", "shift", "deviation")
 # What later fits and the methods read, whatever class it is.
 _FITTED = {
     "history_": list,
@@ -24,48 +27,19 @@ _FITTED = {
     "n_iter_": int,
     "validation_scores_": (list, type(None)),
 }
+# Of the state of training, and of a game's, beside that.
+_TRAINING = {"optimizer", "state", "generators"}
+_GAME = {"discriminator", "discriminator state", "draws", "last weights"}
+_LARGEST_SETTING = 1e6
 
 
-def check_sizes(
-    parameters: dict[str, Any], vectors: dict[str, Any], n_features: Any, file: Any
+def check_array(
+    name: str, array: Any, shape: tuple[int, ...], dtype: Any = np.floating
 ) -> None:
-    """Refuse arrays that are larger or smaller than what they are for, unread.
-
-    Those of the net are compared with the net.
-
-    Parameters
-    ----------
-    parameters, vectors : dict of str to object
-        Nodes of the header. Vectors have an entry for each feature.
-    n_features : object
-    file : StoredFile
-
-    Raises
-    ------
-    ValueError
-    """
-    for name, node in parameters.items():
-        entry = _entry_of(node, file)
-        if entry is not None and math.prod(entry.shape) > _LONGEST_PARAMETER:
-            raise ValueError(f"an array of shape {entry.shape} is no parameter {name}")
-    for name, node in vectors.items():
-        entry = _entry_of(node, file)
-        if entry is None or name == "class_count":
-            continue
-        if entry.shape != (n_features,) or entry.dtype != float:
-            raise ValueError(
-                f"{name} of its training rows is {entry.dtype}{list(entry.shape)}, and "
-                f"vectors of numbers have [{n_features}]: its numbers of features "
-                "disagree"
-            )
-
-
-def _entry_of(node: Any, file: Any) -> Any:
-    """Answer what a file says of the array that a node stands for, if it does."""
-    if not isinstance(node, dict) or len(node) != 1:
-        return None
-    (name,) = node.values()
-    return file.entries.get(name) if isinstance(name, str) else None
+    """Refuse what is no array of finite numbers of a shape and a dtype."""
+    is_array = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, dtype)
+    if not is_array or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{name} is no array of finite numbers of shape {shape}")
 
 
 def check_finite_tensors(module: nn.Module) -> None:
@@ -79,11 +53,11 @@ def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
     """Refuse a shape of rows, moments and a seed that no fit has started from."""
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise ValueError(f"{seed!r} is no seed")
-    vectors = [moments.mean, moments.low, moments.high, moments.median, moments.shift]
-    if moments.deviation is not None:
-        vectors.append(moments.deviation)
-    if not all(map(_is_vector, vectors)) or len({len(v) for v in vectors}) > 1:
-        raise ValueError("the moments of its training rows are no vectors of numbers")
+    for name in VECTORS:
+        vector = getattr(moments, name)
+        if vector is not None or name != "deviation":
+            shape = (len(moments.mean),)
+            check_array(f"{name}, a vector of its moments,", vector, shape, np.float64)
     if not _is_shape(row_shape, len(moments.mean)):
         raise ValueError("the shape of its rows is wrong")
     deviations = (moments.robust_deviation, moments.scale)
@@ -101,11 +75,6 @@ def check_start(row_shape: Any, moments: Moments, seed: Any) -> None:
         raise ValueError(
             "the moments of its training rows are negative, or a scale is 0"
         )
-
-
-def _is_vector(value: Any) -> bool:
-    is_vector = isinstance(value, np.ndarray) and value.dtype == float
-    return is_vector and value.ndim == 1 and value.size and np.isfinite(value).all()
 
 
 def _are_counts(value: Any) -> bool:
@@ -152,12 +121,10 @@ def _check_fitted_net(fitted: dict[str, Any], model: Any) -> None:
         or not all(isinstance(name, str) for name in names)
     ):
         raise ValueError("feature_names_in_ does not name the features")
-    if residuals is not None and (
-        not isinstance(residuals, np.ndarray)
-        or residuals.shape != (n_features,)
-        or not (residuals >= 0).all()
-    ):
-        raise ValueError("the variance of the residuals is wrong")
+    if residuals is not None:
+        check_array("the variance of its residuals", residuals, (n_features,))
+        if residuals.min() < 0:
+            raise ValueError("the variance of its residuals is negative")
     _check_labels(model.moments.class_count, fitted)
     density = fitted.get("latent_density_")
     if density is not None:
@@ -200,3 +167,77 @@ def _is_shape(value: Any, n_features: int) -> bool:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_training_state(state: Any, module: nn.Module, n_components: int) -> None:
+    """Refuse a state, of arrays, that no training has left behind."""
+    if not _TRAINING <= state.keys() <= _TRAINING | _GAME:
+        raise ValueError("the state of its training lacks something, or has too much")
+    name, n_values = state["optimizer"], sum(p.numel() for p in module.parameters())
+    n_features = len(module.reconstruction.shift)
+    block = n_features, count_codes(n_features, n_components)
+    _check_optimizer(name, state["state"], n_values, block)
+    for generator in state["generators"].values():
+        _check_generator(generator)
+    if not _GAME & state.keys():
+        return
+    weights = list(state["discriminator"].values())
+    for array in weights:
+        check_array("a weight of its discriminator", array, array.shape, np.float32)
+    n_opposed = sum(array.size for array in weights)
+    _check_optimizer(name, state["discriminator state"], n_opposed, block)
+    _check_generator(state["draws"])
+    if "last weights" in state:
+        check_array("last weights", state["last weights"], (n_values,), np.float32)
+
+
+def _check_optimizer(
+    name: str, state: dict[str, Any], n_values: int, block: tuple[int, int]
+) -> None:
+    known, shapes, dtype = _state_of_one(name), {"block": block}, np.float64
+    (group,), (wanted,) = state["param_groups"], known["param_groups"]
+    # Another version of torch may have more settings, or fewer.
+    for key in group.keys() & wanted.keys() - {"lr", "params"}:
+        if _kind(group[key]) != _kind(wanted[key]):
+            raise ValueError(f"{key}={group[key]!r} is no setting of its optimizer")
+    if known["state"]:
+        kept, dtype = known["state"][0], np.float32
+        shapes = {key: (n_values,) if kept[key].ndim else () for key in kept}
+    # Of no parameter where no step has been taken.
+    found = state["state"] and {0: shapes.keys()}
+    if state.keys() != known.keys() or group["params"] != [0]:
+        raise ValueError("the state of its optimizer is wrong")
+    if {key: kept.keys() for key, kept in state["state"].items()} != found:
+        raise ValueError("the state of its optimizer is wrong")
+    for kept in state["state"].values():
+        for key, shape in shapes.items():
+            check_array(f"{key} of its optimizer", kept[key], shape, dtype)
+
+
+def _kind(value: Any) -> Any:
+    """Answer what a setting that a schedule or a callback has moved still is."""
+    if isinstance(value, tuple):
+        return tuple(map(_kind, value))
+    if type(value) in (int, float) and abs(value) < _LARGEST_SETTING:
+        # Whether there is any momentum decides what else a state has.
+        return float, value == 0
+    return value
+
+
+def _state_of_one(name: str) -> dict[str, Any]:
+    """Answer the state of an optimizer of one number, after a step if it takes any."""
+    number = nn.Parameter(torch.zeros(1, dtype=torch.float32))
+    number.grad = torch.zeros_like(number)
+    optimizer = OPTIMIZERS[name]([number], lr=1.0)
+    if name != "alternating":
+        optimizer.step()
+    return optimizer.state_dict()
+
+
+def _check_generator(state: Any) -> None:
+    # That of another device is left out where training goes on.
+    if state.dtype != np.uint8 or state.ndim != 1:
+        raise ValueError("the state of a generator is wrong")
+    generator = torch.Generator("cpu")
+    if state.shape == tuple(generator.get_state().shape):
+        generator.set_state(torch.from_numpy(np.array(state)))

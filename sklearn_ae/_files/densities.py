@@ -8,7 +8,10 @@ import numpy as np
 from sklearn.mixture import BayesianGaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from sklearn_ae._files.checks import check_array
 from sklearn_ae._files.registry import DENSITIES
+
+_MATRICES = ("covariances_", "precisions_", "precisions_cholesky_")
 
 
 def take_apart(density: Any) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
@@ -52,9 +55,9 @@ def put_together(
         return density
     if isinstance(density, KernelDensity):
         data, weight = fitted["data"], fitted["sample_weight"]
-        _check_array("data", data, np.shape(data)[:2])
+        check_array("data of its density", data, np.shape(data)[:2])
         if weight is not None:
-            _check_array("sample_weight", weight, data.shape[:1])
+            check_array("sample_weight of its density", weight, data.shape[:1])
         return density.fit(data, sample_weight=weight)
     _check_mixture(density, fitted)
     vars(density).update(fitted)
@@ -66,30 +69,22 @@ def _check_mixture(density: Any, fitted: dict[str, Any]) -> None:
     shape = {"full": (n, d, d), "tied": (d, d), "diag": (n, d), "spherical": (n,)}
     matrices = shape[density.covariance_type]
     _check_weights(fitted["weights_"], n)
-    _check_array("means_", fitted["means_"], (n, d))
-    for name in ("covariances_", "precisions_", "precisions_cholesky_"):
-        _check_array(name, fitted[name], matrices)
+    shapes = {"means_": (n, d)} | dict.fromkeys(_MATRICES, matrices)
     if isinstance(density, BayesianGaussianMixture):
+        shapes |= {"mean_precision_": (n,), "degrees_of_freedom_": (n,)}
         counts = fitted["weight_concentration_"]
-        is_process = density.weight_concentration_prior_type == "dirichlet_process"
-        a, b = counts if is_process else (counts, counts)
-        for array in (a, b, fitted["mean_precision_"], fitted["degrees_of_freedom_"]):
-            _check_array("a prior", array, (n,))
+        for array in counts if isinstance(counts, tuple) else (counts,):
+            check_array("weight_concentration_ of its density", array, (n,))
+    for name, each in shapes.items():
+        check_array(f"{name} of its density", fitted[name], each)
     for name in fitted:
         if not name.endswith("_") or name.startswith("_") or hasattr(density, name):
             raise ValueError(f"{name!r} is no fitted attribute of its density")
 
 
 def _check_weights(weights: Any, n_components: int) -> None:
-    _check_array("weights_", weights, (n_components,))
+    check_array("weights_ of its density", weights, (n_components,))
     # What scikit-learn's division by their sum may leave, and numpy still draws from.
     tolerance = 8 * n_components * np.finfo(weights.dtype).eps
     if weights.min() < 0 or abs(weights.sum(dtype=np.float64) - 1) > tolerance:
         raise ValueError("weights_ of its density are no probabilities")
-
-
-def _check_array(name: str, array: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise ValueError(f"{name} of its density is no array of floats")
-    if array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"{name} of its density has a wrong shape or wrong values")

@@ -108,20 +108,12 @@ _BYTES_OF_VALUES = {"{": 256, "[": 80, ",": 64}
 _MOST_BYTES_OF_VALUES = 2**25
 # In the order in which the format has them in a file: by size.
 _DTYPES = {
-    "I64": np.dtype("<i8"),
-    "U64": np.dtype("<u8"),
-    "F64": np.dtype("<f8"),
-    "I32": np.dtype("<i4"),
-    "U32": np.dtype("<u4"),
-    "F32": np.dtype("<f4"),
-    "I16": np.dtype("<i2"),
-    "U16": np.dtype("<u2"),
-    "F16": np.dtype("<f2"),
-    "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"),
-    "BOOL": np.dtype("?"),
+    **{"I64": np.dtype("<i8"), "U64": np.dtype("<u8"), "F64": np.dtype("<f8")},
+    **{"I32": np.dtype("<i4"), "U32": np.dtype("<u4"), "F32": np.dtype("<f4")},
+    **{"I16": np.dtype("<i2"), "U16": np.dtype("<u2"), "F16": np.dtype("<f2")},
+    **{"I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?")},
 }
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -171,8 +163,8 @@ def write_file(
         separators=(",", ":"),
     )
     content = {name: _as_written(array) for name, array in arrays.items()}
-    order = [*_NAMES.values()]
-    names = sorted(content, key=lambda n: (order.index(_NAMES[content[n].dtype]), n))
+    order = [*NAMES.values()]
+    names = sorted(content, key=lambda n: (order.index(NAMES[content[n].dtype]), n))
     first = _first_bytes(text, {name: content[name] for name in names})
     found = hashlib.sha256(first)
     for name in names:
@@ -206,7 +198,7 @@ def _first_bytes(text: str, content: dict[str, np.ndarray]) -> bytes:
     for name, array in content.items():
         start, stop = stop, stop + array.nbytes
         table[name] = {
-            "dtype": _NAMES[array.dtype],
+            "dtype": NAMES[array.dtype],
             "shape": list(array.shape),
             "data_offsets": [start, stop],
         }
@@ -360,22 +352,15 @@ def _checked_entries(table: dict[str, Any], n_bytes: int) -> dict[str, Entry]:
     return dict(in_order)
 
 
-def _checked_entry(name: str, entry: Any) -> Entry:
-    if not isinstance(entry, dict) or entry.keys() != {
-        "dtype",
-        "shape",
-        "data_offsets",
-    }:
-        raise ValueError(f"its array {name!r} has no dtype, shape and place")
-    dtype, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"its array {name!r} has the dtype {dtype!r}")
-    if not all(map(_are_sizes, (shape, place))) or len(place) != 2 or len(shape) > 32:
-        raise ValueError(f"its array {name!r} has a shape or a place that is none")
-    found = Entry(_DTYPES[dtype], tuple(shape), place[0])
-    if place[1] - place[0] != found.nbytes:
-        raise ValueError(f"its array {name!r} is larger or smaller than its place")
-    return found
+def _checked_entry(name: str, entry: dict[str, Any]) -> Entry:
+    if entry.keys() == {"dtype", "shape", "data_offsets"}:
+        dtype, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+        are_sizes = all(map(_are_sizes, (shape, place)))
+        if are_sizes and len(place) == 2 and len(shape) <= 32 and dtype in [*_DTYPES]:
+            found = Entry(_DTYPES[dtype], tuple(shape), place[0])
+            if place[1] - place[0] == found.nbytes:
+                return found
+    raise ValueError(f"its array {name!r} has no dtype, shape and place that fit")
 
 
 def _are_sizes(value: Any) -> bool:

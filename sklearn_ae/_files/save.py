@@ -7,9 +7,9 @@ built again from the parameters, and refused where it does not fit the arrays.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,10 +18,11 @@ from sklearn_ae._compute.ambient import Undisturbed, undisturbed
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments
 from sklearn_ae._files.checks import (
+    VECTORS,
     check_finite_tensors,
     check_fitted,
-    check_sizes,
     check_start,
+    check_training_state,
     missing_attributes,
 )
 from sklearn_ae._files.format import StoredFile, open_file, write_file
@@ -30,9 +31,10 @@ from sklearn_ae._files.registry import CLASSES, find_class
 from sklearn_ae._files.values import Decoder, Encoder
 from sklearn_ae._nets.autoencoder import named_tensors
 from sklearn_ae._nets.fitted import Model
-from sklearn_ae._training.state import check_training_state
 from sklearn_ae._version import __version__
 
+# More entries than any list of widths has; each of them becomes an object.
+_LONGEST_PARAMETER = 2**16
 # What the names of a net's tensors begin with.
 _MODULE = "module."
 _HEADER = {
@@ -42,9 +44,11 @@ _HEADER = {
     "fitted": dict,
     "model": (dict, type(None)),
 }
+_RESIDUALS = "residual_variance"
+_INNER = ("moments", "parameters")
 _PARTS = {
     *("device", "moments", "n_components", "n_epochs", "parameters"),
-    *("residual_variance", "row_shape", "seed", "training_state"),
+    *(_RESIDUALS, "row_shape", "seed", "training_state"),
 }
 _CONTAINERS = ("default", "pandas", "polars")
 
@@ -185,38 +189,31 @@ class _Writer(Encoder):
         def encode(section: str, parts: dict[str, Any]) -> dict[str, Any]:
             return _Writer(start + section, self.arrays).encode_parts(parts, within)
 
-        given = value.get_params(deep=False)
-        header = {"class": found[1], "parameters": encode("parameter", given)}
         value._check_parameters()
+        given = value.get_params(deep=False)
         fitted = {k: v for k, v in vars(value).items() if k not in given}
         model = fitted.pop("_model", None)
-        header["output"] = fitted.pop("_sklearn_output_config", {})
-        for key, held in fitted.items():
-            if key.startswith("_") or not key.endswith("_"):
-                raise ValueError(
-                    f"{within}{key}={held!r} is no parameter and no fitted attribute, "
-                    "so it cannot be written to a file. pickle and joblib keep "
-                    "everything."
-                )
-        header |= {"fitted": encode("fitted", fitted), "model": None}
+        output = fitted.pop("_sklearn_output_config", {})
+        _refuse_others(fitted, within)
         check_fitted(value, fitted, model)
-        header["missing"] = missing_attributes(value, fitted, model)
+        header = {
+            "class": found[1],
+            "parameters": encode("parameter", given),
+            "output": output,
+            "fitted": encode("fitted", fitted),
+            "model": None,
+            "missing": missing_attributes(value, fitted, model),
+            "arrays": start,
+        }
         if model is not None:
             parts = take_apart(value, model)
-            tensors = parts.pop("tensors").items()
-            self.arrays.update((f"{start}{_MODULE}{k}", array) for k, array in tensors)
-            header["model"] = self._encode_model(parts, encode)
-        # Those that most have not.
-        own = {"missing": header.pop("missing"), "arrays": start}
-        return header | {k: v for k, v in own.items() if v}
-
-    def _encode_model(
-        self, parts: dict[str, Any], encode: Callable[..., dict[str, Any]]
-    ) -> dict[str, Any]:
-        # What is not built by a class of the list was a parameter, and refused.
-        parts.pop("net", None)
-        inner = {k: encode("model", parts.pop(k)) for k in ("moments", "parameters")}
-        return inner | encode("model", parts)
+            # What is not built by a class of the list was a parameter, and refused.
+            parts.pop("net", None)
+            for key, array in parts.pop("tensors").items():
+                self.arrays[f"{start}{_MODULE}{key}"] = array
+            inner = {k: encode("model", parts.pop(k)) for k in _INNER}
+            header["model"] = encode("model", parts) | inner
+        return header
 
     def _start_of(self, name: str) -> str:
         """Answer what the names of an estimator's arrays begin with."""
@@ -224,6 +221,15 @@ class _Writer(Encoder):
         # Several may have one name, as in a list.
         is_taken = name and any(key.startswith(start) for key in self.arrays)
         return f"{start}{len(self.arrays)}." if is_taken else start
+
+
+def _refuse_others(fitted: dict[str, Any], within: str) -> None:
+    for name, value in fitted.items():
+        if name.startswith("_") or not name.endswith("_"):
+            raise ValueError(
+                f"{within}{name}={value!r} is no parameter and no fitted attribute, so "
+                "it cannot be written to a file. pickle and joblib keep everything."
+            )
 
 
 class _Reader(Decoder):
@@ -274,8 +280,7 @@ class _Reader(Decoder):
         """Answer the estimator with its parameters alone."""
         if header["class"] not in CLASSES:
             raise ValueError(f"sklearn_ae has no class {header['class']!r}")
-        check_sizes(header["parameters"], {}, None, self.arrays)
-        parameters = self.decode_parts(header["parameters"])
+        parameters = self._read_parameters(header["parameters"])
         estimator = CLASSES[header["class"]](**parameters)
         estimator._check_parameters()
         for name, value in header["output"].items():
@@ -284,6 +289,41 @@ class _Reader(Decoder):
             estimator.set_output(transform=value)
         return estimator
 
+    def _read_parameters(self, nodes: dict[str, Any]) -> dict[str, Any]:
+        for name, node in nodes.items():
+            if isinstance(node, dict) and node.keys() <= {"array", "column"}:
+                shapes = [self.arrays[key].shape for key in node.values()]
+                if any(math.prod(shape) > _LONGEST_PARAMETER for shape in shapes):
+                    raise ValueError(
+                        f"an array of shape {shapes} is no parameter {name}"
+                    )
+        return self.decode_parts(nodes)
+
+    def _read_moments(self, nodes: dict[str, Any], n_features: Any) -> dict[str, Any]:
+        """Answer moments by name, of as many features."""
+        nodes, target = dict(nodes), nodes.get("target")
+        vectors = {
+            name: self._read_vector(name, nodes.pop(name, None), n_features)
+            for name in VECTORS
+        }
+        found = self.decode_parts(nodes | {"target": None}) | vectors
+        if target is not None:
+            n_targets = math.prod(found["target_shape"])
+            found["target"] = self._read_moments(dict(target["dict"]), n_targets)
+        return found
+
+    def _read_vector(self, name: str, node: Any, n_features: Any) -> np.ndarray | None:
+        """Answer an array with an entry for each feature; others are not read."""
+        if node is None:
+            return None
+        entry = self.arrays[node["array"]] if isinstance(node, dict) else None
+        if entry is None or entry.shape != (n_features,) or entry.dtype != float:
+            raise ValueError(
+                f"the vectors of its moments and residuals have {n_features} entries, "
+                f"and {name} has not: its numbers of features disagree"
+            )
+        return self.arrays.pop(node["array"])
+
     def _read_model(self, estimator: Any, header: dict[str, Any]) -> Model:
         """Answer the model, in whose net there is nothing of the file yet."""
         # Files of before have no parameters that were changed, or row shapes.
@@ -291,19 +331,18 @@ class _Reader(Decoder):
         wrong = (nodes.keys() ^ _PARTS) - {"training_state"}
         if wrong:
             raise ValueError(f"{sorted(wrong)} of its model are missing, or too many")
-        changed, moments = nodes.pop("parameters"), nodes.pop("moments")
-        vectors = moments | {"residual_variance": nodes.get("residual_variance")}
         n_features = header["fitted"].get("n_features_in_")
-        check_sizes(changed, vectors, n_features, self.arrays)
-        parts = self.decode_parts(nodes)
-        parts["moments"] = self.decode_parts(moments)
+        moments = self._read_moments(nodes.pop("moments"), n_features)
+        residuals = self._read_vector(_RESIDUALS, nodes.pop(_RESIDUALS), n_features)
+        changed = self._read_parameters(nodes.pop("parameters"))
+        parts = self.decode_parts(nodes) | {_RESIDUALS: residuals}
+        parts |= {"moments": moments, "parameters": changed}
         if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d{1,4})?", parts["device"]):
             raise ValueError(f"there is no device {parts['device']!r}")
-        check_start(parts["row_shape"], Moments.of(parts["moments"]), parts["seed"])
-        parts["parameters"] = self.decode_parts(changed)
+        check_start(parts["row_shape"], Moments.of(moments), parts["seed"])
         if not changed.keys() <= estimator.get_params(deep=False).keys():
             raise ValueError(f"one of {sorted(changed)} is no parameter")
-        builder = builder_of(estimator, parts["parameters"])
+        builder = builder_of(estimator, changed)
         builder._check_parameters()
         start = header.get("arrays", "") + _MODULE
         parts["tensors"] = self.arrays.set_apart(start)

@@ -13,14 +13,10 @@ import numpy as np
 import torch
 
 from sklearn_ae._files.densities import put_together, take_apart
+from sklearn_ae._files.format import NAMES
 from sklearn_ae._files.registry import find_class
 from sklearn_ae._objective.specs import SPECS
 
-# What numpy and safetensors both have, and a model may hold.
-_DTYPES = {
-    np.dtype(name)
-    for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
-}
 _LAST_CHARACTER = 0x10FFFF
 # A list of so many numbers, or of records, is an array, or several: the header of a
 # file is short however long the fit was.
@@ -91,7 +87,7 @@ class Encoder:
         return [self.encode(name, item) for item in items]
 
     def _encode_array(self, name: str, array: np.ndarray) -> Any:
-        if array.dtype.newbyteorder("=") in _DTYPES:
+        if array.dtype.newbyteorder("<") in NAMES:
             return {"array": self._put_aside(name, array)}
         if array.dtype.kind == "U" and array.dtype.itemsize:
             native = array.astype(array.dtype.newbyteorder("="), order="C")

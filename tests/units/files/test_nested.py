@@ -51,6 +51,10 @@ class Own(Autoencoder):
     pass
 
 
+class OwnDensity(GaussianMixture):
+    pass
+
+
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     monkeypatch.setitem(CLASSES, "Ensemble", Ensemble)
@@ -148,7 +152,7 @@ def test_one_of_ours_as_a_latent_density(path):
     ("inner", "name"),
     [
         (Own(), "estimator"),
-        (Autoencoder(latent_density=StandardScaler()), "estimator__latent_density"),
+        (Autoencoder(latent_density=OwnDensity()), "estimator__latent_density"),
         (Autoencoder(callbacks=[print]), "estimator__callbacks"),
         (Ensemble(Own()), "estimator__estimator"),
     ],
