@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import pdist
 from sklearn.neighbors import NearestNeighbors
 
+from sklearn_ae._compute.ambient import undisturbed
 from sklearn_ae._data.rows import row_slices
 from sklearn_ae._objective.divergences import KERNEL_WIDTHS, similarity
 from sklearn_ae._priors.foreign import as_prior
@@ -102,6 +103,7 @@ MEASURES = {"mmd": mmd, "fidelity": fidelity, "coverage": coverage, "copies": co
 _LOSSES = ("mmd", "copies")
 
 
+@undisturbed
 def sample_score(
     estimator: Any, X: ArrayLike, y: Any = None, *, measure, n_samples, random_state
 ) -> float:

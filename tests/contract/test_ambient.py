@@ -450,6 +450,10 @@ def measure(name, estimator):
             for noise in ("gaussian", "masking", "salt_and_pepper", jitter)
         ],
         "make_probe_scorer": lambda f: f(n_labels=30)(estimator, X, Y),
+        "make_sample_scorer": lambda f: [
+            f(measure)(estimator, X)
+            for measure in ("mmd", "fidelity", "coverage", "copies")
+        ],
         "neighborhood_preservation": lambda f: f(X, Z),
         "one_standard_error": lambda f: f("score", "a")(
             {
@@ -471,7 +475,9 @@ def test_metrics(state):
     """26: of every public function."""
 
     def compute():
-        estimator = Autoencoder(max_epochs=2, random_state=0).fit(X)
+        density = GaussianMixture(2, random_state=0)
+        estimator = Autoencoder(max_epochs=2, latent_density=density, random_state=0)
+        estimator.fit(X)
         return bits({name: measure(name, estimator) for name in metrics.__all__})
 
     assert_same(compute, state)
