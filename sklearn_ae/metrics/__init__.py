@@ -8,6 +8,7 @@ measured by the same ruler.
 import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -236,8 +237,9 @@ def make_sample_scorer(
     """
     if measure not in MEASURES:
         raise ValueError(f"measure must be in {[*MEASURES]}, got {measure!r}.")
-    if n_samples is not None and n_samples < 2:
-        raise ValueError(f"n_samples must be at least 2, got {n_samples}.")
+    is_number = isinstance(n_samples, Integral) and n_samples >= 2
+    if not (is_number or n_samples is None):
+        raise ValueError(f"n_samples must be an int of at least 2, got {n_samples!r}.")
     settings = {"measure": measure, "n_samples": n_samples}
     return partial(sample_score, **settings, random_state=random_state)
 

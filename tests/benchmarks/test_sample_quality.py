@@ -27,6 +27,12 @@ def test_discrepancy_of_two_normals(width):
     check_identity(check, width**2, width**2 / 2, 2 * width**2)
 
 
+def test_discrepancy_of_rows_far_from_zero():
+    drawn, real = np.random.RandomState(0).normal(size=(2, 30, 3))
+    shifted = mmd(drawn + 1e6, real + 1e6)
+    assert shifted == pytest.approx(mmd(drawn, real), abs=1e-8)
+
+
 def test_shares():
     """Of a line of training rows, and held-out ones between them."""
     train = np.arange(10.0)[:, None]

@@ -69,9 +69,15 @@ def test_no_measure_is_enough():
     assert score("fidelity", MODE) > 0.9
 
 
-def test_the_discrepancy_is_that_of_the_definition():
-    drawn, X = TRAIN[:30], TEST[:20]
-    unit = np.median(pdist(X))
+MOSTLY_ONE = np.r_[np.zeros((9, 3)), TEST[:1]]
+
+
+@pytest.mark.parametrize(
+    ("X", "usual"), [(TEST[:20], np.median), (MOSTLY_ONE, np.mean)]
+)
+def test_the_discrepancy_is_that_of_the_definition(X, usual):
+    """The median distance may be 0: the mean one has its place."""
+    drawn, unit = TRAIN[:30], usual(pdist(X))
 
     def mean(squares):
         return sum(np.exp(-squares / (2 * (w * unit) ** 2)).mean() for w in (0.5, 1, 2))
@@ -80,6 +86,15 @@ def test_the_discrepancy_is_that_of_the_definition():
     expected -= 2 * mean(cdist(drawn, X) ** 2)
     found = score("mmd", Drawn(lambda n, state: drawn), X, n_samples=30)
     assert found == pytest.approx(-expected, abs=1e-12)
+
+
+def test_rows_that_are_all_the_same():
+    X = np.ones((9, 3))
+    same, other = (Drawn(lambda n, state, d=d: X + d) for d in (0, 1))
+    assert [score(m, same, X) for m in MEASURES] == [0, 1, 1, -1]
+    found = [score(m, other, X) for m in MEASURES]
+    assert found[1:] == [0, 0, 0]
+    assert found[0] < -1
 
 
 def test_shares_of_rows_on_a_line():
@@ -97,7 +112,20 @@ def test_shares_of_rows_on_a_line():
     deviation = X.std()
     assert of(3 + 0.0009 * deviation, 3.0)[2] == -1
     assert of(3 + 0.0011 * deviation, 3.0)[2] == -0.5
-    assert of(1000.0, 1000.0)[:2] == [0, 0]
+    nothing = of(1000.0, 1000.0)
+    assert nothing == [0, 0, 0]
+    # No copies are not minus nothing.
+    assert not np.signbit(nothing).any()
+
+
+def test_few_rows_have_fewer_neighbours():
+    few = np.array([[0.0], [1.0], [3.0]])
+    assert score("coverage", Drawn(lambda n, state: few + 10.0), few) == 0
+    # The others are at most 3, 2 and 3 off.
+    drawn = Drawn(lambda n, state: np.full((n, 1), 3.0))
+    assert score("coverage", drawn, few) == 1
+    drawn = Drawn(lambda n, state: np.full((n, 1), 4.0))
+    assert score("coverage", drawn, few) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -171,8 +199,10 @@ def test_what_cannot_be_scored():
         ValueError, match=exactly(f"measure must be in {MEASURES}, got 'fid'.")
     ):
         make_sample_scorer("fid")
-    with pytest.raises(ValueError, match="n_samples must be at least 2, got 1"):
-        make_sample_scorer(n_samples=1)
+    for n_samples in (1, 2.5, "all"):
+        expected = f"n_samples must be an int of at least 2, got {n_samples!r}."
+        with pytest.raises(ValueError, match=exactly(expected)):
+            make_sample_scorer(n_samples=n_samples)
     with pytest.raises(AttributeError, match="sample"):
         score("mmd", PCA().fit(TRAIN))
     with pytest.raises(AttributeError, match="sample"):
@@ -181,5 +211,7 @@ def test_what_cannot_be_scored():
         score("coverage", GOOD, TEST[:1])
     with pytest.raises(ValueError, match="gives rows of 3 features, X has 2"):
         score("mmd", GOOD, TEST[:, :2])
+    with pytest.raises(ValueError, match="Column 0 of X has integers"):
+        score("mmd", GOOD, 2**53 + TEST.astype(np.int64))
     with pytest.raises(ValueError, match="what is drawn contains NaN"):
         score("mmd", Drawn(lambda n, state: np.full((n, 3), np.nan)))
