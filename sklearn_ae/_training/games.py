@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sklearn_ae._compute.seeds import make_generator
-from sklearn_ae._compute.threads import one_thread
+from sklearn_ae._compute.threads import threads_for
 from sklearn_ae._data.rows import Batch
 from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._nets.discriminator import Discriminator
@@ -247,7 +247,7 @@ class GameNet(AutoencoderNet):
             return super().settle()
         is_told = bool(self.kept_)
         # More threads would hang in a forked child.
-        with one_thread(math.inf):
+        with threads_for(math.inf):
             last = self.flat_.vector.detach().clone()
             super().settle()
             self.last_ = last
