@@ -119,7 +119,7 @@ def test_a_step_by_other_numbers_of_threads(row, is_written_out, monkeypatch):
     found = []
     for n_threads in (1, 2, 3):
         with threadpool_limits(n_threads):
-            fitted = row.make(**row.wide[-1] | step).fit(X, labels(X))
+            fitted = row.make(**row.wide[-1] | step).fit(X, row.targets(X))
             found.append({**weights(fitted), "loss": np.array(fitted.loss_curve_)})
     for other in found[1:]:
         for name, array in found[0].items():
