@@ -9,14 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.table import SETS, Row, labels, set_names, structured_rows
+from contract.table import SETS, TOYS, Row, labels, set_names, structured_rows
 
 
 def pytest_collection_modifyitems(items):
-    # Nets of some epochs may have learned nothing yet.
     for item in items:
         if "contract" in item.path.parts:
+            # Nets of some epochs may have learned nothing yet.
             item.add_marker(pytest.mark.filterwarnings("ignore:No component is active"))
+    # A toy shows that its kind can be added, which the fast tests tell. The slow ones
+    # have million-row files, processes of their own and figures of public classes.
+    items[:] = [item for item in items if not (_is_of_toy(item) and _is_slow(item))]
+
+
+def _is_of_toy(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("row") in TOYS
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture
