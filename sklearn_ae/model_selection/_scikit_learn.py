@@ -81,7 +81,7 @@ class StackingMixin(BaseSearchCV):
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        data = {"X": X, "y": y}
+        data = _shown(X, y, params)
         context = _begin_search(self, data)
         self._checked_cv_orig = check_cv(
             self.cv, y, classifier=is_classifier(self.estimator)
@@ -90,7 +90,8 @@ class StackingMixin(BaseSearchCV):
             X, y, **routed.splitter.split
         )
         scoring = Scoring(
-            **data,
+            X=X,
+            y=y,
             scorer=scorers,
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
@@ -133,7 +134,7 @@ class StackingMixin(BaseSearchCV):
         given = clone(self.best_params_, safe=False)
         best = clone(self.estimator).set_params(**given)
         self.best_estimator_ = best
-        rows = {k: v for k, v in data.items() if k == "X" or v is not None}
+        rows = {name: data[name] for name in "Xy" if data[name] is not None}
         part = context and context.subcontext(task_name="refit-with-best-params")
         began = time.time()
         _fit_told(partial(best.fit, **rows, **fit_params), best, self, part, data)
@@ -142,6 +143,13 @@ class StackingMixin(BaseSearchCV):
             part.call_on_fit_task_end(estimator=self, **data)
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
+
+
+def _shown(X: Any, y: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Answer what callbacks may see of a task: of what `fit` is given, the weights."""
+    weights = params.get("sample_weight")
+    metadata = None if weights is None else {"sample_weight": weights}
+    return {"X": X, "y": y, "metadata": metadata}
 
 
 def _begin_search(search: BaseSearchCV, data: dict[str, Any]) -> Any:
@@ -284,9 +292,7 @@ class Scoring:
         train = self.training_rows(task)
         test = _safe_split(task.estimator, self.X, self.y, task.test, task.train)
         params = _check_method_params(self.X, self.fit_params, task.train)
-        data = dict(zip("Xy", train, strict=True))
-        if params.get("sample_weight") is not None:
-            data["metadata"] = {"sample_weight": params["sample_weight"]}
+        data = _shown(*train, params)
         fit, error = partial(task.fit, *train, **params), None
         try:
             try:

@@ -211,7 +211,10 @@ class StackJob:
         if first.autoencoder.pretraining is not None:
             # Not twice: a net is there when its layers are trained.
             return True
-        run = self._begin(replace(first, estimator=clone(first.estimator))).run
+        trial = replace(first, estimator=clone(first.estimator))
+        run = self._begin(trial).run
+        if self.fold is not None:
+            self.fold.seconds = trial.seconds
         # What is wrong with it is to be told by each task itself.
         if run is None:
             return True
@@ -224,6 +227,8 @@ class StackJob:
         """
         waiting: list[Task] = []
         n_most = 1
+        if self.fold is not None:
+            self.tasks[0].seconds += self.fold.seconds
         for task in self.tasks:
             check()
             task.attempt = self._begin(task)
@@ -281,6 +286,8 @@ class _Fold:
             X = self.before.fit_transform(X, y)
         self.given = {"X": X, "y": y}
         self.rows: Any = None
+        # Of what was done for it before its first task.
+        self.seconds = 0.0
 
     def begin(self, task: Task) -> Any:
         """Set up a task's training run."""

@@ -231,6 +231,30 @@ def test_candidates_and_folds_train_together(digits, monkeypatch):
     assert max(sizes) < 20
 
 
+def test_times_are_those_of_steps_before_and_of_training(digits, monkeypatch):
+    def wait(X):
+        time.sleep(0.2)
+        return X
+
+    def slow(nets, *args):
+        time.sleep(0.4)
+        return train_together(nets, *args)
+
+    train_together = stacking.train_together
+    monkeypatch.setattr(stacking, "train_together", slow)
+    code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
+    pipeline = Pipeline([("wait", FunctionTransformer(wait)), ("code", code)])
+    search = BatchedGridSearchCV(pipeline, {"code__alpha": [0.1, 1]}, cv=2, refit=False)
+    began = time.perf_counter()
+    search.fit(digits[0])
+    elapsed = time.perf_counter() - began
+    # Each of two folds waits once for both candidates, and all four nets are a stack.
+    fits = 2 * search.cv_results_["mean_fit_time"].sum()
+    assert 2 * 0.2 + 0.4 <= fits <= elapsed
+    # All nets have been trained for as long.
+    assert (search.cv_results_["mean_fit_time"] >= 0.1).all()
+
+
 def test_large_nets_are_fitted_as_by_scikit_learn(digits, monkeypatch):
     """Where arithmetic is all there is, a stack gains nothing."""
     monkeypatch.setattr(stacking, "_WORK_ALONE", 1.0)

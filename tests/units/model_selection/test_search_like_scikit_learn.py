@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from contract.test_search import assert_same_table
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -99,6 +100,54 @@ def test_a_callback_of_scikit_learn_ends_training(X):
     assert_same_table(batched, GridSearchCV(code, grid, cv=2).fit(X))
     # Four candidates on folds, and the best one.
     assert n_torn_down == len(torn_down) - n_torn_down == 5
+
+
+class Center(BaseEstimator):
+    """Takes no y, but weights."""
+
+    def __init__(self, share=1.0):
+        self.share = share
+
+    def fit(self, X, sample_weight=None):
+        self.center_ = self.share * np.average(X, axis=0, weights=sample_weight)
+        return self
+
+    def score(self, X, sample_weight=None):
+        squares = np.square(X - self.center_).mean(axis=1)
+        return -float(np.average(squares, weights=sample_weight))
+
+
+def test_estimators_that_take_no_y(X):
+    assert_same_table(*both(Center(), {"share": [0.5, 1.0]}, X, cv=2))
+
+
+def test_callbacks_see_rows_and_their_weights(X):
+    pytest.importorskip("sklearn.callback")
+    seen = []
+
+    class Look:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, *, X=None, metadata=None):
+            weights = metadata and list(metadata["sample_weight"])
+            seen[-1].append((context.task_name, np.shape(X), weights))
+
+        def on_fit_task_end(self, estimator, context, *, X=None, metadata=None):
+            self.on_fit_task_begin(estimator, context, X=X, metadata=metadata)
+
+    weights = np.arange(1.0, len(X) + 1)
+    for kind in (BatchedGridSearchCV, GridSearchCV):
+        seen.append([])
+        search = kind(Center(), {"share": [0.5, 1.0]}, cv=2).set_callbacks(Look())
+        search.fit(X, sample_weight=weights)
+    assert seen[0] == seen[1]
+    # Of the first candidate on two folds, when each begins and ends.
+    given = [w for name, _, w in seen[0] if name == "candidate-split-evaluation"][:4:2]
+    assert given == [list(weights[60:]), list(weights[:60])]
 
 
 @pytest.mark.filterwarnings("ignore:Early stopping did not stop")
