@@ -74,7 +74,7 @@ class Prior(BaseEstimator):
         -------
         ndarray of shape (n_samples, n_components)
         """
-        raise NotImplementedError(f"{self} is learned with a net: nothing is drawn yet")
+        raise NotImplementedError(f"nothing is drawn yet: {self} has no draws")
 
     def draw(self, n: int, n_components: int, generator: torch.Generator) -> Tensor:
         """Draw `n` codes on the generator's device."""

@@ -4,6 +4,8 @@ No one of them is enough. The mean of all rows has fidelity and no coverage, noi
 neither, and copied training rows have both, with a copy rate of 1.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +107,13 @@ _LOSSES = ("mmd", "copies")
 
 @undisturbed
 def sample_score(
-    estimator: Any, X: ArrayLike, y: Any = None, *, measure, n_samples, random_state
+    estimator: Any,
+    X: ArrayLike,
+    y: Any = None,
+    *,
+    measure: str,
+    n_samples: int | None,
+    random_state: int,
 ) -> float:
     check_digits(X)
     real = dense(X)

@@ -438,13 +438,14 @@ def test_y_that_is_no_other_rows(row, whole):
         (X, X[:7]),
         *([(scipy.sparse.csr_array(X), scipy.sparse.csr_array(X))] * row.sparse),
     ):
-        estimator = row.make(**briefly(row), warm_start=True)
+        estimator, plain = (row.make(**briefly(row), warm_start=True) for _ in "ab")
         estimator.fit(rows, target).fit(rows, target)
+        assert_same_model(estimator, plain.fit(rows).fit(rows))
     if row.missing:
         X = X.copy()
         X[3, 2] = np.nan
-        row.make().fit(X, X.copy())
-        row.make().fit(X, 3 * X - 1)
+        for target in (X.copy(), 3 * X - 1):
+            assert_same_model(row.make().fit(X, target), row.make().fit(X))
 
 
 @unsupervised
@@ -468,12 +469,15 @@ def test_y_in_other_units_is_no_other_rows(row, whole):
         (scaled, 1e200 * raw),
         *([(scipy.sparse.csr_array(scaled), scipy.sparse.csr_array(raw))] * row.sparse),
     ):
-        row.make(**briefly(row)).fit(X, y)
-    make_pipeline(StandardScaler(), row.make(**briefly(row))).fit(raw, raw)
+        estimator, plain = (row.make(**briefly(row)) for _ in "ab")
+        assert_same_model(estimator.fit(X, y), plain.fit(X))
+    pipeline = make_pipeline(StandardScaler(), row.make(**briefly(row))).fit(raw, raw)
+    assert_same_model(pipeline[-1], row.make(**briefly(row)).fit(scaled))
     holed = np.where(raw > 9, np.nan, raw)
     filled = np.where(raw > 9, 4.5, raw)
     for X in (filled, StandardScaler().fit_transform(filled)):
-        row.make(**briefly(row)).fit(X, holed)
+        estimator, plain = (row.make(**briefly(row)) for _ in "ab")
+        assert_same_model(estimator.fit(X, holed), plain.fit(X))
 
 
 @unsupervised

@@ -120,7 +120,8 @@ def test_channels_that_seem_to_be_last(spec, shape, says):
 def test_channels_that_are_first(spec, shape):
     """Nothing is said (warnings are errors here)."""
     X = np.random.default_rng(0).normal(size=(5, *shape))
-    small(architecture=spec, hidden_layer_sizes=(2,), max_epochs=1).fit(X)
+    fitted = small(architecture=spec, hidden_layer_sizes=(2,), max_epochs=1).fit(X)
+    assert fitted.reconstruct(X).shape == X.shape
 
 
 def test_steps_are_taken_from_rows():
