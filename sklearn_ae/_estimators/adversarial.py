@@ -263,8 +263,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         numbers, labels = encode_labels(X, y, None if reset else self, classes)
         return numbers, seen | labels
 
-    def _may_stack(self) -> bool:
-        """Whether its net can train in a stack: not with an opponent of its own."""
+    def _may_be_batched(self) -> bool:
+        """Whether its net can train in a group: not with an opponent of its own."""
         return False
 
     def _check_pretraining(self) -> None:

@@ -59,5 +59,5 @@ class BaseGenerator(RowsMixin, BaseNetEstimator):
             architecture.checked_row_shape(len(moments.mean)),
         )
 
-    def _may_stack(self) -> bool:
+    def _may_be_batched(self) -> bool:
         return False

@@ -195,11 +195,11 @@ class BaseBuilder(Parameters):
             shallow.loss = self._loss().of_codes(stage.known)
         return shallow
 
-    def _may_stack(self) -> bool:
-        """Whether its net can train in a stack with others of its shape."""
+    def _may_be_batched(self) -> bool:
+        """Whether its net can train in a group with others of its shape."""
         spec = self._known_architecture()
-        can_stack = spec is not None and spec.stackable
-        return can_stack and not self.warm_start and not self._is_watched
+        can_be_batched = spec is not None and spec.stackable
+        return can_be_batched and not self.warm_start and not self._is_watched
 
     @property
     def _is_watched(self) -> bool:

@@ -105,7 +105,7 @@ class PredictionsMixin(Undisturbed):
         module.set_inputs(moments.shift, moments.scale)
         return module
 
-    def _may_stack(self) -> bool:
+    def _may_be_batched(self) -> bool:
         return False
 
     def __sklearn_tags__(self) -> Tags:

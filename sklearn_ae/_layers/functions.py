@@ -45,13 +45,13 @@ def fill_missing(x: Tensor) -> Tensor:
 
 
 def over_rows(value: Tensor, x: Tensor, n_axes: int = 2) -> Tensor:
-    """Make a hyperparameter of each model, if there is a stack, fit the models' rows.
+    """Make a hyperparameter of each model, if there is a group, fit the models' rows.
 
     Parameters
     ----------
     value : Tensor of shape () or (n_models,)
     x : Tensor of shape ([n_models,] ...)
-        Whose dtype a stack's values take, as those of a single model do by themselves.
+        Whose dtype a group's values take, as those of a single model do by themselves.
     n_axes : int, default=2
         Axes of `x` besides that of the models.
     """

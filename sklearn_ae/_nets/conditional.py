@@ -27,7 +27,7 @@ class ConditionalModule(AutoencoderModule):
 
     def decoder_input(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """Answer codes (..., n_rows, k), each beside a one for its class."""
-        # Not torch's `one_hot`, which cannot be a part of a stack of nets.
+        # Not torch's `one_hot`, which cannot be a part of a group of nets.
         numbers = torch.arange(len(self.class_frequencies), device=z.device)
         flags = (classes.unsqueeze(-1) == numbers).to(z.dtype)
         return torch.cat([z, flags.expand(*z.shape[:-1], -1)], -1)

@@ -1,7 +1,7 @@
 """Noise that the encoder sees and the target does not: specs, and what they build.
 
 A `Corruption` works on the rows that the encoder gets. What is random is drawn first
-and handed in, so that corrupting is a pure function and a stack of models can share it.
+and handed in, so that corrupting is a pure function and a group of models can share it.
 """
 
 from __future__ import annotations

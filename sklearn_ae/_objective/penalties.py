@@ -237,7 +237,7 @@ class L1Sparsity(ExplicitPenalty):
         """Add the derivative by the codes and by the directions; answer the term."""
         strength = self.strength[..., None]
         cost_of_norm = strength * step.codes.abs().mean(-2)
-        # Of a stack, torch's own norm takes ten times as long.
+        # Of a group, torch's own norm takes ten times as long.
         norms = step.directions.square().sum(-1).sqrt()
         by_code = (strength / step.codes.shape[-2] * norms).to(norms.dtype)
         step.code_gradient.add_(step.codes.sign() * by_code.unsqueeze(-2))

@@ -1,7 +1,7 @@
 """The fast path: the gradient of a dense net written out, layer by layer.
 
 For small nets most of a training step is bookkeeping. Here a step is a handful of calls
-to torch without a tape, and the same code serves a stack of models whose weights and
+to torch without a tape, and the same code serves a group of models whose weights and
 rows have a leading model axis. `supports` decides; autograd does everything else.
 """
 
@@ -116,7 +116,7 @@ class DenseGradient:
     ----------
     module : nn.Module
         An `AutoencoderModule` that `supports` accepts, whose parameters have a `grad`
-        to write into. With a leading model axis on every parameter it is a stack.
+        to write into. With a leading model axis on every parameter it is a group.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -130,10 +130,10 @@ class DenseGradient:
             _layer_of(layer, shared, self._is_reached(i))
             for i, layer in enumerate(layers)
         ]
-        self.stacked = self.layers[0].weight.ndim == 3
+        self.batched = self.layers[0].weight.ndim == 3
         self.rooms: dict[tuple[int, tuple[int, ...]], Tensor] = {}
-        self.affine = torch.baddbmm if self.stacked else torch.addmm
-        self.product = torch.bmm if self.stacked else torch.mm
+        self.affine = torch.baddbmm if self.batched else torch.addmm
+        self.product = torch.bmm if self.batched else torch.mm
         self.reconstruction = module.reconstruction
         owners = [layer for layer in layers if isinstance(layer, DenseLayer)]
         self.weights = [owner.weight.detach() for owner in owners]
@@ -142,7 +142,7 @@ class DenseGradient:
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Write the gradient for a batch; answer the objective's terms.
 
-        Of a stack, the batch has a leading axis of models, too.
+        Of a group, the batch has a leading axis of models, too.
         """
         x = batch.x
         share = x.new_tensor(1.0 / x.shape[-2])
@@ -174,12 +174,12 @@ class DenseGradient:
         return terms
 
     def _room(self, place: int, *sizes: int) -> Tensor | None:
-        """Answer where a stack writes a result in each step; a net has new memory.
+        """Answer where a group writes a result in each step; a net has new memory.
 
-        A stack's results are larger than a core's cache: the same memory is there more
+        A group's results are larger than a core's cache: the same memory is there more
         often than new memory.
         """
-        if not self.stacked:
+        if not self.batched:
             return None
         if (place, sizes) not in self.rooms:
             n_models = len(self.layers[0].weight)

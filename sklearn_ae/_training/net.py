@@ -304,7 +304,7 @@ class AutoencoderNet(NeuralNet):
         self.flat_ = FlatParameters(self.module_)
         # Ctrl-C may come before the training has begun.
         self.sums_, self.kept_ = TermSums(), []
-        # Asked for after each epoch, by each net of a stack.
+        # Asked for after each epoch, by each net of a group.
         self.unit_, self.floor_ = self.module_.unit, self.module_.floor
         return self
 
@@ -335,7 +335,7 @@ class AutoencoderNet(NeuralNet):
     def begin_training(self, X: RowSource, y: Any = None) -> None:
         """Get ready for the first epoch on the rows of a source.
 
-        What a stack of nets does for all of them, an epoch at a time, is what comes
+        What a group of nets does for all of them, an epoch at a time, is what comes
         between `begin_epoch` and `end_epoch`: everything else is each net's own.
         """
         self.source_ = X

@@ -28,7 +28,7 @@ class Architecture(BaseEstimator, ABC):
     supports_pretraining : bool
         Whether the net is a chain of layers that can be trained one by one.
     stackable : bool
-        Whether a stack of such nets can be trained at once.
+        Whether a group of such nets can be trained at once.
     reads_missing : bool
         Whether rows may have NaN, which the encoder gets as it is.
     has_skips : bool

@@ -1,4 +1,4 @@
-"""Evaluates tasks: stacks in threads, what cannot be stacked in processes."""
+"""Evaluates tasks: groups in threads, what cannot be batched in processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_ae._compute.threads import shared_among
 from sklearn_ae._compute.warnings import saying_once
-from sklearn_ae.model_selection._tasks import StackJob, Task, jobs_of
+from sklearn_ae.model_selection._tasks import BatchedJob, Task, jobs_of
 
 
 class _Stop:
@@ -30,7 +30,7 @@ class _Stop:
 
 
 def results_of(tasks: list[Task], scoring: Any, search: Any) -> list[dict[str, Any]]:
-    """Answer what scoring answers for each task; in stacks, where possible.
+    """Answer what scoring answers for each task; in groups, where possible.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def results_of(tasks: list[Task], scoring: Any, search: Any) -> list[dict[str, A
         Of which `n_jobs`, `pre_dispatch` and `working_memory` count.
     """
     stop, work = _Stop(), []
-    # What else `fit` is given would have to be given to a stack.
+    # What else `fit` is given would have to be given to a group.
     if not scoring.fit_params:
         work = jobs_of(tasks, scoring, search.working_memory)
     places = {task.place for job in work for task in job.tasks}
@@ -68,7 +68,7 @@ def results_of(tasks: list[Task], scoring: Any, search: Any) -> list[dict[str, A
 
 
 def _n_workers(n_jobs: int | None) -> int:
-    """Answer how many stacks joblib's backend can compute at the same time."""
+    """Answer how many groups joblib's backend can compute at the same time."""
     backend, _ = get_active_backend(prefer="threads")
     if n_jobs is None:
         # Who prefers threads is not told what `parallel_config` says of `n_jobs`.
@@ -83,6 +83,6 @@ def _in_parallel(calls: list[Any], **options: Any) -> list[Any]:
     return Parallel(**options)(calls) if calls else []
 
 
-def _run_job(job: StackJob, stop: _Stop, n_workers: int) -> list[tuple[int, Any]]:
+def _run_job(job: BatchedJob, stop: _Stop, n_workers: int) -> list[tuple[int, Any]]:
     with shared_among(n_workers), saying_once(job.said):
         return list(job.results(stop.check))

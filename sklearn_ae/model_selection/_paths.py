@@ -32,7 +32,7 @@ def regularization_path(
     .. math:: \min_{f, g} \frac{1}{n} \sum_x \|x - g(f(x))\|^2 + \alpha_i \, \Omega,
               \quad i = 1, \dots, m
 
-    with, of the parameter `alpha`, a net for each weight. They are trained as a stack,
+    with, of the parameter `alpha`, a net for each weight. They are trained as a group,
     see :class:`BatchedGridSearchCV`, and each is what it would be on its own.
 
     Parameters

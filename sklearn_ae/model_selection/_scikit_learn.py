@@ -55,8 +55,8 @@ def with_working_memory(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-class StackingMixin(BaseSearchCV):
-    """Fits candidates in stacks; what comes before and after is scikit-learn's."""
+class BatchedSearchMixin(BaseSearchCV):
+    """Fits candidates in groups; what comes before and after is scikit-learn's."""
 
     @with_arrays
     @_fit_context(prefer_skip_nested_validation=False)

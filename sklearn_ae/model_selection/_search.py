@@ -1,4 +1,4 @@
-"""Searches like scikit-learn's, in which candidates train in stacks."""
+"""Searches like scikit-learn's, in which candidates train in groups."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from sklearn_ae.model_selection._scikit_learn import (
     WORKING_MEMORY,
-    StackingMixin,
+    BatchedSearchMixin,
     with_working_memory,
 )
 
 
-class BatchedGridSearchCV(StackingMixin, GridSearchCV):
+class BatchedGridSearchCV(BatchedSearchMixin, GridSearchCV):
     """Grid search that trains candidates and folds together.
 
     Candidates that differ in numbers only (penalty weights, noise level, learning rate,
-    seed and so on) become, on all folds, a stack of nets: one operation computes all of
+    seed and so on) become, on all folds, a group of nets: one operation computes all of
     them. Their scores are those of :class:`sklearn.model_selection.GridSearchCV`, to
     rounding. Of a Pipeline the steps before the autoencoder are fitted once for each
-    fold of a stack, those behind it once for each candidate and fold. Each net keeps
+    fold of a group, those behind it once for each candidate and fold. Each net keeps
     its own early stopping and schedule; one that diverges scores `error_score`. Layers
     are pretrained net by net.
 
-    What cannot be stacked is fitted as by scikit-learn's search: recurrent nets and
+    What cannot be batched is fitted as by scikit-learn's search: recurrent nets and
     modules of one's own, `AdversarialAutoencoder`, `optimizer="lbfgs"`, "alternating"
     (the default of `LinearAutoencoder`) or a class, callbacks that look at batches or
     keep copies of weights, scikit-learn's callbacks on the estimator itself,
@@ -32,16 +32,16 @@ class BatchedGridSearchCV(StackingMixin, GridSearchCV):
     ----------
     estimator : estimator
         One of this package, or a Pipeline with one of them at any step; the first of
-        them is stacked. Others are fitted as by scikit-learn's search.
+        them is batched. Others are fitted as by scikit-learn's search.
     param_grid : dict or list of dict
         Values to try, by parameter.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As in :class:`sklearn.model_selection.GridSearchCV`. `n_jobs` is for stacks the
+        As in :class:`sklearn.model_selection.GridSearchCV`. `n_jobs` is for groups the
         number of threads, for the rest of processes; within `joblib.parallel_config`
-        for both what its backend has. `mean_fit_time` is a stack's time
+        for both what its backend has. `mean_fit_time` is a group's time
         over the number of its nets.
     working_memory : float, default=None
-        Most memory, in MiB, that the nets of a stack may take; None is
+        Most memory, in MiB, that the nets of a group may take; None is
         ``sklearn.get_config()["working_memory"]``.
 
     See Also
@@ -72,7 +72,7 @@ class BatchedGridSearchCV(StackingMixin, GridSearchCV):
     __init__ = with_working_memory(GridSearchCV.__init__)
 
 
-class BatchedRandomizedSearchCV(StackingMixin, RandomizedSearchCV):
+class BatchedRandomizedSearchCV(BatchedSearchMixin, RandomizedSearchCV):
     """Randomized search that trains candidates and folds together.
 
     It is to :class:`sklearn.model_selection.RandomizedSearchCV` what

@@ -1,4 +1,4 @@
-"""Candidates on folds: those that differ in numbers only are trained in a stack."""
+"""Candidates on folds: those that differ in numbers only are trained in a group."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sklearn.pipeline import Pipeline
 from sklearn_ae._compute.warnings import said_so_far
 from sklearn_ae._estimators.base import BaseAutoencoder
 from sklearn_ae._training.batched.runs import (
-    MOST_IN_STACK,
+    MOST_BATCHED,
     Attempt,
     begin_run,
-    may_stack,
-    stack_size,
+    group_size,
+    may_be_batched,
     train_runs,
 )
 
@@ -47,9 +47,9 @@ class Task:
     context : sklearn.callback.CallbackContext or None
         Of the evaluation, where scikit-learn has callbacks.
     attempt : Attempt or None
-        What its training in a stack has come to.
+        What its training in a group has come to.
     rows : dict
-        The X and y of its autoencoder, where that was trained in a stack.
+        The X and y of its autoencoder, where that was trained in a group.
     seconds : float
         What setting it up and training it took there.
     """
@@ -73,20 +73,20 @@ class Task:
 
     @property
     def step(self) -> int | None:
-        """Which step can train in a stack; None where it is no pipeline's."""
+        """Which step can train in a group; None where it is no pipeline's."""
         kinds = [isinstance(step, BaseAutoencoder) for _, step in self.steps]
         return kinds.index(True) if any(kinds) else None
 
     @property
     def autoencoder(self) -> Any:
-        """What can train in a stack, if anything can."""
+        """What can train in a group, if anything can."""
         return self.estimator if self.step is None else self.steps[self.step][1]
 
     @property
-    def may_stack(self) -> bool:
-        """Whether something of it can train in a stack."""
+    def may_be_batched(self) -> bool:
+        """Whether something of it can train in a group."""
         part = self.autoencoder
-        return isinstance(part, BaseAutoencoder) and part._may_stack()
+        return isinstance(part, BaseAutoencoder) and part._may_be_batched()
 
     @property
     def before(self) -> list[tuple[str, Any]]:
@@ -94,7 +94,7 @@ class Task:
         return [pair for pair in self.steps[: self.step or 0] if pair[1] not in _IDLE]
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> None:
-        """Fit the estimator, or go on from where its training in a stack has ended."""
+        """Fit the estimator, or go on from where its training in a group has ended."""
         attempt, part = self.attempt, self.autoencoder
         if attempt is None:
             self.estimator.fit(*((X,) if y is None else (X, y)), **params)
@@ -121,9 +121,9 @@ class Task:
         return ", ".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
 
     def structure(self) -> Hashable:
-        """Answer what of the parameters tasks of one stack have in common.
+        """Answer what of the parameters tasks of one group have in common.
 
-        A guess, by which tasks are put in order: what can be a stack is seen when the
+        A guess, by which tasks are put in order: what can be a group is seen when the
         nets are there. Steps behind do not matter, and steps before have to be equal.
         """
         behind = set()
@@ -158,23 +158,23 @@ def _identity(value: Any) -> Hashable:
 
 def jobs_of(
     tasks: Iterable[Task], scoring: Any, memory: float | None
-) -> list[StackJob]:
-    """Put tasks together that are alike and may be stacks, fold after fold.
+) -> list[BatchedJob]:
+    """Put tasks together that are alike and may be groups, fold after fold.
 
-    Tasks of which stacks gain nothing are in no job. It does not depend on the number
+    Tasks of which groups gain nothing are in no job. It does not depend on the number
     of workers, and so does no result.
     """
     alike: dict[Hashable, list[Task]] = {}
     for task in tasks:
-        if task.may_stack:
+        if task.may_be_batched:
             alike.setdefault(task.structure(), []).append(task)
-    work: list[StackJob] = []
+    work: list[BatchedJob] = []
     for group in alike.values():
         group.sort(key=lambda task: task.fold)
-        n_jobs = -(-len(group) // MOST_IN_STACK)
+        n_jobs = -(-len(group) // MOST_BATCHED)
         ends = [len(group) * i // n_jobs for i in range(n_jobs + 1)]
         parts = [group[start:end] for start, end in pairwise(ends)]
-        jobs = [StackJob(part, scoring, memory) for part in parts]
+        jobs = [BatchedJob(part, scoring, memory) for part in parts]
         work += jobs if jobs[0].gains() else []
     for job in work[1:]:
         # Rows that steps have made, for each of them, may be too many.
@@ -182,7 +182,7 @@ def jobs_of(
     return work
 
 
-class StackJob:
+class BatchedJob:
     """Sets tasks up, trains as many at once as memory allows, and scores them.
 
     Parameters
@@ -206,7 +206,7 @@ class StackJob:
         return {**vars(self), "fold": None}
 
     def gains(self) -> bool:
-        """Whether a stack could have two nets like those of the first task."""
+        """Whether a group could have two nets like those of the first task."""
         first = self.tasks[0]
         if first.autoencoder.pretraining is not None:
             # Not twice: a net is there when its layers are trained.
@@ -218,7 +218,7 @@ class StackJob:
         # What is wrong with it is to be told by each task itself.
         if run is None:
             return True
-        return may_stack(run.net) and stack_size(run, self.memory) > 1
+        return may_be_batched(run.net) and group_size(run, self.memory) > 1
 
     def results(self, check: Callable[[], None]) -> Iterator[tuple[int, Any]]:
         """Yield each task's place, and what it scores.
@@ -234,7 +234,7 @@ class StackJob:
             task.attempt = self._begin(task)
             waiting.append(task)
             if task.attempt.run is not None:
-                n_most = stack_size(task.attempt.run, self.memory)
+                n_most = group_size(task.attempt.run, self.memory)
             if len(waiting) >= n_most:
                 yield from self._finish(waiting, check)
                 waiting = []

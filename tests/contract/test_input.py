@@ -541,5 +541,5 @@ def test_other_rows_as_y_of_a_stream_and_of_a_search(row, whole):
         with pytest.warns(UserWarning, match=IGNORED) as caught:
             search.fit(noisy, whole)
         # Of what trains alone, each process has to say it.
-        if n_jobs == 1 or row.make(**briefly(row))._may_stack():
+        if n_jobs == 1 or row.make(**briefly(row))._may_be_batched():
             assert len(said(caught)) == 1

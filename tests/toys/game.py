@@ -58,5 +58,5 @@ class RealisticAutoencoder(BaseAutoencoder):
         )
         return GameNet(model.module, game=game, **options)
 
-    def _may_stack(self) -> bool:
+    def _may_be_batched(self) -> bool:
         return False

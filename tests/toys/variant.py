@@ -38,5 +38,5 @@ class SmoothAutoencoder(BaseAutoencoder):
         weight = objective_weight(self.smoothness, units.cost)
         return super()._build_penalties(units) | {"roughness": Roughness(weight)}
 
-    def _may_stack(self) -> bool:
+    def _may_be_batched(self) -> bool:
         return False

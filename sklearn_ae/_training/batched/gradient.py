@@ -1,4 +1,4 @@
-"""The gradient of a stack of nets by `torch.func`, where it is not written out."""
+"""The gradient of a group of nets by `torch.func`, where it is not written out."""
 
 from __future__ import annotations
 

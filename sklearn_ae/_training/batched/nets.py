@@ -1,6 +1,6 @@
-"""A stack: nets of one shape that train at the same time, each as if it were alone.
+"""A group: nets of one shape that train at the same time, each as if it were alone.
 
-Small nets spend their time on calls, not on arithmetic. In a stack one call serves all
+Small nets spend their time on calls, not on arithmetic. In a group one call serves all
 of them: weights, and batches where they differ, have a leading axis of models. What a
 net does between its epochs (validation, schedule, stopping, callbacks) stays its own.
 """
@@ -26,8 +26,8 @@ from sklearn_ae._training.net import AutoencoderNet
 _SHARE_OF_ENDED = 1 / 8
 
 
-def may_stack(net: AutoencoderNet) -> bool:
-    """Whether a net can train in a stack: by a named optimizer, batch after batch.
+def may_be_batched(net: AutoencoderNet) -> bool:
+    """Whether a net can train in a group: by a named optimizer, batch after batch.
 
     Nobody may look at single batches, which are those of all, nor keep copies of a
     net's weights: each would be one of all weights, whose memory they share.
@@ -59,7 +59,7 @@ def train_together(
         try:
             for member in members:
                 member.attempt(member.begin)
-            _Stack([m for m in members if not m.has_ended], check).train()
+            _BatchedNets([m for m in members if not m.has_ended], check).train()
         finally:
             for member in members:
                 member.end()
@@ -95,15 +95,15 @@ def _draws_by_weights(net: AutoencoderNet) -> bool:
 
 
 @dataclass(frozen=True)
-class _Group:
+class _OfOneLength:
     """Members next to each other that have equally many rows, and their feeds."""
 
     members: slice
     feeds: slice
 
 
-class _Stack:
-    """Nets in the order in which they are stacked: by rows, then by optimizer."""
+class _BatchedNets:
+    """Nets in the order of their model axis: by rows, then by optimizer."""
 
     def __init__(
         self, members: list[Member], check: Callable[[], None] | None = None
@@ -151,15 +151,17 @@ class _Stack:
         in_order = [place_of[member] for member in self.members]
         self.places = torch.tensor(in_order, device=device)
         self.known_places: dict[tuple[int, int], Tensor] = {}
-        self.groups = list(self._form_groups())
+        self.lengths = list(self._by_length())
         return Arrangement(self.members)
 
-    def _form_groups(self) -> Iterator[_Group]:
+    def _by_length(self) -> Iterator[_OfOneLength]:
         member = feed = 0
         for n_rows, run in itertools.groupby(len(m.source) for m in self.members):
             n_members = sum(1 for _ in run)
             n_feeds = sum(each.n_rows == n_rows for each in self.feeds)
-            yield _Group(slice(member, member + n_members), slice(feed, feed + n_feeds))
+            yield _OfOneLength(
+                slice(member, member + n_members), slice(feed, feed + n_feeds)
+            )
             member += n_members
             feed += n_feeds
 
@@ -181,15 +183,15 @@ class _Stack:
 
     def _of_one_size(self, parts: tuple[Any, ...]) -> Iterator[tuple[slice, slice]]:
         """Yield members next to each other, and feeds, whose batches have one size."""
-        firsts = [parts[group.feeds.start] for group in self.groups]
+        firsts = [parts[each.feeds.start] for each in self.lengths]
         sizes = [0 if first is None else len(first[0]) for first in firsts]
-        pairs = zip(sizes, self.groups, strict=True)
+        pairs = zip(sizes, self.lengths, strict=True)
         for size, run in itertools.groupby(pairs, key=lambda pair: pair[0]):
-            groups = [group for _, group in run]
+            of_one_size = [each for _, each in run]
             if size:
                 yield (
-                    slice(groups[0].members.start, groups[-1].members.stop),
-                    slice(groups[0].feeds.start, groups[-1].feeds.stop),
+                    slice(of_one_size[0].members.start, of_one_size[-1].members.stop),
+                    slice(of_one_size[0].feeds.start, of_one_size[-1].feeds.stop),
                 )
 
     def _places_within(self, members: slice, feeds: slice) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training runs of several estimators at once: which of them can form a stack."""
+"""Training runs of several estimators at once: which of them can form a group."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from sklearn import get_config
 
 from sklearn_ae._compute.ambient import undisturbed
 from sklearn_ae._nets.autoencoder import describe
-from sklearn_ae._training.batched.nets import may_stack, train_together
+from sklearn_ae._training.batched.nets import may_be_batched, train_together
 from sklearn_ae._training.run import Run, TrainingRows
 
 # Beyond so many multiplications in a step, calls cost next to nothing beside them.
 _WORK_ALONE = 3e7
 
-# More nets in a stack gain nothing, and threads can share out several stacks.
-MOST_IN_STACK = 64
+# More nets in a group gain nothing, and threads can share out several groups.
+MOST_BATCHED = 64
 
 _MEBIBYTE = 2**20
 
 
 def begin_run(estimator: Any, rows: TrainingRows) -> Run:
-    """Set up the run of an unfitted estimator, which may then train in a stack.
+    """Set up the run of an unfitted estimator, which may then train in a group.
 
-    An interrupt leaves no model: what a stack has trained so far belongs to no fit.
+    An interrupt leaves no model: what a group has trained so far belongs to no fit.
     """
     estimator._validate_params()
     return estimator._begin_run(rows)
@@ -39,7 +39,7 @@ class Attempt:
     run : Run
     error : Exception or None
     seconds : float
-        Of a run in a stack, that of the stack over the number of its runs.
+        Of a run in a group, that of the group over the number of its runs.
     """
 
     def __init__(self, run: Run) -> None:
@@ -61,22 +61,22 @@ def train_runs(
     runs : sequence of Run
         Set up.
     working_memory : float, default=None
-        Most memory, in MiB, that the weights and batches of a stack may take; None is
+        Most memory, in MiB, that the weights and batches of a group may take; None is
         scikit-learn's setting.
     check : callable, default=None
-        Called before each batch of a stack and before a run that trains alone; what it
+        Called before each batch of a group and before a run that trains alone; what it
         raises ends the training.
     """
     attempts = [Attempt(run) for run in runs]
-    stacks: dict[Hashable, list[Attempt]] = {}
+    groups: dict[Hashable, list[Attempt]] = {}
     for attempt in attempts:
-        stacks.setdefault(_shape(attempt.run), []).append(attempt)
-    for members in stacks.values():
-        n_most = stack_size(members[0].run, working_memory)
+        groups.setdefault(_shape(attempt.run), []).append(attempt)
+    for members in groups.values():
+        n_most = group_size(members[0].run, working_memory)
         for part in _parts(members, n_most):
             began = time.perf_counter()
             if len(part) > 1:
-                _train_stack(part, check)
+                _train_batched(part, check)
             else:
                 _train_alone(part[0], check)
             seconds = time.perf_counter() - began
@@ -85,24 +85,24 @@ def train_runs(
     return attempts
 
 
-def stack_size(run: Run, working_memory: float | None = None) -> int:
-    """Answer how many runs like this one a stack may have."""
+def group_size(run: Run, working_memory: float | None = None) -> int:
+    """Answer how many runs like this one a group may have."""
     net = run.net
     if run.model.device.type == "cpu" and net.work(run.source) > _WORK_ALONE:
         return 1
     if working_memory is None:
         working_memory = get_config()["working_memory"]
     size = int(working_memory * _MEBIBYTE // _n_bytes(run))
-    return max(1, size if run.model.device.type != "cpu" else min(size, MOST_IN_STACK))
+    return max(1, size if run.model.device.type != "cpu" else min(size, MOST_BATCHED))
 
 
 def _n_bytes(run: Run) -> float:
-    """Answer what a net in a stack takes: weights with what goes along, and a batch."""
+    """Answer what a net in a group takes: weights with what goes along, and a batch."""
     net, vector = run.net, run.net.flat_.vector
     n_rows = min(net.batch_size, len(run.source))
     n_layers = sum(p.ndim > 1 for p in net.module_.parameters())
     # Weights, gradients, two moments, the best so far, a net's own copies before, while
-    # and after it is in the stack; of each layer's values as many derivatives and what
+    # and after it is in the group; of each layer's values as many derivatives and what
     # lies between.
     n_values = 8 * vector.numel() + 4 * n_rows * n_layers * net.module_.objective_width
     if net.validation is not None:
@@ -119,7 +119,7 @@ def _parts(members: list[Attempt], n_most: int) -> Iterator[list[Attempt]]:
         yield members[start:stop]
 
 
-def _train_stack(part: list[Attempt], check: Callable[[], None] | None) -> None:
+def _train_batched(part: list[Attempt], check: Callable[[], None] | None) -> None:
     due = [attempt for attempt in part if attempt.run.is_due]
     nets = [attempt.run.net for attempt in due]
     sources = [attempt.run.source for attempt in due]
@@ -157,7 +157,7 @@ def _train_alone(attempt: Attempt, check: Callable[[], None] | None) -> None:
 def _shape(run: Run) -> Hashable:
     """Answer what is equal for runs whose nets differ in numbers only."""
     net = run.net
-    if not (run.estimator._may_stack() and may_stack(net)):
+    if not (run.estimator._may_be_batched() and may_be_batched(net)):
         return id(run)
     settings = net.optimizer, net.batch_size, net.shuffles, net.epochs_before
     return type(net), settings, str(run.model.device), describe(net.module_)

@@ -1,4 +1,4 @@
-"""The weights of a stack of nets, and the optimizers that serve blocks of them."""
+"""The weights of a group of nets, and the optimizers that serve blocks of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_SETTINGS = ("params", "initial_lr")
 
 
 class Member:
-    """A net in a stack, and how far it has come.
+    """A net in a group, and how far it has come.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Member:
 
     def begin(self) -> None:
         """Get ready for the first epoch."""
-        # Schedulers warn unless they saw a step; the gradient is the stack's.
+        # Schedulers warn unless they saw a step; the gradient is the group's.
         self.net.optimizer_._opt_called = True
         self.net.gradient_ = None
         self.net.flat_.drop_gradients()
@@ -75,7 +75,7 @@ class Member:
             self.end()
 
     def end(self) -> None:
-        """Take the weights out of the stack, which may go on without them."""
+        """Take the weights out of the group, which may go on without them."""
         if not self.has_ended:
             self.has_ended = True
             self.net.flat_.move_to(self.net.flat_.vector.detach().clone())
@@ -105,7 +105,7 @@ class Arrangement:
         copy = partial(torch.clone, memory_format=torch.contiguous_format)
         weights = map(copy, self.views)
         self.stacked = [
-            _Stacked(weight, torch.zeros_like(weight)) for weight in weights
+            _BatchedWeight(weight, torch.zeros_like(weight)) for weight in weights
         ]
         self.blocks = list(self._form_blocks())
         self.steps: dict[tuple[int, int], _Step] = {}
@@ -152,21 +152,21 @@ class Arrangement:
 
 
 @dataclass(eq=False)
-class _Stacked:
+class _BatchedWeight:
     """A parameter of several nets, and its gradient, with a leading axis of nets."""
 
     weight: Tensor
     gradient: Tensor
 
-    def __getitem__(self, rows: slice) -> _Stacked:
-        return _Stacked(self.weight[rows], self.gradient[rows])
+    def __getitem__(self, rows: slice) -> _BatchedWeight:
+        return _BatchedWeight(self.weight[rows], self.gradient[rows])
 
 
 class _Block:
     """Nets that one optimizer serves."""
 
     def __init__(
-        self, rows: slice, members: Sequence[Member], stacked: Sequence[_Stacked]
+        self, rows: slice, members: Sequence[Member], stacked: Sequence[_BatchedWeight]
     ) -> None:
         self.rows, self.members = rows, members
         self.parameters = [nn.Parameter(each.weight) for each in stacked]
@@ -245,7 +245,7 @@ class _Step:
     def __init__(
         self,
         members: Sequence[Member],
-        stacked: Sequence[_Stacked],
+        stacked: Sequence[_BatchedWeight],
         blocks: list[_Block],
     ) -> None:
         modules = [member.net.module_ for member in members]

@@ -26,10 +26,10 @@ from sklearn_ae import (
     StackedAutoencoder,
     VariationalAutoencoder,
 )
-from sklearn_ae._training.batched.nets import _Stack
+from sklearn_ae._training.batched.nets import _BatchedNets
 from sklearn_ae.metrics import reconstruction_r2, sparsity_score
 from sklearn_ae.model_selection import BatchedGridSearchCV, regularization_path
-from sklearn_ae.model_selection._tasks import StackJob
+from sklearn_ae.model_selection._tasks import BatchedJob
 from units.model_selection.searching import FAST, both
 
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_stacked_is_fitted_by_workers(code, X, monkeypatch):
     """Not one after another in a thread."""
     if code.callbacks:
         code.set_params(early_stopping=True)
-    monkeypatch.setattr(StackJob, "results", None)
+    monkeypatch.setattr(BatchedJob, "results", None)
     grid = {"weight_decay": [1e-3, 1e-1]}
     assert_same_table(*both(code, grid, X, cv=2))
 
@@ -179,7 +179,7 @@ def test_errors_do_not_keep_stacks_alive(X, monkeypatch):
 
     def count(out, error_score):
         gc.collect()
-        left.append(sum(isinstance(each, _Stack) for each in gc.get_objects()))
+        left.append(sum(isinstance(each, _BatchedNets) for each in gc.get_objects()))
         return warn(out, error_score)
 
     monkeypatch.setattr(private, "_warn_or_raise_about_fit_failures", count)

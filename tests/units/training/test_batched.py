@@ -33,7 +33,7 @@ from sklearn_ae._compute import threads
 from sklearn_ae._data.rows import RowSource
 from sklearn_ae._training import batches as batches_module
 from sklearn_ae._training.batched import nets as stack_module
-from sklearn_ae._training.batched import runs as stacking
+from sklearn_ae._training.batched import runs as batched_runs
 from sklearn_ae._training.batched.runs import train_runs
 
 CLOSE = 1e-5
@@ -52,13 +52,13 @@ def X():
 def stacked(monkeypatch):
     """Record how many nets each stack has."""
     sizes = []
-    train_together = stacking.train_together
+    train_together = batched_runs.train_together
 
     def watched(nets, *args):
         sizes.append(len(nets))
         return train_together(nets, *args)
 
-    monkeypatch.setattr(stacking, "train_together", watched)
+    monkeypatch.setattr(batched_runs, "train_together", watched)
     return sizes
 
 
@@ -372,9 +372,9 @@ def test_a_stack_is_cut_to_the_memory_that_it_may_take(X, stacked):
     run = Autoencoder(3, **FAST)._begin_run(
         Autoencoder(3)._check_training_rows(X, None)
     )
-    one = stacking._n_bytes(run) / 2**20
-    assert stacking.stack_size(run, 4.5 * one) == 4
-    assert stacking.stack_size(run, 0.5 * one) == 1
+    one = batched_runs._n_bytes(run) / 2**20
+    assert batched_runs.group_size(run, 4.5 * one) == 4
+    assert batched_runs.group_size(run, 0.5 * one) == 1
     runs = [run, *(Autoencoder(3, **FAST)._begin_run(run.rows) for _ in range(9))]
     train_runs(runs, working_memory=4.5 * one)
     # In parts of nearly equal size.
@@ -405,7 +405,7 @@ def test_rows_of_each_seed_are_counted(X):
     ]
     assert runs[0].source is runs[2].source is not runs[1].source
     whole = Autoencoder(3, **FAST, random_state=0)._begin_run(rows)
-    more = stacking._n_bytes(runs[0]) - stacking._n_bytes(whole)
+    more = batched_runs._n_bytes(runs[0]) - batched_runs._n_bytes(whole)
     assert more == X.astype(np.float32).nbytes
     assert len(rows._parts) == 2
     runs.clear()
