@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FunctionType
@@ -30,6 +30,7 @@ from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.overrides import _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from sklearn_ae._compute.suggestions import check_arguments, did_you_mean
 from sklearn_ae._compute.tensors import as_array, is_foreign
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -239,7 +240,23 @@ class Undisturbed:
             elif isinstance(value, _Conditional):
                 setattr(cls, name, available_if(value.check)(cls._entry(value.fn)))
 
+    def _hint_on_argument(self, name: str, names: Collection[str]) -> str:
+        """Say what is to be done about a name that is none of a method's arguments."""
+        return did_you_mean(name, names)
+
     @classmethod
     def _entry(cls, function: _Function) -> _Function:
         inner = function if cls._takes_tensors else with_arrays(function)
-        return undisturbed(inner)
+        return undisturbed(_with_known_arguments(inner))
+
+
+def _with_known_arguments(function: _Function) -> _Function:
+    """Let a method name its object's class where it is called with wrong arguments."""
+
+    @functools.wraps(function)
+    def call(self: Undisturbed, *args: Any, **kwargs: Any) -> Any:
+        called = f"{type(self).__name__}.{function.__name__}"
+        check_arguments(called, function, args, kwargs, self._hint_on_argument)
+        return function(self, *args, **kwargs)
+
+    return call

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from sklearn_ae._compute.suggestions import did_you_mean
 from sklearn_ae._compute.warnings import warn_caller
 
 
@@ -55,9 +56,11 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device(gpus[worker_number() % len(gpus)])
     found = found_device(device)
     if found is None:
+        kinds = [name.partition(":")[0] for name in available]
         raise ValueError(
             f"device={str(device)!r} is not available here; the devices are "
             f"{', '.join(map(repr, available))} and 'auto'."
+            f"{did_you_mean(str(device), kinds)}"
         )
     return found
 

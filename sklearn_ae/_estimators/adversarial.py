@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import field
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -93,7 +93,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     alpha : float, default=1.0
         Weight of the encoder's cost in the game, relative to the cost of answering the
         mean.
-    discriminator_hidden_layer_sizes : tuple of int, default=(128, 128)
+    discriminator_hidden_layer_sizes : tuple of int or int, default=(128, 128)
         Widths of the hidden layers of the discriminator.
     learning_rate_ratio : float, default=1.0
         Learning rate of the discriminator, as a multiple of `learning_rate`.
@@ -171,7 +171,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     prior: str | Prior | Callable[..., Any] | Any = "normal"
     alpha: float = 1.0
-    discriminator_hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    discriminator_hidden_layer_sizes: tuple[int, ...] | int = (128, 128)
     learning_rate_ratio: float = 1.0
     gradient_penalty: float = 0.03
     label_conditioned: bool = False
@@ -180,7 +180,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
     _parameter_constraints = {
         "prior": PRIOR_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "discriminator_hidden_layer_sizes": ["array-like"],
+        "discriminator_hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "learning_rate_ratio": [Interval(Real, 0, None, closed="neither")],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "label_conditioned": ["boolean"],

@@ -94,7 +94,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(16, 32)
+    hidden_layer_sizes : tuple of int or int, default=(16, 32)
         Channels of the maps, each half as high and wide as the one before; mirrored in
         the decoder.
     architecture : str or spec, default="convolutional"
@@ -126,7 +126,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     (1797, 4, 16)
     """
 
-    hidden_layer_sizes: tuple[int, ...] = (16, 32)
+    hidden_layer_sizes: tuple[int, ...] | int = (16, 32)
     architecture: str | Architecture = "convolutional"
 
 
@@ -140,7 +140,7 @@ class LSTMAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(64,)
+    hidden_layer_sizes : tuple of int or int, default=(64,)
         Units of the recurrent layers, mirrored in the decoder.
     architecture : str or spec, default="lstm"
         As in :class:`Autoencoder`. X of shape (n_samples, n_steps,
@@ -175,5 +175,5 @@ class LSTMAutoencoder(BaseAutoencoder):
     (100, 20, 2)
     """
 
-    hidden_layer_sizes: tuple[int, ...] = (64,)
+    hidden_layer_sizes: tuple[int, ...] | int = (64,)
     architecture: str | Architecture = "lstm"

@@ -223,7 +223,7 @@ class BaseBuilder(Parameters):
             )
         if self.pretraining != "rbm":
             return
-        if len(self.hidden_layer_sizes) and self.activation != "logistic":
+        if self._checked_hidden_layer_sizes() and self.activation != "logistic":
             raise ValueError(
                 "pretraining='rbm' needs activation='logistic', the mean of binary "
                 f"units, got activation={self.activation!r}."

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -19,13 +20,14 @@ import torch
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    InvalidParameterError,
     StrOptions,
 )
 
 from sklearn_ae._compute.ambient import Undisturbed
+from sklearn_ae._compute.suggestions import Suggestions, meant_by
 from sklearn_ae._estimators.docstrings import merge_docstrings
 from sklearn_ae._files.registry import CLASSES
+from sklearn_ae._layers.dense import checked_widths
 from sklearn_ae._layers.functions import ACTIVATIONS
 from sklearn_ae._objective.losses import LOSSES, Loss
 from sklearn_ae._objective.specs import SPECS, resolve_spec
@@ -43,19 +45,29 @@ TRAINING = frozenset(
 
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
+# Of values that are no names.
+_EXAMPLES = {
+    "hidden_layer_sizes": "hidden_layer_sizes=(64, 32)",
+    "architecture": "architecture=Convolutional(kernel_size=5)",
+    "loss": "loss=Huber(delta=2.0)",
+    "optimizer": "optimizer=torch.optim.AdamW",
+    "callbacks": "callbacks=[skorch.callbacks.EarlyStopping()]",
+    "latent_density": "latent_density=sklearn.mixture.GaussianMixture(10)",
+}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Parameters(Undisturbed):
+class Parameters(Suggestions, Undisturbed):
     """Parameters of every estimator.
 
     Parameters
     ----------
     n_components : int, default=2
         Number of components of the code.
-    hidden_layer_sizes : tuple of int, default=(256, 128)
+    hidden_layer_sizes : tuple of int or int, default=(256, 128)
         Widths of the encoder's hidden layers, mirrored in the decoder: units of dense
-        or recurrent layers, channels of convolutions. `()` is a shallow net.
+        or recurrent layers, channels of convolutions. `64` is one layer, as `(64,)` is,
+        and `()` a shallow net.
     activation : str, default="relu"
         Activation of the hidden layers: "identity", "relu", "logistic", "tanh",
         "selu", "elu", "gelu", "silu", "leaky_relu" or "binary" (a step from 0 to 1
@@ -178,7 +190,7 @@ class Parameters(Undisturbed):
 
     _parameter_constraints = {
         "n_components": [_POSITIVE_INTEGER],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", _POSITIVE_INTEGER],
         "activation": [_ACTIVATION],
         "code_activation": [_ACTIVATION],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS})],
@@ -214,7 +226,7 @@ class Parameters(Undisturbed):
     }
 
     n_components: int = field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    hidden_layer_sizes: tuple[int, ...] | int = (256, 128)
     activation: str = "relu"
     code_activation: str = "identity"
     output_activation: str = "auto"
@@ -286,7 +298,27 @@ class Parameters(Undisturbed):
             # A copy, not a clone: an object that was fitted stays so.
             spec = self._spec(name) if is_name else copy.deepcopy(value)
             setattr(self, name, spec)
-        return super().set_params(**nested)
+        try:
+            return super().set_params(**nested)
+        except ValueError as error:
+            hints = {_hint_on_spec(*key.split("__", 1)) for key in nested}
+            raise ValueError(f"{error}{''.join(hints)}") from None
+
+    @classmethod
+    def _hint_on_parameter(cls, name: str, names: Collection[str]) -> str:
+        hint = super()._hint_on_parameter(name, names)
+        owners = [n for n, other in CLASSES.items() if name in _constructor(other)]
+        if owners:
+            hint += f" It is a parameter of {', '.join(owners[:3])}"
+            hint += " and others." if owners[3:] else "."
+        kinds = [kind for kind in SPECS if kind in names]
+        return hint + "".join(_hint_on_spec(kind, name) for kind in kinds)
+
+    def _hint_on_value(self, name: str, value: Any, constraints: list[Any]) -> str:
+        found = super()._hint_on_value(name, value, constraints)
+        if name == "optimizer" and (meant := meant_by(value, dir(torch.optim))):
+            found += f" Torch's classes are taken, too: torch.optim.{meant[0]}."
+        return found or (f" As in {_EXAMPLES[name]}." if name in _EXAMPLES else "")
 
     def _spec(self, name: str) -> Any:
         """Answer the spec that a parameter is, or stands for."""
@@ -300,14 +332,7 @@ class Parameters(Undisturbed):
     def _checked_hidden_layer_sizes(
         self, name: str = "hidden_layer_sizes"
     ) -> tuple[int, ...]:
-        sizes = np.asarray(getattr(self, name), dtype=object)
-        if not all(is_positive_integer(size) for size in sizes):
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(self).__name__} must be "
-                "a sequence of integers of at least 1. Got "
-                f"{getattr(self, name)!r} instead."
-            )
-        return tuple(int(size) for size in sizes)
+        return checked_widths(getattr(self, name), name, type(self).__name__)
 
 
 Parameters._own_constraints = Parameters._parameter_constraints
@@ -338,10 +363,18 @@ def _inherit_fields(cls: type[Parameters]) -> None:
             setattr(cls, name, declared)
 
 
+def _hint_on_spec(kind: str, name: str) -> str:
+    """Say which spec has a parameter that another one, or the estimator, has not."""
+    for spec in SPECS.get(kind, {}).values():
+        if name in _constructor(spec):
+            return f" Of a spec it is one: {kind}={spec.__name__}({name}=...)."
+    return ""
+
+
+def _constructor(cls: type) -> Collection[str]:
+    """Answer the names of the parameters of an estimator's or a spec's constructor."""
+    return inspect.signature(cls).parameters
+
+
 def _declared_by(cls: type) -> dict[str, Any]:
     return cls.__dict__.get("__annotations__", {})
-
-
-def is_positive_integer(value: Any) -> bool:
-    """Whether a value is an integer of at least 1 (a bool is not)."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1

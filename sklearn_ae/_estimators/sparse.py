@@ -69,7 +69,7 @@ class SparseAutoencoder(BaseAutoencoder):
     ----------
     n_components : int, default=128
         Number of components of the code; more than there are features is usual.
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : tuple of int or int, default=()
         Widths of the encoder's hidden layers, mirrored in the decoder; `()` is a
         shallow net.
     code_activation : str, default="auto"
@@ -133,7 +133,7 @@ class SparseAutoencoder(BaseAutoencoder):
     """
 
     n_components: int = 128
-    hidden_layer_sizes: tuple[int, ...] = ()
+    hidden_layer_sizes: tuple[int, ...] | int = ()
     code_activation: str = "auto"
     penalty: str = "kl"
     alpha: float = 1.0

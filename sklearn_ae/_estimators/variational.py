@@ -58,7 +58,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(128, 64)
+    hidden_layer_sizes : tuple of int or int, default=(128, 64)
         Widths of the encoder's hidden layers, mirrored in the decoder: units of dense
         or recurrent layers, channels of convolutions. `()` is a shallow net.
     activation : str, default="silu"
@@ -162,7 +162,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     loss: str | Loss = field(default="squared_error", init=False)
     tied_weights: bool = field(default=False, init=False)
     # Chosen by `python -m benchmarks defaults --estimator variational`.
-    hidden_layer_sizes: tuple[int, ...] = (128, 64)
+    hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: str = "silu"
     learning_rate: float = 2e-3
     likelihood: str = "gaussian"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import draw_into, make_generator
@@ -16,6 +19,33 @@ from sklearn_ae._layers.functions import ACTIVATIONS, weight_deviation
 
 # Whatever torch's default is: the same seed draws the same weights.
 FLOAT = torch.float32
+
+
+def checked_widths(widths: Any, name: str, owner: str) -> tuple[int, ...]:
+    """Answer the widths of layers; an integer is that of a single one.
+
+    Parameters
+    ----------
+    widths : int or sequence of int
+    name, owner : str
+        The parameter, and the class that has it.
+
+    Raises
+    ------
+    InvalidParameterError
+    """
+    # Of objects: numpy would make integers of numbers that are none.
+    found = np.atleast_1d(np.asarray(widths, dtype=object)).tolist()
+    are_integers = all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in found
+    )
+    if not are_integers:
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {owner} must be an integer of at least 1, or a "
+            f"sequence of integers of at least 1, one for each layer. Got {widths!r} "
+            "instead."
+        )
+    return tuple(int(n) for n in found)
 
 
 class Layer(nn.Module):

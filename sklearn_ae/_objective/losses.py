@@ -23,6 +23,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
+from sklearn_ae._compute.suggestions import Suggestions
 from sklearn_ae._data.moments import GAUSSIAN_SHARE, Moments
 from sklearn_ae._layers.functions import ACTIVATIONS, over_features, over_rows
 
@@ -407,7 +408,7 @@ def _entry_share(share: Tensor, weights: Tensor | None) -> Tensor:
 # Specs.
 
 
-class Loss(BaseEstimator):
+class Loss(Suggestions, BaseEstimator):
     """What a reconstruction costs: a spec, for the parameter `loss`.
 
     Attributes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from numbers import Real
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._compute.ambient import Undisturbed, undisturbed
 from sklearn_ae._compute.seeds import Random, draw_seed, make_generator
+from sklearn_ae._compute.suggestions import Suggestions
 from sklearn_ae._compute.threads import one_thread
 from sklearn_ae._data.moments import Moments, moments
 from sklearn_ae._layers.functions import over_features, over_rows
@@ -130,7 +131,7 @@ class CallableCorruption(Corruption):
         return drawn
 
 
-class Noise(Undisturbed, BaseEstimator, ABC):
+class Noise(Suggestions, Undisturbed, BaseEstimator, ABC):
     """What rows are corrupted with: a spec, for the parameter `noise`.
 
     Attributes
@@ -144,6 +145,11 @@ class Noise(Undisturbed, BaseEstimator, ABC):
     name: str
     level_limit: float | None = 1.0
     _parameter_constraints = {}
+
+    @classmethod
+    def _hint_on_parameter(cls, name: str, names: Collection[str]) -> str:
+        hint = super()._hint_on_parameter(name, names)
+        return f"{hint} How much noise there is tells the estimator's noise_level."
 
     def corrupt(
         self,

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from numbers import Integral
 
 import torch
-from sklearn.utils._param_validation import Interval, InvalidParameterError
+from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from sklearn_ae._compute.seeds import derive_seed, make_generator, own_global_seed
 from sklearn_ae._layers.codes import Encode, Normal, standard, within_bounds
-from sklearn_ae._layers.dense import FLOAT
+from sklearn_ae._layers.dense import FLOAT, checked_widths
 from sklearn_ae._priors.prior import LatentDensity, Prior, draw_normal
 
 # Of zuko's splines with eight bins: widths, heights and slopes.
@@ -278,7 +278,7 @@ class FlowPrior(Prior):
     ----------
     n_transforms : int, default=3
         Invertible maps in a row.
-    hidden_layer_sizes : tuple of int, default=(64, 64)
+    hidden_layer_sizes : tuple of int or int, default=(64, 64)
         Widths of the net that each has.
 
     References
@@ -297,12 +297,12 @@ class FlowPrior(Prior):
     """
 
     n_transforms: int = 3
-    hidden_layer_sizes: tuple[int, ...] = (64, 64)
+    hidden_layer_sizes: tuple[int, ...] | int = (64, 64)
 
     name = "flow"
     _parameter_constraints = {
         "n_transforms": [_POSITIVE_INTEGER],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", _POSITIVE_INTEGER],
     }
 
     def build(
@@ -317,13 +317,8 @@ class FlowPrior(Prior):
         InvalidParameterError
             If `hidden_layer_sizes` are no positive integers.
         """
-        sizes = tuple(self.hidden_layer_sizes)
-        is_size = _POSITIVE_INTEGER.is_satisfied_by
-        if not all(is_size(n) and not isinstance(n, bool) for n in sizes):
-            raise InvalidParameterError(
-                "The 'hidden_layer_sizes' parameter of FlowPrior must be a "
-                f"sequence of integers of at least 1. Got {sizes!r} instead."
-            )
+        name = "hidden_layer_sizes"
+        sizes = checked_widths(self.hidden_layer_sizes, name, type(self).__name__)
         if not find_spec("zuko"):
             raise ImportError(
                 "prior='flow' needs the package zuko: pip install 'sklearn-ae[flow]'."

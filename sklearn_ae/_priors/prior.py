@@ -12,11 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from torch import Tensor, nn
 
+from sklearn_ae._compute.suggestions import Suggestions
 from sklearn_ae._layers.codes import Encode, Normal
 from sklearn_ae._layers.dense import FLOAT
 
 
-class Prior(BaseEstimator):
+class Prior(Suggestions, BaseEstimator):
     """A distribution of codes: a spec, which a parameter `prior` is or stands for.
 
     One of your own needs `sample` for estimators that draw from it, `log_density` for

@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from sklearn_ae._compute.suggestions import Suggestions
 
-class Architecture(BaseEstimator, ABC):
+
+class Architecture(Suggestions, BaseEstimator, ABC):
     r"""A spec of encoder and decoder, for the parameter `architecture`.
 
     .. math:: z = f(x), \quad \hat x = g(z)

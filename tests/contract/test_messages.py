@@ -1,0 +1,219 @@
+"""Messages: what is wrong, with the value, and what to do, whatever the class."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+from torch import nn
+
+import sklearn_ae
+from contract.table import ROWS, SPECS, every_class, weights
+
+# What a parameter is called elsewhere.
+WRONG_NAMES = {
+    "lr": "learning_rate",
+    "learning_rate_init": "learning_rate",
+    "epochs": "max_epochs",
+    "n_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "max_iter": "max_epochs",
+    "encoding_dim": "n_components",
+    "latent_dim": "n_components",
+    "n_latent": "n_components",
+    "z_dim": "n_components",
+    "n_hidden": "hidden_layer_sizes",
+    "hidden_dims": "hidden_layer_sizes",
+    "hidden_neuron_list": "hidden_layer_sizes",
+    "solver": "optimizer",
+    "patience": "n_iter_no_change",
+    "validation_split": "validation_fraction",
+    "seed": "random_state",
+    "criterion": "loss",
+    "l2_reg": "weight_decay",
+    "scheduler": "learning_rate_schedule",
+    "hidden_activation": "activation",
+    "kld_weight": "beta",
+    "sparsity_target": "rho",
+    "noise_factor": "noise_level",
+}
+# What a value is called elsewhere, by parameter.
+WRONG_VALUES = {
+    "activation": {
+        "sigmoid": "logistic",
+        "linear": "identity",
+        None: "identity",
+        "swish": "silu",
+        "LeakyReLU": "leaky_relu",
+        nn.Tanh: "tanh",
+    },
+    "code_activation": {"sigmoid": "logistic"},
+    "output_activation": {nn.Sigmoid(): "logistic"},
+    "loss": {
+        "mse": "squared_error",
+        nn.MSELoss(): "squared_error",
+        "mean_absolute_error": "absolute_error",
+        "binary_crossentropy": "binary_cross_entropy",
+    },
+    "optimizer": {"adamw": "adam", "SGD": "sgd", "L-BFGS": "lbfgs"},
+    "architecture": {"cnn": "convolutional", "mlp": "dense", "rnn": "lstm"},
+    "learning_rate_schedule": {"reduce_on_plateau": "plateau"},
+    "initialization": {"xavier": "auto", "he_uniform": "auto"},
+    "pretraining": {"layer-wise": "greedy", "dbn": "rbm"},
+    "noise": {"dropout": "masking", "normal": "gaussian"},
+    "penalty": {"KL": "kl", "lasso": "l1", "topk": "top_k"},
+    "prior": {"gaussian": "normal", "vampprior": "vamp"},
+    "likelihood": {"normal": "gaussian", "bce": "bernoulli"},
+    "noise_variance": {"per_feature": "learned_per_feature"},
+}
+
+
+def misspelt(name):
+    """Answer a name that lacks a letter."""
+    return name[:2] + name[3:]
+
+
+def parameters_of(cls):
+    return [*inspect.signature(cls).parameters]
+
+
+@every_class
+def test_parameters_by_other_names(row):
+    """Whatever these are called elsewhere, and however they are spelt."""
+    own = parameters_of(row.cls)
+    wrong = WRONG_NAMES | {misspelt(name): name for name in own if len(name) > 3}
+    asked = {name: meant for name, meant in wrong.items() if meant in own}
+    assert len(asked) > 20
+    for name, meant in asked.items():
+        hint = rf"'{name}'.* Did you mean .*'{meant}'"
+        with pytest.raises(TypeError, match=rf"^{row.name}.__init__\(\) got .*{hint}"):
+            row.cls(**{name: 1})
+        with pytest.raises(ValueError, match=f"Invalid parameter {hint}"):
+            row.cls().set_params(**{name: 1})
+
+
+@every_class
+def test_parameters_of_no_name(row):
+    """What there is no other name for is listed, or has a class that it is of."""
+    with pytest.raises(TypeError, match="'qqqq'. It takes n_components, .* by name"):
+        row.cls(qqqq=1)
+    with pytest.raises(TypeError, match="too many .* It takes n_components, .* by"):
+        row.cls(64, 2)
+    with pytest.raises(TypeError, match="'dropout'.*DenoisingAutoencoder"):
+        row.cls(dropout=0.5)
+    for other in ROWS:
+        for name in set(parameters_of(other.cls)) - set(parameters_of(row.cls)):
+            with pytest.raises(TypeError, match=f"{name}.* is a parameter of "):
+                row.cls(**{name: 1})
+
+
+@every_class
+def test_parameters_of_specs(row):
+    own = parameters_of(row.cls)
+    for kind, spec, name in [
+        ("architecture", "Convolutional", "kernel_size"),
+        ("loss", "Huber", "delta"),
+        ("noise", "MaskingNoise", "fill"),
+    ]:
+        if kind in own:
+            hint = rf"{kind}={spec}\({name}=...\)"
+            with pytest.raises(TypeError, match=hint):
+                row.cls(**{name: 1})
+            value = {"architecture": "lstm", "loss": "absolute_error"}.get(kind)
+            estimator = row.cls(**{kind: value or "gaussian"})
+            with pytest.raises(ValueError, match=hint):
+                estimator.set_params(**{f"{kind}__{name}": 1})
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_specs(spec):
+    own = parameters_of(spec)
+    with pytest.raises(TypeError, match=rf"^{spec.__name__}.__init__\(\) .*\. \w+ "):
+        spec(qqqq=1)
+    for name in own:
+        with pytest.raises(TypeError, match=f"Did you mean '{name}'"):
+            spec(**{name.upper(): 1})
+        with pytest.raises(ValueError, match=f"Did you mean '{name}'"):
+            spec().set_params(**{name.upper(): 1})
+
+
+def options_of(cls, name):
+    constraints = cls._parameter_constraints[name]
+    found = [c.options for c in constraints if isinstance(c, StrOptions)]
+    return set().union(*found)
+
+
+@every_class
+def test_values_by_other_names(row, X, y):
+    """Those of every parameter whose values have names."""
+    checked = row.cls._parameter_constraints
+    own = {name: options_of(row.cls, name) for name in checked}
+    wrong = {
+        **{(name, o.upper()): o for name, options in own.items() for o in options},
+        **{
+            (name, value): meant
+            for name, values in WRONG_VALUES.items()
+            for value, meant in values.items()
+            if meant in own.get(name, ())
+        },
+    }
+    for (name, value), meant in wrong.items():
+        hint = f"The '{name}' parameter of {row.name} .* Did you mean .*'{meant}'"
+        with pytest.raises(InvalidParameterError, match=hint):
+            row.make(**{name: value}).fit(X, y)
+
+
+@every_class
+def test_classes_for_objects(row, X, y):
+    """A spec's class is no spec."""
+    own = parameters_of(row.cls)
+    for name, spec in [
+        ("architecture", sklearn_ae.architectures.Dense),
+        ("loss", sklearn_ae.Huber),
+    ]:
+        if name in own:
+            hint = rf"Call the class to get an object, as in {spec.__name__}\(\)"
+            with pytest.raises(InvalidParameterError, match=hint):
+                row.make(**{name: spec}).fit(X, y)
+
+
+@every_class
+def test_arguments_of_methods(row, X):
+    """The class is named, whoever has defined the method."""
+    estimator = row.make()
+    names = [name for name in dir(row.cls) if name[0] != "_" and name != "set_params"]
+    bound = {name: getattr(estimator, name, None) for name in names}
+    methods = {
+        name: method
+        for name, method in bound.items()
+        if inspect.ismethod(method) and method.__module__.startswith("sklearn_ae")
+    }
+    assert {"fit", "to_module"} <= {*methods}
+    for name, method in methods.items():
+        with pytest.raises(TypeError, match=rf"^{row.name}.{name}\(\) .*'qqqq'\. It"):
+            method(qqqq=1)
+    hint = rf"{row.name}.fit\(\) .*'epochs'. It is set .*{row.name}\(max_epochs=...\)"
+    with pytest.raises(TypeError, match=hint):
+        estimator.fit(X, epochs=3)
+    with pytest.raises(TypeError, match=rf"{row.name}.fit\(\) missing .*'X'"):
+        estimator.fit()
+
+
+@every_class
+@pytest.mark.parametrize(
+    "name", ["hidden_layer_sizes", "discriminator_hidden_layer_sizes"]
+)
+def test_a_single_width(row, name, X, y):
+    """An integer is one layer; the parameter stays what it was."""
+    if name not in parameters_of(row.cls):
+        pytest.skip(f"has no {name}")
+    one = row.make(**{name: 7}).fit(X, y)
+    assert one.get_params()[name] == 7
+    many = weights(row.make(**{name: (7,)}).fit(X, y))
+    for key, weight in weights(one).items():
+        np.testing.assert_array_equal(weight, many[key])
+    for wrong in (0, -3, 2.5, True, "7", [[7]], (7, "8")):
+        with pytest.raises(InvalidParameterError, match=f"'{name}' parameter of"):
+            row.make(**{name: wrong}).fit(X, y)
