@@ -14,6 +14,12 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from sklearn_ae._data.hints import (
+    hint_on_columns,
+    hint_on_infinity,
+    hint_on_missing,
+    hint_on_table,
+)
 from sklearn_ae._data.rows import (
     Array,
     read_rows,
@@ -150,6 +156,7 @@ def check_rows(
     refuse_lazy("X", X)
     row_shape = shape_of_rows(X)
     X = flatten_rows(X, accepted)
+    given, finite = X, "allow-nan" if accepted.missing else True
     try:
         X = validate_data(
             estimator,
@@ -157,13 +164,19 @@ def check_rows(
             reset=reset,
             accept_sparse=("csr", "csc") if accepted.sparse else False,
             dtype="numeric",
-            ensure_all_finite="allow-nan" if accepted.missing else True,
+            ensure_all_finite=finite,
         )
-    except ValueError as error:
-        advice = advice_on_shape(estimator, X, reset, accepted)
+        if X.dtype == object:
+            # Of frames with categories scikit-learn leaves the objects.
+            X = check_array(X, dtype=np.float64, ensure_all_finite=finite)
+    except (TypeError, ValueError) as error:
+        advice = advice_on_shape(estimator, given, reset, accepted)
+        advice = advice or _hint_on_refused(given, str(error))
         if advice is None:
             raise
-        raise ValueError(f"{error} {advice[0].upper()}{advice[1:]}.") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        message = f"{str(error).rstrip()} {advice[0].upper()}{advice[1:]}."
+        raise kind(message) from error
     X = X.tocsr() if scipy.sparse.issparse(X) else X
     if accepted.missing:
         by_row, by_column = count_observed(X)
@@ -174,6 +187,26 @@ def check_rows(
                 part = read_rows(X, rows, np.dtype(np.float64))
                 accepted.check_missing(with_shape(part, shape))
     return X
+
+
+def _hint_on_refused(X: object, message: str) -> str | None:
+    """Say what to do about an X that scikit-learn has refused."""
+    if scipy.sparse.issparse(X):
+        columns = {}
+    elif (frame := columns_of_frame(X)) is not None:
+        # Of columns of one name, any tells where to look.
+        columns = dict(zip(names_of_columns(X), map(np.asarray, frame), strict=True))
+    else:
+        table = hint_on_table(X)
+        if table is not None:
+            return table
+        array = np.asarray(X)
+        columns = dict(enumerate(array.T)) if array.ndim == 2 else {}
+    if "contains NaN" in message:
+        return hint_on_missing(columns)
+    if "contains infinity" in message:
+        return hint_on_infinity(columns)
+    return hint_on_columns(columns)
 
 
 def refuse_lazy(name: str, rows: object) -> None:
@@ -222,7 +255,7 @@ def refuse_empty(kind: str, n_observed: np.ndarray) -> None:
     if len(empty):
         raise ValueError(
             f"Input X contains NaN only in {kind} {empty[0]}: a {kind} needs at least "
-            "one number."
+            "one number. Leave it out."
         )
 
 

@@ -355,8 +355,12 @@ class _Extremes:
         # Of a number and NaN, fmin and fmax answer the number.
         self.low = np.fmin(self.low, np.fmin.reduce(part))
         self.high = np.fmax(self.high, np.fmax.reduce(part))
-        if max(self.high.max(), -self.low.min()) > _FLOAT32_MAX:
-            raise ValueError(TOO_LARGE.format("float32"))
+        sizes = np.maximum(self.high, -self.low)
+        if sizes.max() > _FLOAT32_MAX:
+            raise ValueError(
+                f"{TOO_LARGE.format('float32')} In column {sizes.argmax()} there is "
+                f"{sizes.max():.2g}: divide X by a constant, or take logarithms."
+            )
 
 
 def _finished(

@@ -82,7 +82,8 @@ def refuse_row(row: np.ndarray, number: int, dtype: np.dtype) -> NoReturn:
     raise ValueError(
         f"Input X contains a value too large for dtype('{dtype}'): with an entry of "
         f"{largest:.2g}, what is computed of row {number} exceeds "
-        f"{np.finfo(dtype).max:.2g}."
+        f"{np.finfo(dtype).max:.2g}. Leave the row out"
+        f"{', or pass X as float64' if dtype == np.float32 else ''}."
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
@@ -217,3 +219,78 @@ def test_a_single_width(row, name, X, y):
     for wrong in (0, -3, 2.5, True, "7", [[7]], (7, "8")):
         with pytest.raises(InvalidParameterError, match=f"'{name}' parameter of"):
             row.make(**{name: wrong}).fit(X, y)
+
+
+# Columns that have no numbers, and what is said of them.
+COLUMNS = {
+    "strings": (["red", "green"], "strings in column 'b', such as 'red'.*OneHotEnc"),
+    "categories": (
+        pd.Categorical(["red", "green"]),
+        "strings in column 'b', such as 'red'.*OneHotEncoder",
+    ),
+    "dates": (
+        pd.date_range("2020-01-01", periods=2),
+        "dates in column 'b', such as 2020-01-01.*days",
+    ),
+    "durations": (
+        pd.to_timedelta([1, 2], unit="s"),
+        "durations in column 'b'.*seconds",
+    ),
+    "objects": ([[1, 2], [3, 4]], r"objects in column 'b', such as \[1, 2\]"),
+    "complex": ([1j, 2j], "complex numbers in column 'b'.*real and imaginary"),
+}
+
+
+@every_class
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_columns_without_numbers(row, kind, X, y):
+    """They are named, with a cure, in training and afterwards."""
+    values, message = COLUMNS[kind]
+    good = pd.DataFrame(X, columns=list("acdefg"))
+    bad = good.rename(columns={"c": "b"}).assign(b=list(values) * (len(X) // 2))
+    bad = bad.astype({"b": "category"}) if kind == "categories" else bad
+    with pytest.raises((TypeError, ValueError), match=f"(?s){message}"):
+        row.make().fit(bad, y)
+    if kind == "strings":
+        estimator = row.make().fit(good.rename(columns={"c": "b"}), y)
+        method = next(
+            n for n in ("transform", "predict", "score") if hasattr(row.cls, n)
+        )
+        for frame in (bad, pl.DataFrame(bad.to_dict("list"))):
+            with pytest.raises(ValueError, match=message):
+                getattr(estimator, method)(frame)
+
+
+@every_class
+def test_missing_entries(row, X, y):
+    """Where they are refused, the class that takes them is named, and the column."""
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    frame.loc[3, "c"] = np.nan
+    if not row.missing:
+        message = "(?s)Input X contains NaN.*DenoisingAutoencoder"
+        column = ".*" if row.sequences else ".*column 'c'.*"
+        with pytest.raises(ValueError, match=message):
+            row.make().fit(frame, y)
+        with pytest.raises(ValueError, match=f"(?s){column}DenoisingAutoencoder"):
+            row.make().fit(frame, y)
+    frame.loc[3, "c"] = np.inf
+    with pytest.raises(ValueError, match="infinity.*column 'c'.*DenoisingAutoencoder"):
+        row.make().fit(frame, y)
+
+
+NO_TABLES = {
+    "a path": ("data.csv", r"pandas.read_csv"),
+    "a dict": ({"a": [1, 2]}, r"pandas.DataFrame\(X\)"),
+    "records": ([{"a": 1}, {"a": 2}], r"pandas.DataFrame\(X\)"),
+    "a generator": ((i for i in range(3)), r"np.stack"),
+    "lists of two lengths": ([[1.0, 2.0], [3.0]], "as many numbers|padded"),
+    "too large": (np.full((3, 2), 1e39), "column 0 there is 1e\\+39: divide X by"),
+}
+
+
+@every_class
+@pytest.mark.parametrize("kind", NO_TABLES)
+def test_what_is_no_table(row, kind):
+    value, message = NO_TABLES[kind]
+    with pytest.raises((TypeError, ValueError), match=f"(?s){message}"):
+        row.make().fit(value, row.targets(np.zeros((3, 2))))
