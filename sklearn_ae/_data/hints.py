@@ -48,7 +48,7 @@ def hint_on_table(X: object) -> str | None:
         except ValueError:
             return (
                 "Rows need as many numbers as each other: pad them, or leave out what "
-                "is no row; LSTMAutoencoder takes sequences that end in NaN"
+                "is no row; LSTMAutoencoder takes sequences of several lengths"
             )
     elif X is not None and not hasattr(X, "__array__"):
         return "Make an array of it that has a row for each sample, as np.stack does"
