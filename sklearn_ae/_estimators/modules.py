@@ -113,10 +113,10 @@ class BaseBuilder(Parameters):
     ) -> np.ndarray | None:
         """Answer the deviation that each unit of the output layer stands for.
 
-        It is in units of the scale. Where the weights read rows as well, they are less,
-        so that codes begin as large as they would; never are they so large that steps
-        spoil what is learned. None is for a single unit, for outputs that have no
-        units, and where nothing is known.
+        It is in units of the scale. Where the weights read rows as well, codes begin as
+        large as with equal deviations, whatever the scale is; never are they so large
+        that steps spoil what is learned. None is for a single unit, for outputs that
+        have no units, and where nothing is known.
         """
         outward, moments = self._outward(row_shape, moments), moments.answered
         layout = outward.output_layout(len(moments.mean))
@@ -125,7 +125,7 @@ class BaseBuilder(Parameters):
         squares = np.square(moments.deviation / moments.scale).reshape(layout)
         squares = squares.mean(axis=(0, 2))
         if self.tied_weights and squares.any():
-            squares /= np.square(squares).mean()
+            squares *= squares.mean() / np.square(squares).mean()
         return np.minimum(np.sqrt(squares), _LARGEST_SPREAD)
 
     def _checked_architecture(self) -> Architecture:

@@ -1,5 +1,7 @@
 """The robust autoencoder: what moves it, and what its width and its start follow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -7,6 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from sklearn_ae import Autoencoder, DenoisingAutoencoder, RobustAutoencoder
+from sklearn_ae._data.moments import moments
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +118,19 @@ def test_what_counts_as_a_gain_is_a_share_of_what_there_is_to_gain(X):
     for width in (5.0, 1e4):
         model = robust(kernel_width=width, tol=0.5, n_iter_no_change=3, max_epochs=60)
         assert 3 <= model.fit(X[:600]).n_iter_ < 20
+
+
+def test_tied_weights_begin_as_large_whatever_the_scale_is():
+    """Where entries are spoiled, a robust scale is less than the deviation."""
+    X = np.random.RandomState(0).normal(size=(200, 6)) * np.geomspace(0.1, 1, 6)
+    estimator = RobustAutoencoder(2, tied_weights=True, hidden_layer_sizes=())
+    known = moments(X, with_medians=True)
+    weights = [
+        next(
+            estimator._build_module(
+                None, replace(known, scale=known.scale * factor), 0
+            ).encoder.parameters()
+        )
+        for factor in (1.0, 0.3)
+    ]
+    assert_allclose(*(weight.detach().numpy() for weight in weights), rtol=1e-5)
