@@ -32,6 +32,8 @@ from threadpoolctl import threadpool_limits
 Result = TypeVar("Result")
 Row = Mapping[str, Any]
 MISSING = "–"
+# In a heading, before a line break: the word goes on. Seen where lines are short only.
+SOFT_HYPHEN = "\u00ad"
 
 
 class BenchmarkError(ValueError):
@@ -132,6 +134,12 @@ class Column:
     header: str
     format: str = ""
 
+    @property
+    def plain_header(self) -> str:
+        """The heading in one line."""
+        joined = self.header.replace(f"{SOFT_HYPHEN}\n", "").replace("-\n", "-")
+        return joined.replace("\n", " ")
+
     def text(self, row: Row) -> str:
         """Return the cell of `row` as it is shown."""
         value = row.get(self.key)
@@ -154,7 +162,10 @@ class Table:
         table = RichTable(title=self.title, title_justify="left")
         for column in self.columns:
             numeric = column.format not in ("", "s")
-            table.add_column(column.header, justify="right" if numeric else "left")
+            header = column.header.replace(SOFT_HYPHEN, "-")
+            table.add_column(
+                header, justify="right" if numeric else "left", no_wrap=numeric
+            )
         for row in self.rows:
             table.add_row(*(column.text(row) for column in self.columns))
         console = Console(highlight=False)
@@ -167,13 +178,19 @@ class Table:
 
     def to_markdown(self) -> str:
         """Return the table and its notes as Markdown."""
-        headers = [column.header.replace("\n", " ") for column in self.columns]
-        rules = ["---:" if c.format not in ("", "s") else "---" for c in self.columns]
-        body = [[column.text(row) for column in self.columns] for row in self.rows]
-        lines = [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-            for cells in [headers, rules, *body]
-        ]
+        columns = []
+        for column in self.columns:
+            cells = [column.plain_header, *map(column.text, self.rows)]
+            cells = [cell.replace("|", "\\|") for cell in cells]
+            # Files are read as they are, too: cells of a column have one width.
+            width = max(3, *map(len, cells))
+            if column.format in ("", "s"):
+                header, *body = [cell.ljust(width) for cell in cells]
+                columns.append([header, "-" * width, *body])
+            else:
+                header, *body = [cell.rjust(width) for cell in cells]
+                columns.append([header, "-" * (width - 1) + ":", *body])
+        lines = [f"| {' | '.join(cells)} |" for cells in zip(*columns, strict=True)]
         notes = [f"- {note}" for note in self.notes]
         return "\n".join([f"## {self.title}", "", *lines, "", *notes, ""])
 

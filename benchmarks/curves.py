@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.common import Row
@@ -76,23 +77,28 @@ def draw_learning_curves(
         marker = "o" if len(x) <= 100 else ""
         ax.plot(x, y, marker=marker, markersize=3, label=label)
     for label, value in references.items():
-        ax.axhline(value, **REFERENCE)
-        ax.annotate(
-            label,
-            (1, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="0.3",
-        )
+        draw_level(ax, label, value)
     ax.set(xlabel=x_label, ylabel=y_label, yscale="log")
     # Untrained nets are far above everything that there is to see.
     ax.set_ylim(top=2 * max(references.values()))
     ax.grid(alpha=0.3, which="both")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
+
+
+def draw_level(ax: Axes, label: str, value: float) -> None:
+    """Draw a value that is known as a dashed line, with its name at the right end."""
+    ax.axhline(value, **REFERENCE)
+    ax.annotate(
+        label,
+        (1, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color="0.3",
+    )
 
 
 def draw_sequences(

@@ -11,28 +11,31 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from benchmarks.common import Row
-from benchmarks.data.datasets import Split
+from benchmarks.curves import draw_level
+from benchmarks.data.datasets import Dataset, Split
+from benchmarks.measures.quality import N_NEIGHBORS
 from benchmarks.methods.embeddings import METHODS
 
 MAX_COLUMNS = 4
 MAX_POINTS = 5000
+N_IMAGES = 10
 # More classes than the display tells apart are shown as numbers, with a colorbar.
 MAX_CLASSES = 20
 PNG = {"dpi": 150, "bbox_inches": "tight"}
 
 
 def draw_pictures(
-    runs: Sequence[Row], image_shape: tuple[int, ...] | None, split: Split, folder: Path
+    runs: Sequence[Row], dataset: Dataset, split: Split, folder: Path
 ) -> list[Path]:
     """Draw what the runs of one seed allow, and return the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "maps": draw_maps([r for r in runs if r["n_components"] == 2], split.y_train),
-        "loss_curves": draw_loss_curves(runs),
+        "maps": draw_maps([r for r in runs if r["n_components"] == 2], dataset, split),
+        "loss_curves": draw_loss_curves(runs, split.X_train),
     }
-    if image_shape is not None:
+    if dataset.image_shape is not None:
         figures["reconstructions"] = draw_reconstructions(
-            runs, split.X_test, image_shape
+            runs, split.X_test, dataset.image_shape
         )
     paths = []
     for name, figure in figures.items():
@@ -43,7 +46,7 @@ def draw_pictures(
     return paths
 
 
-def draw_maps(runs: Sequence[Row], y: np.ndarray | None) -> Figure | None:
+def draw_maps(runs: Sequence[Row], dataset: Dataset, split: Split) -> Figure | None:
     """Draw the training rows in two dimensions, one panel for each method."""
     from sklearn_ae.displays import LatentSpaceDisplay
 
@@ -51,25 +54,32 @@ def draw_maps(runs: Sequence[Row], y: np.ndarray | None) -> Figure | None:
         return None
     n_rows = -(-len(runs) // MAX_COLUMNS)
     n_columns = -(-len(runs) // n_rows)
-    figure = Figure(figsize=(3.8 * n_columns, 4.1 * n_rows), layout="constrained")
+    figure = Figure(figsize=(3.8 * n_columns, 4.1 * n_rows + 0.4), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    colors, colored_by_class = _colors(y)
+    colors, colored_by_class = _colors(split.y_train)
+    shown, which = np.arange(len(split.X_train)), "all"
+    if len(shown) > MAX_POINTS:
+        shown = np.random.default_rng(0).choice(shown, MAX_POINTS, replace=False)
+        which = f"{MAX_POINTS:,} of"
+    # Few points are small dots lost in white, many of them a blot.
+    size = float(np.clip(300 / len(shown) ** 0.5, 4, 25))
     for ax, run in zip(axes, runs, strict=False):
-        rows = np.arange(len(run["_codes"]))
-        if len(rows) > MAX_POINTS:
-            rows = np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False)
-        Z = run["_codes"][rows]
         LatentSpaceDisplay.from_codes(
-            Z,
-            None if colors is None else colors[rows],
+            run["_codes"][shown],
+            None if colors is None else colors[shown],
             ax=ax,
-            scatter_kw={"s": 7, "alpha": 0.8, "linewidths": 0},
+            scatter_kw={"s": size, "alpha": 0.8, "linewidths": 0},
         )
         _frame(ax, run)
     for ax in axes[len(runs) :]:
         ax.remove()
+    title = f"{dataset.name}: {which} {len(split.X_train):,} training rows, "
+    title += f"seed {runs[0]['seed']}, k = {runs[0]['n_components']}"
+    if runs[0]["train_knn"] is not None:
+        title += f"; {N_NEIGHBORS}-NN accuracy leaves each row out of its neighbours"
+    figure.suptitle(title, fontsize=11)
     if colored_by_class:
-        _share_legend(figure, axes[: len(runs)])
+        _share_legend(figure, axes[: len(runs)], dataset.label_name)
     return figure
 
 
@@ -87,11 +97,11 @@ def _frame(ax: Any, run: Row) -> None:
     """Give a map its title; the units of a map mean nothing, so it has no ticks."""
     title = run["label"]
     if run["train_knn"] is not None:
-        title += f"\n5-NN accuracy {run['train_knn']:.2f}"
+        title += f"\n{N_NEIGHBORS}-NN accuracy {run['train_knn']:.2f}"
     ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
 
 
-def _share_legend(figure: Figure, axes: Sequence[Any]) -> None:
+def _share_legend(figure: Figure, axes: Sequence[Any], title: str | None) -> None:
     """Replace the legends of the panels by one beside them."""
     legend = axes[0].get_legend()
     if legend is None:
@@ -101,23 +111,40 @@ def _share_legend(figure: Figure, axes: Sequence[Any]) -> None:
     for ax in axes:
         ax.get_legend().remove()
     figure.legend(
-        handles, labels, loc="outside right center", frameon=False, markerscale=1.6
+        handles,
+        labels,
+        title=title,
+        loc="outside right center",
+        frameon=False,
+        markerscale=1.6,
     )
 
 
-def draw_loss_curves(runs: Sequence[Row]) -> Figure | None:
-    """Draw the training losses of the autoencoders."""
+def draw_loss_curves(runs: Sequence[Row], X: np.ndarray) -> Figure | None:
+    """Draw what autoencoders leave of the variance of X as they train, and PCA."""
     from sklearn_ae.displays import LossCurveDisplay
 
-    fitted = {
-        _name(run): run["_estimator"]
-        for run in runs
-        if hasattr(run["_estimator"], "loss_curve_")
-    }
-    if not fitted:
+    trained = [run for run in runs if hasattr(run["_estimator"], "loss_terms_")]
+    if not trained:
         return None
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    LossCurveDisplay.from_estimators(fitted, ax=figure.subplots())
+    variance = X.var(axis=0, dtype=np.float64).sum()
+    curves = {
+        f"{_name(run)}: {_ending(run['_estimator'])}": np.asarray(
+            run["_estimator"].loss_terms_["reconstruction"]
+        )
+        / variance
+        for run in trained
+    }
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    ax = figure.subplots()
+    LossCurveDisplay(curves).plot(ax=ax)
+    for run in runs:
+        if run["method"] == "pca":
+            left = 1 - run["_estimator"].explained_variance_ratio_.sum()
+            draw_level(ax, _name(run), left)
+    ax.set_ylabel("squared error of training rows\n(share of their variance, 1 - R2)")
+    ax.get_legend().remove()
+    figure.legend(loc="outside upper left", frameon=False)
     return figure
 
 
@@ -131,11 +158,20 @@ def draw_reconstructions(
     if not inverting:
         return None
     display = ReconstructionDisplay.from_estimators(
-        inverting, X, n_samples=10, image_shape=image_shape
+        inverting, X, n_samples=N_IMAGES, image_shape=image_shape
+    )
+    display.figure_.suptitle(
+        f"{N_IMAGES} of {len(X):,} test rows, seed {runs[0]['seed']}", fontsize=11
     )
     return display.figure_
 
 
 def _name(run: Row) -> str:
     """Return a method with the size of its code."""
-    return f"{METHODS[run['method']].label}, {run['n_components']}"
+    return f"{METHODS[run['method']].label}, k = {run['n_components']}"
+
+
+def _ending(estimator: Any) -> str:
+    """Return how long an autoencoder was trained, and what ended that."""
+    end = "tol" if estimator.n_iter_ < estimator.max_epochs else "max_epochs"
+    return f"{estimator.n_iter_} epochs, ended by {end}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.common import BenchmarkError
-from benchmarks.data.datasets import MIN_ROWS, Dataset, load
+from benchmarks.data.datasets import MIN_ROWS, Dataset, label_choice, load
 from benchmarks.data.waves import N_FEATURES, N_STEPS, disorder, draw_waves
 
 N_WAVES, MAX_TEST = 1000, 5000
@@ -35,13 +35,15 @@ def load_task(arguments: argparse.Namespace, seed: int, n_rows: int) -> Task:
         If the data set cannot be parted into normal and anomalous sequences.
     """
     if arguments.dataset == "waves":
-        if arguments.normal or arguments.steps or arguments.target:
+        if arguments.normal or arguments.steps or arguments.label:
             raise BenchmarkError(
-                "waves are drawn; leave --normal, --steps and --target out"
+                "waves are drawn; leave --normal, --steps and --label out"
             )
         return make_waves(seed, n_rows)
     dataset = load(
-        arguments.dataset, target=arguments.target, data_home=arguments.data_home
+        arguments.dataset,
+        label=label_choice(arguments),
+        data_home=arguments.data_home,
     )
     return part(dataset, arguments.normal, arguments.steps, seed, n_rows)
 

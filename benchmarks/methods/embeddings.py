@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,20 @@ class Method:
     grid: dict[str, list[Any]] = field(default_factory=dict)
     rebuilds: bool = True
 
-    @property
-    def installed(self) -> bool:
-        """Whether the package that the method needs is there."""
-        return self.module is None or find_spec(self.module) is not None
+    def obstacle(self) -> str | None:
+        """Return what to do before the method can be imported, if anything."""
+        if self.module is None:
+            return None
+        try:
+            with warnings.catch_warnings():
+                # UMAP says that it does without TensorFlow, as it may.
+                warnings.simplefilter("ignore", ImportWarning)
+                import_module(self.module)
+        except ImportError as error:
+            # One that is there may be of another time than the packages that it needs.
+            reason = "" if isinstance(error, ModuleNotFoundError) else f"; {error}"
+            return f"pip install {self.package}{reason}"
+        return None
 
 
 class OpenTSNE(BaseEstimator):
@@ -135,21 +146,17 @@ METHODS = {
 
 
 def choose(names: Sequence[str] | None) -> tuple[dict[str, Method], list[str]]:
-    """Return the methods asked for, and the packages that others would need.
+    """Return the methods asked for, and how to get others.
 
-    Without names, every method that is installed is chosen; a method that is named
+    Without names, every method that can be imported is chosen; a method that is named
     must be there.
     """
-    if names is None:
-        chosen = {key: method for key, method in METHODS.items() if method.installed}
-        absent = [m.package for m in METHODS.values() if not m.installed and m.package]
-        return chosen, absent
-    for name in names:
-        if not METHODS[name].installed:
-            raise BenchmarkError(
-                f"{name} needs a package: pip install {METHODS[name].package}"
-            )
-    return {name: METHODS[name] for name in names}, []
+    methods = {name: METHODS[name] for name in names or METHODS}
+    obstacles = {name: method.obstacle() for name, method in methods.items()}
+    hints = [f"{methods[name].label} ({o})" for name, o in obstacles.items() if o]
+    if names is not None and hints:
+        raise BenchmarkError(f"not installed: {', '.join(hints)}")
+    return {name: m for name, m in methods.items() if not obstacles[name]}, hints
 
 
 def check_device(device: str) -> None:
@@ -162,9 +169,9 @@ def check_device(device: str) -> None:
         raise BenchmarkError(str(error)) from error
 
 
-def warm_up(method: Method, X: np.ndarray, device: str) -> None:
+def warm_up(method: Method, n_components: int, X: np.ndarray, device: str) -> None:
     """Fit a few rows once, so that no clock sees imports, thread pools, compilers."""
-    estimator = method.make(2, 0, device)
+    estimator = method.make(n_components, 0, device)
     if "max_epochs" in estimator.get_params():
         estimator.set_params(max_epochs=1)
     estimator.fit(X[:100])

@@ -22,7 +22,7 @@ TOLERANCE = 0.05
 COLUMNS = [
     Column("architecture", "architecture"),
     Column("hidden", "hidden\nlayers"),
-    Column("n_parameters", "para-\nmeters", ",d"),
+    Column("n_parameters", "para\u00ad\nmeters", ",d"),
     Column("budget", "trained for"),
     Column("epochs", "epochs", ".0f"),
     Column("error", "test\nerror", ".4g"),

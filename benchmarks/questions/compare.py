@@ -7,9 +7,9 @@ other, so that a change in the machine's load reaches all of them.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.progress import Progress
 
 from benchmarks.common import (
@@ -28,7 +28,12 @@ from benchmarks.data.datasets import (
     add_dataset_options,
     load_from_options,
 )
-from benchmarks.measures.quality import MAX_PAIRED_ROWS, N_NEIGHBORS, measure
+from benchmarks.measures.quality import (
+    MAX_PAIRED_ROWS,
+    N_NEIGHBORS,
+    knn_accuracy,
+    measure,
+)
 from benchmarks.methods.embeddings import METHODS, Method, check_device, choose, warm_up
 from benchmarks.methods.tuning import N_FOLDS, tune
 from benchmarks.pictures import draw_pictures
@@ -42,17 +47,17 @@ NEW_ROWS = [
     Column("fit_seconds", "fit\n(s)", ".2f"),
     Column("embed_ms", "embed\n(ms)", ".1f"),
     Column("r2", "R2", ".3f"),
-    Column("trustworthiness", "trust-\nworthiness", ".3f"),
-    Column("continuity", "conti-\nnuity", ".3f"),
-    Column("knn", "k-NN\naccuracy", ".3f"),
+    Column("trustworthiness", "trust\u00ad\nworthiness", ".3f"),
+    Column("continuity", "conti\u00ad\nnuity", ".3f"),
+    Column("knn", f"{N_NEIGHBORS}-NN\naccuracy", ".3f"),
     Column("angle", "angle to\nPCA (deg)", ".2f"),
 ]
 TRAINING_ROWS = [
     Column("label", "method"),
     Column("n_components", "k", "d"),
-    Column("train_trustworthiness", "trust-\nworthiness", ".3f"),
-    Column("train_continuity", "conti-\nnuity", ".3f"),
-    Column("train_knn", "k-NN\naccuracy", ".3f"),
+    Column("train_trustworthiness", "trust\u00ad\nworthiness", ".3f"),
+    Column("train_continuity", "conti\u00ad\nnuity", ".3f"),
+    Column("train_knn", f"{N_NEIGHBORS}-NN\naccuracy", ".3f"),
 ]
 
 
@@ -102,49 +107,59 @@ def run(arguments: argparse.Namespace) -> None:
     """Fit, measure, print the tables, write them and the pictures."""
     check_device(arguments.device)
     dataset = load_from_options(arguments)
-    methods, absent = choose(arguments.methods)
+    methods, hints = choose(arguments.methods)
     max_train, max_test = ROWS_OF_PROFILE[arguments.profile]
     shown = dataset.split(0, max_train=max_train, max_test=max_test)
-    jobs = _jobs(methods, arguments.components, min(shown.X_train.shape))
+    jobs, without = _jobs(methods, arguments.components, shown.X_train.shape)
     runs: list[dict[str, Any]] = []
     with progress_bar() as progress:
         task = progress.add_task(dataset.name, total=len(jobs) * arguments.seeds)
-        for key in dict(jobs):
+        for key, k in dict(jobs).items():
             progress.update(task, description=f"warming up {key}")
-            warm_up(methods[key], shown.X_train, arguments.device)
+            warm_up(methods[key], k, shown.X_train, arguments.device)
         for seed in range(arguments.seeds):
             split = dataset.split(seed, max_train=max_train, max_test=max_test)
             runs += _run_seed(jobs, methods, split, seed, arguments, progress)
     folder = arguments.output / dataset.name
-    notes = _circumstances(shown, arguments.seeds, absent)
+    notes = [*_circumstances(shown, arguments.seeds), *dataset.notes, *without]
+    if hints:
+        notes.append(f"Not installed, so without a row: {', '.join(hints)}.")
     if arguments.tune:
-        notes = [*_choices(runs), *notes]
+        notes += _choices(runs)
+    notes.append(f"{environment()}.")
+    written = []
     for stem, table in make_tables(medians(runs), dataset.name, notes).items():
         table.show()
-        table.write(folder, stem)
+        written += table.write(folder, stem)
     keys = [key for key in runs[0] if not key.startswith("_")]
-    write_rows(folder / "runs.csv", keys, runs)
+    written.append(write_rows(folder / "runs.csv", keys, runs))
     first = [run for run in runs if run["seed"] == 0]
-    draw_pictures(first, dataset.image_shape, shown, folder)
-    _tell(folder)
+    written += draw_pictures(first, dataset, shown, folder)
+    print(f"\nwritten to {folder}: {', '.join(path.name for path in written)}")
 
 
 def _jobs(
-    methods: dict[str, Method], components: list[int], limit: int
-) -> list[tuple[str, int]]:
-    """Pair methods with the code sizes that they and the data allow."""
-    jobs = [
-        (key, k)
-        for k in components
-        for key, method in methods.items()
-        if k <= min(limit, method.max_components or limit)
-    ]
+    methods: dict[str, Method], components: list[int], shape: tuple[int, int]
+) -> tuple[list[tuple[str, int]], list[str]]:
+    """Pair methods with the code sizes that they and the data allow, and tell others.
+
+    `shape` is that of the training rows.
+    """
+    jobs, notes = [], []
+    for k in dict.fromkeys(components):
+        if k > min(shape):
+            notes.append(
+                f"k = {k} is left out: {shape[0]:,} training rows of {shape[1]:,} "
+                f"features have no more than {min(shape)} components (--components)."
+            )
+            continue
+        unable = [m.label for m in methods.values() if k > (m.max_components or k)]
+        jobs += [(key, k) for key, m in methods.items() if m.label not in unable]
+        if unable:
+            notes.append(f"Not made for k = {k}: {', '.join(unable)}.")
     if not jobs:
-        raise BenchmarkError(
-            f"no method makes {' or '.join(map(str, components))} components of these "
-            f"rows: {limit} are possible, 3 with t-SNE and UMAP"
-        )
-    return jobs
+        raise BenchmarkError(f"nothing to compare. {' '.join(notes)}")
+    return jobs, notes
 
 
 def _run_seed(
@@ -194,45 +209,56 @@ def make_tables(
         row if row["embed_ms"] is not None else row | {"label": f"{row['label']} *"}
         for row in rows
     ]
-    notes = [
-        f"Neighbourhoods of {N_NEIGHBORS}; R2 is 1 for perfect reconstruction, 0 for "
-        "the mean; embed is the time to embed all test rows.",
-        "angle: the largest principal angle between a linear model and an exact PCA "
-        "(for many features scikit-learn's own draws a random sketch).",
-        *notes,
+    reading = [
+        f"R2: share of the variance that is rebuilt; 1 is all, 0 is the mean. "
+        f"Trustworthiness: the {N_NEIGHBORS} nearest rows in the map are near in the "
+        "data; continuity: the other way round. Both are 1 at best.",
+        f"{N_NEIGHBORS}-NN accuracy: how often the {N_NEIGHBORS} nearest training rows "
+        "in the map tell the label. embed: the time to embed all test rows.",
+        "angle: the largest one between the subspaces of a linear model and an exact "
+        "PCA (of many features scikit-learn's own draws a random sketch).",
     ]
     if any(row["embed_ms"] is None for row in rows):
-        notes.append(
-            "* cannot embed new rows: its quality is that of the training map, with "
-            "leave-one-out k-NN; see the second table for all methods on those rows."
+        reading.append(
+            "* cannot embed new rows: its figures are of the training rows, each left "
+            "out of its own neighbours; the second table has all methods on those."
         )
-    training_notes = [
-        "k-NN accuracy is leave-one-out; trustworthiness and continuity are measured "
-        f"on at most {MAX_PAIRED_ROWS:,} of the rows."
+    training_reading = [
+        f"{N_NEIGHBORS}-NN accuracy leaves each row out of its own neighbours; "
+        "trustworthiness and continuity are measured on at most "
+        f"{MAX_PAIRED_ROWS:,} of the rows."
     ]
     return {
-        "table": Table(f"{name}: new rows", NEW_ROWS, starred, notes),
+        "table": Table(f"{name}: new rows", NEW_ROWS, starred, [*notes, *reading]),
         "training_rows": Table(
             f"{name}: maps of the training rows, like for like",
             TRAINING_ROWS,
             rows,
-            training_notes,
+            training_reading,
         ),
     }
 
 
-def _circumstances(split: Split, n_seeds: int, absent: list[str]) -> list[str]:
-    """Say what the figures were measured on."""
-    size = (
-        f"{len(split.X_train):,} training and {len(split.X_test):,} test rows of "
-        f"{split.X_train.shape[1]} features"
-    )
+def _circumstances(split: Split, n_seeds: int) -> list[str]:
+    """Say what the figures were measured on, and what they are to be held against."""
     lines = [
-        f"{size}; medians over {n_seeds} seed(s), each with its own split and fit."
+        f"{len(split.X_train):,} training and {len(split.X_test):,} test rows of "
+        f"{split.X_train.shape[1]:,} features"
+        + (
+            f"; medians over {n_seeds} seeds, each with its own split and fit."
+            if n_seeds > 1
+            else "; one seed, one split."
+        )
     ]
-    if absent:
-        lines.append(f"Not installed, so without a row: {', '.join(absent)}.")
-    return [*lines, f"{environment()}."]
+    accuracy = knn_accuracy(split.X_train, split.y_train, split.X_test, split.y_test)
+    if accuracy is not None:
+        frequent = np.unique(split.y_test, return_counts=True)[1].max()
+        lines.append(
+            f"{N_NEIGHBORS}-NN accuracy with all features is {accuracy:.3f}, and "
+            f"{frequent / len(split.y_test):.3f} is had by always naming the most "
+            "frequent label (seed 0)."
+        )
+    return lines
 
 
 def _choices(runs: list[dict[str, Any]]) -> list[str]:
@@ -250,10 +276,3 @@ def _choices(runs: list[dict[str, Any]]) -> list[str]:
         if chosen:
             lines.append(f"{label}, {k}: {'; '.join(chosen)}.")
     return [how, *lines]
-
-
-def _tell(folder: Path) -> None:
-    """Print what was written."""
-    print(f"\nwritten to {folder}:")
-    for path in sorted(folder.iterdir()):
-        print(f"  {path.name}")

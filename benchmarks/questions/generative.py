@@ -53,7 +53,7 @@ COLUMNS = [
     Column("mean_fidelity", "fidelity,\ndecoded", ".2f"),
     Column("mean_coverage", "coverage,\ndecoded", ".2f"),
     Column("copies", "copies", ".3f"),
-    Column("log_likelihood", "log-like-\nlihood", ".1f"),
+    Column("log_likelihood", "log-like\u00ad\nlihood", ".1f"),
     Column("fit_seconds", "fit\n(s)", ".1f"),
     Column("draw_ms", "draw\n(ms)", ".0f"),
 ]
