@@ -141,6 +141,8 @@ def test_codes_are_like_the_prior(request):
     """I1: plain codes, though standardised, leave gaps that decode to no digits.
 
     With 16 components: of 2 the plain net leaves none, .97 of what it decodes passes.
+    And with three times the divergence: the bound itself leaves held-out codes of digits
+    at .1 to .5 of the plain net's MMD, by the split.
     """
 
     def figures(model, seed):
@@ -166,7 +168,7 @@ def test_codes_are_like_the_prior(request):
     check_claims(
         request,
         figures,
-        VariationalAutoencoder(16),
+        VariationalAutoencoder(16, beta=3.0),
         [
             Claim("MMD, of plain codes'", at_most=0.15),
             Claim("more digits", at_least=0.2),
