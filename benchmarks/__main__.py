@@ -62,7 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] not in (*COMMANDS, "-h", "--help"):
         words.insert(0, "compare")
-    arguments = make_parser().parse_args(words)
+    parser = make_parser()
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        hint = (
+            "" if unknown[0].startswith("-") else f"; data are --dataset {unknown[0]}"
+        )
+        parser.error(f"unknown: {' '.join(unknown)}{hint}")
     try:
         COMMANDS[arguments.command].run(arguments)
     except BenchmarkError as error:

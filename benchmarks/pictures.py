@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.common import Row
 from benchmarks.curves import draw_level
@@ -142,6 +143,9 @@ def draw_loss_curves(runs: Sequence[Row], X: np.ndarray) -> Figure | None:
         if run["method"] == "pca":
             left = 1 - run["_estimator"].explained_variance_ratio_.sum()
             draw_level(ax, _name(run), left)
+    # Shares, not powers of ten.
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     ax.set_ylabel("squared error of training rows\n(share of their variance, 1 - R2)")
     ax.get_legend().remove()
     figure.legend(loc="outside upper left", frameon=False)

@@ -192,7 +192,6 @@ def load_from_options(arguments: argparse.Namespace) -> Dataset:
     """Load the data set that the options of `add_dataset_options` describe."""
     dataset = _find(arguments.dataset, label_choice(arguments), arguments.data_home)
     dataset = _handle_missing(dataset, drop=arguments.drop_missing)
-    is_table = dataset.standardize
     if arguments.image_shape is not None:
         height, width = arguments.image_shape
         if height * width != dataset.X.shape[1]:
@@ -211,8 +210,8 @@ def load_from_options(arguments: argparse.Namespace) -> Dataset:
         "Features have mean 0 and variance 1 on the training rows, so that each counts "
         "the same; --raw leaves them in their own units."
         if dataset.standardize
-        else "Features are in their own units"
-        + (", and those with the largest numbers count most." if is_table else ".")
+        else "Features are in their own units, and those with the largest numbers "
+        "count most; --standardize has each count the same."
     )
     _tell(dataset)
     return replace(dataset, notes=(*dataset.notes, scale))

@@ -8,6 +8,9 @@ from sklearn.datasets import load_wine
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
+from matplotlib.figure import Figure
+
+from benchmarks import pictures
 from benchmarks.__main__ import main, make_parser
 from benchmarks.common import BenchmarkError
 from benchmarks.data.datasets import load, load_from_options
@@ -280,3 +283,68 @@ def test_compare_on_a_table_without_an_option(tmp_path, capsys):
     assert (runs.knn > 0.9).all()
     assert (runs.angle < 1).all()
     assert (runs.r2 > 0.4).all()
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Keep the figures that are written, by their names."""
+    kept = {}
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, path, **kw: kept.setdefault(path.stem, self)
+    )
+    return kept
+
+
+def test_pictures_say_what_they_show(tmp_path, figures):
+    """Rows, seed, size of the code, the label; units of a loss, and what ended it."""
+    path = write(tmp_path / "own.csv", with_first("Wine", NAMES))
+    words = ["--dataset", path, "--methods", "pca", "linear", "deep", "--seeds", 1]
+    words += ["--output", tmp_path, "--components", 2]
+    assert main([str(word) for word in words]) == 0
+    maps, losses = figures["maps"], figures["loss_curves"]
+    title = maps.get_suptitle()
+    assert title.startswith("own: all 133 training rows, seed 0, k = 2")
+    assert maps.legends[0].get_title().get_text() == "Wine"
+    assert all(ax.get_legend() is None for ax in maps.axes)
+    labels = [text.get_text() for text in losses.legends[0].get_texts()]
+    assert labels[0].startswith("linear autoencoder, k = 2")
+    assert labels[0].endswith("epochs, ended by tol")
+    assert labels[1] == "deep autoencoder, k = 2: 60 epochs, ended by max_epochs"
+    (ax,) = losses.axes
+    assert "share of their variance" in ax.get_ylabel()
+    # The linear one ends where PCA is.
+    *_, linear, _, level = [np.asarray(line.get_ydata()) for line in ax.get_lines()]
+    np.testing.assert_allclose(linear[-1], level[0], rtol=1e-3)
+
+
+def test_pictures_of_images_and_of_a_part(tmp_path, figures, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_POINTS", 50)
+    words = ["--methods", "pca", "--seeds", 1, "--output", tmp_path]
+    assert main([str(word) for word in words]) == 0
+    assert "digits: 50 of 1,347 training rows, seed 0" in figures["maps"].get_suptitle()
+    images = figures["reconstructions"]
+    assert images.get_suptitle() == "10 of 450 test rows, seed 0"
+    assert "PCA, k = 16" in [ax.get_ylabel() for ax in images.axes]
+
+
+@pytest.mark.parametrize("components", [[1, 2, 16], [2], [500, 2]])
+def test_sizes_of_codes_that_are_too_large(components, tmp_path, capsys):
+    rows = np.random.default_rng(0).normal(size=(99, 3))
+    path = write(tmp_path / "own.csv", pd.DataFrame(rows, columns=["a", "b", "c"]))
+    words = ["--dataset", path, "--seeds", 1, "--methods", "pca", "--output", tmp_path]
+    assert main([str(word) for word in [*words, "--components", *components]]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for k in components:
+        assert (f"k = {k} is left out: 74 training rows of 3 features" in said) == (
+            k > 3
+        )
+    # One column alone leaves nothing to compare.
+    path = write(tmp_path / "one.csv", pd.DataFrame(rows[:, :1], columns=["a"]))
+    assert main(["--dataset", str(path), "--output", str(tmp_path)]) == 2
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_unknown_words_on_the_command_line(capsys):
+    with pytest.raises(SystemExit):
+        main(["wine.csv"])
+    assert "--dataset wine.csv" in capsys.readouterr().err

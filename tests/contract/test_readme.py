@@ -8,13 +8,16 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_examples_run():
+def test_examples_run(tmp_path, monkeypatch):
+    # Some write pictures.
+    monkeypatch.chdir(tmp_path)
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failed, attempted = doctest.testfile(
         str(README), module_relative=False, optionflags=flags
     )
     assert attempted > 10
     assert failed == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"codes.png", "samples.png"}
 
 
 def test_it_starts_with_the_two_commands():
