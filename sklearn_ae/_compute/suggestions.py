@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
@@ -221,11 +221,16 @@ def meant_by(wrong: Any, names: Iterable[str]) -> list[str]:
     key = _plain(_name_of(wrong))
     if key in known:
         return [known[key]]
-    others = [name for name in _BY_WRONG_NAME.get(key, ()) if name in known.values()]
+    others = known_elsewhere(key, known.values())
     if others or not isinstance(wrong, str):
         return others
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
     return [known[name] for name in close]
+
+
+def known_elsewhere(wrong: str, names: Collection[str]) -> list[str]:
+    """List the names of what other libraries call so."""
+    return [name for name in _BY_WRONG_NAME.get(_plain(wrong), ()) if name in names]
 
 
 def did_you_mean(wrong: Any, names: Iterable[str]) -> str:
@@ -295,6 +300,9 @@ class _Checked:
 class Suggestions(_Checked):
     """Lets an estimator or a spec say what was meant by a wrong name or value."""
 
+    # Values of parameters that have no names, as they are written.
+    _examples: ClassVar[dict[str, str]] = {}
+
     # Beside `__new__`, the signature of classes that have no parameters.
     def __init__(self) -> None:
         pass
@@ -321,6 +329,15 @@ class Suggestions(_Checked):
                     hint = self._hint_on_value(name, getattr(self, name), constraints)
                     raise InvalidParameterError(f"{error}{hint}") from None
             raise
+        for name, constraints in self._parameter_constraints.items():
+            value = getattr(self, name)
+            # It may have all the methods that are asked for.
+            if isinstance(value, type) and callable not in constraints:
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be an "
+                    f"object. Got the class {value.__name__} instead."
+                    f"{_call_it(value)}"
+                )
 
     # Hooks.
 
@@ -342,6 +359,31 @@ class Suggestions(_Checked):
         """Say what was probably meant by a value that its constraints refuse."""
         kinds = [kind for kind in constraints if isinstance(kind, type)]
         if isinstance(value, type) and issubclass(value, tuple(kinds)):
-            return f" Call the class to get an object, as in {value.__name__}()."
+            return _call_it(value)
         options = [c.options for c in constraints if isinstance(c, StrOptions)]
-        return did_you_mean(value, sorted(set().union(*options)))
+        hint = did_you_mean(value, sorted(set().union(*options)))
+        example = self._examples.get(name)
+        return hint or (f" As in {name}={example}." if example else "")
+
+
+def _call_it(cls: type) -> str:
+    return f" Call the class to get an object, as in {cls.__name__}()."
+
+
+def check_takes(parameter: str, function: Callable[..., Any], *names: str) -> None:
+    """Refuse a function that cannot be called with what it will be called with.
+
+    Raises
+    ------
+    TypeError
+    """
+    try:
+        inspect.signature(function).bind(*names)
+    except TypeError as error:
+        raise TypeError(
+            f"The {parameter!r} parameter is called as {parameter}({', '.join(names)})."
+            f" Got {function!r}: {error}."
+        ) from None
+    except ValueError:
+        # Functions in C may not tell.
+        return

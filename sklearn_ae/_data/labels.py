@@ -59,7 +59,12 @@ def encode_labels(
     if known is None:
         # Classes several times: they all differ, as regression targets do.
         labels = y if classes is None else np.repeat(classes, 3)
-        check_classification_targets(labels)
+        try:
+            check_classification_targets(labels)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Group numbers into labels first, as pandas.qcut does."
+            ) from error
         known = np.unique(labels)
     else:
         counts = earlier.class_count_
@@ -84,7 +89,11 @@ def numbers_of_rows(y: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     if np.ndim(y) == 0:
         return np.repeat(class_numbers(_vector([y], "y"), classes), n_rows)
     y = _vector(y, "y")
-    check_consistent_length(np.empty(n_rows), y)
+    if len(y) != n_rows:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: "
+            f"[{n_rows}, {len(y)}]. Pass a label for each row, or one for all."
+        )
     return class_numbers(y, classes)
 
 
@@ -130,7 +139,10 @@ def _vector(labels: Any, name: str) -> np.ndarray:
         # None, and what other libraries have in its place.
         for label in labels:
             if not isinstance(label, (str, bytes, Number, np.generic)):
-                raise ValueError(f"{name} has {label!r} among its labels.")
+                raise ValueError(
+                    f"{name} has {label!r} among its labels. Leave such rows out, or "
+                    "give them a label of their own."
+                )
     assert_all_finite(labels, input_name=name)
     return labels
 

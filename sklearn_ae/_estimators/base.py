@@ -100,7 +100,12 @@ else:
 
 def learns_by_batch(estimator: BaseNetEstimator) -> bool:
     """Whether there are steps on batches, so that it has `partial_fit`."""
-    return not uses_all_rows(estimator.optimizer)
+    if not uses_all_rows(estimator.optimizer):
+        return True
+    raise AttributeError(
+        f"an epoch of optimizer={estimator.optimizer!r} takes all rows at once. Set "
+        "optimizer='adam'"
+    )
 
 
 class BaseNetEstimator(
@@ -260,7 +265,10 @@ class BaseNetEstimator(
         task: Any = None,
     ) -> Self:
         if one_pass and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
+            raise ValueError(
+                "partial_fit does not support early_stopping=True. Set "
+                "early_stopping=False, and ask score of rows that you hold out."
+            )
         rows = self._check_training_rows(X, y, continues, classes)
         course = _Course(self, rows, continues, one_pass=one_pass, task=task)
         try:
@@ -388,8 +396,15 @@ class BaseNetEstimator(
         """Say why an attribute is not there that an interrupt has left out."""
         if self.__sklearn_is_fitted__() and name in self._expected_attributes():
             raise not_computed(name)
-        # Python's own words; whoever has come here has found nothing else.
-        return object.__getattribute__(self, name)
+        try:
+            # Python's own words; whoever has come here has found nothing else.
+            return object.__getattribute__(self, name)
+        except AttributeError as error:
+            reason = error.__cause__ or self._why_absent(name)
+            if not reason:
+                raise
+            message = f"{error}: {reason}."
+            raise AttributeError(message, name=name, obj=self) from None
 
     def __sklearn_tags__(self) -> Tags:
         """Say what kinds of input are accepted."""

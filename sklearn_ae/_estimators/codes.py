@@ -29,7 +29,9 @@ def not_computed(name: str) -> NotFittedError:
 
 
 def _is_dense(estimator: Any) -> bool:
-    return resolve_spec("architecture", estimator.architecture).supports_pretraining
+    if resolve_spec("architecture", estimator.architecture).supports_pretraining:
+        return True
+    raise AttributeError("only nets of architecture='dense' are a chain of layers")
 
 
 class CodesMixin(Undisturbed, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -85,7 +87,13 @@ class CodesMixin(Undisturbed, ClassNamePrefixFeaturesOutMixin, TransformerMixin)
 
 
 def _has_sample(estimator: Any) -> bool:
-    return estimator._is_generative()
+    if estimator._is_generative():
+        return True
+    raise AttributeError(
+        "codes are drawn from a density. Set latent_density before fit, for example to "
+        "sklearn.mixture.GaussianMixture(10), or take a VariationalAutoencoder, which "
+        "has a prior"
+    )
 
 
 class RowsMixin(Undisturbed):

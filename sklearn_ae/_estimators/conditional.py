@@ -149,7 +149,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
-                "the target y is None."
+                "the target y is None. VariationalAutoencoder learns without labels."
             )
         return encode_labels(X, y, None if reset else self, classes)
 
@@ -306,7 +306,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
 
     def sample(
         self,
-        n_samples: int = 1,
+        n_samples: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         *,
         y: Any = None,
@@ -316,7 +316,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
 
         Parameters
         ----------
-        n_samples : int, default=1
+        n_samples : int, default=None
+            None is as many as there are labels in `y`, or 1.
         random_state : int, RandomState instance or None, default=None
             An int makes the draw repeatable, whatever was drawn before.
         y : label or array-like of shape (n_samples,), default=None
@@ -336,4 +337,6 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         ValueError
             If there is no such label, or there are not `n_samples` of them.
         """
+        if n_samples is None:
+            n_samples = max(1, len(y)) if np.ndim(y) else 1
         return self._sample(n_samples, random_state, observation_noise, y)

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ae._compute.suggestions import check_takes
 from sklearn_ae._data.checks import shape_of_rows, with_shape
 from sklearn_ae._data.frames import as_output
 from sklearn_ae._data.moments import Moments
@@ -36,13 +37,17 @@ from sklearn_ae._objective.specs import resolve_spec
 
 
 def _adds_gaussian_noise(estimator: DenoisingAutoencoder) -> bool:
+    noise, level = estimator.noise, estimator.noise_level
+    does = level != 0 and (isinstance(noise, GaussianNoise) or noise == "gaussian")
     if estimator.__sklearn_is_fitted__():
         # The parameters may have changed since.
-        return isinstance(estimator._model.module.corruption, Addition)
-    if estimator.noise_level == 0:
-        return False
-    noise = estimator.noise
-    return isinstance(noise, GaussianNoise) or noise == "gaussian"
+        does = isinstance(estimator._model.module.corruption, Addition)
+    if not does:
+        raise AttributeError(
+            "there is one for Gaussian noise only. Set noise='gaussian' and a "
+            "noise_level above 0 before fit"
+        )
+    return True
 
 
 class DenoisingAutoencoder(BaseAutoencoder):
@@ -128,6 +133,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if isinstance(noise, Noise):
             noise.check_level(self.noise_level)
             return noise.build(self.noise_level, moments, moments.shift, moments.scale)
+        check_takes("noise", noise, "X", "random_state")
         shift, scale = torch.from_numpy(moments.shift.copy()), moments.scale
         return CallableCorruption(noise, shift, torch.tensor(scale).double())
 

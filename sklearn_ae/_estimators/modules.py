@@ -134,7 +134,8 @@ class BaseBuilder(Parameters):
             raise ValueError(
                 "tied_weights=True does not work with "
                 f"architecture={self.architecture!r}: "
-                "it has no layers whose transpose is a decoder."
+                "it has no layers whose transpose is a decoder. Set "
+                "tied_weights=False, or architecture='dense'."
             )
         return architecture
 

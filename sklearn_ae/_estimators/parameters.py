@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -24,8 +23,8 @@ from sklearn.utils._param_validation import (
 )
 
 from sklearn_ae._compute.ambient import Undisturbed
-from sklearn_ae._compute.suggestions import Suggestions, meant_by
 from sklearn_ae._estimators.docstrings import merge_docstrings
+from sklearn_ae._estimators.hints import Hints, hint_on_spec
 from sklearn_ae._files.registry import CLASSES
 from sklearn_ae._layers.dense import checked_widths
 from sklearn_ae._layers.functions import ACTIVATIONS
@@ -45,19 +44,10 @@ TRAINING = frozenset(
 
 _POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 _ACTIVATION = StrOptions(set(ACTIVATIONS))
-# Of values that are no names.
-_EXAMPLES = {
-    "hidden_layer_sizes": "hidden_layer_sizes=(64, 32)",
-    "architecture": "architecture=Convolutional(kernel_size=5)",
-    "loss": "loss=Huber(delta=2.0)",
-    "optimizer": "optimizer=torch.optim.AdamW",
-    "callbacks": "callbacks=[skorch.callbacks.EarlyStopping()]",
-    "latent_density": "latent_density=sklearn.mixture.GaussianMixture(10)",
-}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Parameters(Suggestions, Undisturbed):
+class Parameters(Hints, Undisturbed):
     """Parameters of every estimator.
 
     Parameters
@@ -301,24 +291,8 @@ class Parameters(Suggestions, Undisturbed):
         try:
             return super().set_params(**nested)
         except ValueError as error:
-            hints = {_hint_on_spec(*key.split("__", 1)) for key in nested}
+            hints = {hint_on_spec(*key.split("__", 1)) for key in nested}
             raise ValueError(f"{error}{''.join(hints)}") from None
-
-    @classmethod
-    def _hint_on_parameter(cls, name: str, names: Collection[str]) -> str:
-        hint = super()._hint_on_parameter(name, names)
-        owners = [n for n, other in CLASSES.items() if name in _constructor(other)]
-        if owners:
-            hint += f" It is a parameter of {', '.join(owners[:3])}"
-            hint += " and others." if owners[3:] else "."
-        kinds = [kind for kind in SPECS if kind in names]
-        return hint + "".join(_hint_on_spec(kind, name) for kind in kinds)
-
-    def _hint_on_value(self, name: str, value: Any, constraints: list[Any]) -> str:
-        found = super()._hint_on_value(name, value, constraints)
-        if name == "optimizer" and (meant := meant_by(value, dir(torch.optim))):
-            found += f" Torch's classes are taken, too: torch.optim.{meant[0]}."
-        return found or (f" As in {_EXAMPLES[name]}." if name in _EXAMPLES else "")
 
     def _spec(self, name: str) -> Any:
         """Answer the spec that a parameter is, or stands for."""
@@ -361,19 +335,6 @@ def _inherit_fields(cls: type[Parameters]) -> None:
                 default=found.default, init=found.init, kw_only=found.kw_only
             )
             setattr(cls, name, declared)
-
-
-def _hint_on_spec(kind: str, name: str) -> str:
-    """Say which spec has a parameter that another one, or the estimator, has not."""
-    for spec in SPECS.get(kind, {}).values():
-        if name in _constructor(spec):
-            return f" Of a spec it is one: {kind}={spec.__name__}({name}=...)."
-    return ""
-
-
-def _constructor(cls: type) -> Collection[str]:
-    """Answer the names of the parameters of an estimator's or a spec's constructor."""
-    return inspect.signature(cls).parameters
 
 
 def _declared_by(cls: type) -> dict[str, Any]:

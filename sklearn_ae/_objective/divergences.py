@@ -36,6 +36,7 @@ class Divergence(Penalty):
         Epochs in which beta rises from 0 (Bowman et al. 2016).
     """
 
+    weighed_by = ("beta", "free_bits")
     weight: Tensor
     free_bits: Tensor
     warmth: Tensor
@@ -78,6 +79,7 @@ class Discrepancy(Penalty, Random):
     codes are looked at.
     """
 
+    weighed_by = ("mmd_weight",)
     weight: Tensor
 
     def __init__(self, weight: float, prior: LatentDensity, n_draws: int) -> None:

@@ -623,7 +623,8 @@ class Multinomial(Loss):
         if low < 0:
             raise ValueError(
                 f"loss={self.name!r} needs counts or proportions, but X ranges from "
-                f"{low:g} to {high:g}."
+                f"{low:g} to {high:g}. Pass X as it was counted, neither centred nor "
+                "standardised, or set loss='squared_error'."
             )
 
 

@@ -117,11 +117,17 @@ class CallableCorruption(Corruption):
         seed = torch.randint(2**31, (), generator=generator, device=x.device)
         rows = (x.double() * self.scale + self.shift).cpu().numpy()
         noisy = self.function(rows, np.random.RandomState(int(seed)))
-        noisy = check_array(noisy, dtype=np.float64, input_name="the noisy X")
+        try:
+            noisy = check_array(noisy, dtype=np.float64, input_name="X with noise")
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"noise={self.function!r} has to answer the rows that it gets, with "
+                f"noise, but its answer is refused: {error}"
+            ) from error
         if noisy.shape != tuple(x.shape):
             raise ValueError(
                 f"The noise answers rows of shape {noisy.shape} where rows of shape "
-                f"{tuple(x.shape)} went in."
+                f"{tuple(x.shape)} went in: it has to answer all of them."
             )
         answer = torch.from_numpy(noisy).to(x.device)
         return ((answer - self.shift) / self.scale).to(x.dtype)

@@ -77,9 +77,12 @@ class Penalty(nn.Module, ABC):
     ----------
     n_warmup_epochs : int
         Epochs until it counts as much as at the end of training.
+    weighed_by : tuple of str
+        Parameters of estimators that it grows with.
     """
 
     n_warmup_epochs = 0
+    weighed_by: ClassVar[tuple[str, ...]] = ("alpha",)
 
     @abstractmethod
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
@@ -117,6 +120,7 @@ class WeightDecay(ExplicitPenalty):
     """
 
     reaches = "weights"
+    weighed_by = ("weight_decay",)
     weight: Tensor
 
     def __init__(self, weight: float) -> None:
@@ -296,5 +300,7 @@ def _squared_norm(w: Tensor) -> Tensor:
 
 def weights_of(net: nn.Module) -> list[nn.Parameter]:
     """List the weights of encoder and decoder; what has one axis only is a bias."""
-    parts = nn.ModuleList([net.encoder, net.decoder])
+    # Generators have no encoder.
+    named = dict(net.named_children())
+    parts = nn.ModuleList(named[k] for k in ("encoder", "decoder") if k in named)
     return [parameter for parameter in parts.parameters() if parameter.ndim > 1]

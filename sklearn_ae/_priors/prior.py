@@ -126,7 +126,10 @@ def draw_codes(
         codes, modes = answer if isinstance(answer, tuple) else (answer, None)
         order = state.permutation(len(codes))
     except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{prior!r} could not be drawn from: {error}") from error
+        raise ValueError(
+            f"{prior!r} could not be drawn from: {error} A prior is an object, fitted, "
+            "with sample(n_samples), or a function of n_samples and a RandomState."
+        ) from error
     codes = check_array(codes, dtype=np.float64, input_name="the prior's codes")
     if codes.shape != (n, n_components):
         raise ValueError(

@@ -103,19 +103,40 @@ class TermSums:
     def __init__(self, n_nets: int = 1) -> None:
         self.n_rows = [0] * n_nets
         self._sums: dict[str, Tensor] = {}
+        self._firsts: dict[str, Tensor] = {}
+        self._has_first = [False] * n_nets
 
     def add(
         self, terms: dict[str, Tensor], n_rows: int, nets: slice | None = None
     ) -> None:
         """Add the terms of a batch, means over its rows, of some nets or of all."""
+        self.keep_first(terms, nets)
         for name, term in terms.items():
             if name not in self._sums:
-                zeros = term.new_zeros(len(self.n_rows), dtype=torch.float64)
-                self._sums[name] = zeros
+                self._sums[name] = self._zeros(term)
             total = self._sums[name]
             (total if nets is None else total[nets]).add_(term, alpha=n_rows)
         nets = nets or slice(None)
         self.n_rows[nets] = [n + n_rows for n in self.n_rows[nets]]
+
+    def keep_first(self, terms: dict[str, Tensor], nets: slice | None = None) -> None:
+        """Remember the terms of a batch, unless there was one before."""
+        which = nets or slice(None)
+        if all(self._has_first[which]):
+            return
+        self._has_first[which] = [True] * len(self._has_first[which])
+        for name, term in terms.items():
+            if name not in self._firsts:
+                self._firsts[name] = self._zeros(term)
+            first = self._firsts[name]
+            (first if nets is None else first[nets]).copy_(term)
+
+    def _zeros(self, term: Tensor) -> Tensor:
+        return term.new_zeros(len(self.n_rows), dtype=torch.float64)
+
+    def firsts(self, net: int = 0) -> dict[str, float]:
+        """Answer the terms of the first batch that a net has had."""
+        return {name: float(first[net]) for name, first in self._firsts.items()}
 
     def averages(self) -> list[dict[str, float]]:
         """Answer the means over the rows, of each net."""

@@ -33,6 +33,7 @@ def search_epoch(net: Any, batches: Batches, sums: TermSums) -> bool:
             batch = streams.batch(*pair, batches.source.has_missing)
             share = len(batch.x) / n_rows
             terms = net.gradient_(batch)
+            sums.keep_first(terms)
             loss = loss + share * sum(terms.values())
             total.add_(vector.grad, alpha=share)
         vector.grad.copy_(total)

@@ -21,6 +21,7 @@ from sklearn_ae._nets.autoencoder import AutoencoderModule
 from sklearn_ae._training import dense_gradient
 from sklearn_ae._training.batches import Batches, Streams, TermSums
 from sklearn_ae._training.callbacks import TrainingStop, listen_to_batches
+from sklearn_ae._training.divergence import Suspects
 from sklearn_ae._training.optimizers import (
     PLANNED_SCHEDULES,
     FlatParameters,
@@ -57,6 +58,8 @@ class AutoencoderNet(NeuralNet):
     spread : ndarray of shape (n_units,), default=None
         Deviations that units of the output layer stand for, in units of the scale; None
         where they are all 1.
+    suspects : Suspects, default=None
+        What may be at fault if training diverges.
     optimizer, lr, schedule, max_epochs, batch_size, tol, n_iter_no_change, callbacks
         The estimator's parameters.
     """
@@ -74,6 +77,7 @@ class AutoencoderNet(NeuralNet):
         tol: float = 0.0,
         n_iter_no_change: int = 10,
         spread: np.ndarray | None = None,
+        suspects: Suspects | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -89,6 +93,7 @@ class AutoencoderNet(NeuralNet):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.spread = spread
+        self.suspects = suspects
 
     # The loop.
 
@@ -123,6 +128,13 @@ class AutoencoderNet(NeuralNet):
         self.sums_ = TermSums()
         self.module_.begin_epoch(self.epochs_before + len(self.history))
         self.notify("on_epoch_begin", **self._datasets)
+        if self.is_in_first_epoch:
+            self.first_terms_ = self.sums_.firsts
+
+    @property
+    def is_in_first_epoch(self) -> bool:
+        """Whether no epoch of this fit came before the one that runs."""
+        return len(self.history) == self.n_loaded_ + 1
 
     def _run_epoch(self) -> None:
         batches = self.batches_
@@ -264,9 +276,8 @@ class AutoencoderNet(NeuralNet):
         loss = self.history[-1]["train_loss"]
         if not (math.isfinite(loss) and is_finite(self.flat_.vector.detach())):
             raise DivergenceError(
-                f"Training diverged in epoch {len(self.history)} with "
-                f"learning_rate={self.lr:g}: the objective is {loss}. Lower "
-                "learning_rate, or look for extreme values in X."
+                f"Training diverged in epoch {len(self.history)}: the objective is "
+                f"{loss}. {self.suspects.fault_of(self)}"
             )
 
     def _monitored(self, epoch: int = -1) -> float:

@@ -260,10 +260,16 @@ def make_optimizer(
     chosen: dict[str, Any] = {"lr": learning_rate}
     if isinstance(optimizer, partial):
         chosen |= optimizer.keywords
-    if "weight_decay" in inspect.signature(optimizer).parameters:
+    if "weight_decay" in inspect.signature(kind).parameters:
         # The objective has the decay already; a second one would not be reported.
         chosen["weight_decay"] = 0.0
-    return optimizer(list(parameters), **chosen)
+    try:
+        return optimizer(list(parameters), **chosen)
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"optimizer={optimizer!r} cannot be made: {error}. Give what it needs by "
+            "functools.partial(torch.optim.SGD, momentum=0.8), say."
+        ) from error
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -294,7 +300,13 @@ def make_schedule(
                 "The 'learning_rate_schedule' parameter must be None, a name, or a "
                 f"functools.partial of a torch scheduler. Got {schedule!r} instead."
             )
-        return schedule(optimizer)
+        try:
+            return schedule(optimizer)
+        except TypeError as error:
+            raise InvalidParameterError(
+                f"learning_rate_schedule={schedule!r} cannot be made: {error}. Give "
+                "what it needs by functools.partial(StepLR, step_size=10), say."
+            ) from error
     if schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=max_epochs)
     if schedule == "exponential":

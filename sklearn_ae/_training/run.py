@@ -22,6 +22,7 @@ from sklearn_ae._nets.fitted import Model
 from sklearn_ae._objective.specs import net_parameters
 from sklearn_ae._training.batches import batch_size_for
 from sklearn_ae._training.callbacks import ProgressBar, TaskCallbacks, copy_callbacks
+from sklearn_ae._training.divergence import Suspects
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import uses_all_rows
 from sklearn_ae._training.state import keep_state, load_weights, restore_state
@@ -408,6 +409,7 @@ def _build_net(
         tol=estimator.tol,
         n_iter_no_change=estimator.n_iter_no_change,
         spread=estimator._output_spread(model.row_shape, model.moments),
+        suspects=Suspects(estimator.get_params(), model.moments),
         callbacks=callbacks,
         device=str(model.device),
     ).initialize()
@@ -419,7 +421,8 @@ def count_held_out(n_rows: int, fraction: float) -> int:
     if n_rows - n_held_out < 2:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} leaves "
-            f"{n_rows - n_held_out} of {n_rows} rows to train on; it needs at least 2."
+            f"{n_rows - n_held_out} of {n_rows} rows to train on; it needs at least 2. "
+            "Pass more rows, or set early_stopping=False."
         )
     return n_held_out
 

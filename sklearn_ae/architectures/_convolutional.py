@@ -253,6 +253,7 @@ class Convolutional(Architecture):
     normalization: str | None = None
 
     stackable = True
+    _examples = {"input_shape": "(28, 28)", "kernel_size": "5, the side of a square"}
     _parameter_constraints = {
         "input_shape": ["array-like", None],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
@@ -268,7 +269,7 @@ class Convolutional(Architecture):
             if math.prod(shape) != n_features:
                 raise ValueError(
                     f"X has {n_features} features, but input_shape={shape} has "
-                    f"{math.prod(shape)}."
+                    f"{math.prod(shape)}. Set input_shape to that of a row."
                 )
             return shape
         side = math.isqrt(n_features)

@@ -316,7 +316,8 @@ class LSTM(Architecture):
         n_steps = self.n_steps or n_features
         if n_features % n_steps:
             raise ValueError(
-                f"n_steps={n_steps} does not divide the {n_features} features of X."
+                f"n_steps={n_steps} does not divide the {n_features} features of X: "
+                "set it to a number of steps that all rows have."
             )
         return n_steps, n_features // n_steps
 

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from sklearn_ae._compute.seeds import derive_seed, own_global_seed
+from sklearn_ae._compute.suggestions import check_takes
 from sklearn_ae._layers.dense import FLOAT
 from sklearn_ae.architectures._base import Architecture
 from sklearn_ae.architectures._convolutional import Activate
@@ -52,6 +53,8 @@ class OwnModules(Architecture):
                 "(Encoder, Decoder) of classes, or of functions that answer modules. "
                 f"Got {pair!r} instead."
             )
+        for name, part in zip(("encoder", "decoder"), pair, strict=True):
+            check_takes(name, part, "n_inputs", "n_outputs")
         return cls(*pair)
 
     def build(

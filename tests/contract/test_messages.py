@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
+from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from torch import nn
 
 import sklearn_ae
 from contract.table import ROWS, SPECS, every_class, weights
+from sklearn_ae import DivergenceError
 
 # What a parameter is called elsewhere.
 WRONG_NAMES = {
@@ -294,3 +299,88 @@ def test_what_is_no_table(row, kind):
     value, message = NO_TABLES[kind]
     with pytest.raises((TypeError, ValueError), match=f"(?s){message}"):
         row.make().fit(value, row.targets(np.zeros((3, 2))))
+
+
+# What makes a fit diverge, by parameter, and what else it takes.
+FAULTS = {
+    "initialization": (1e20, {}),
+    "weight_decay": (1e20, {}),
+    "alpha": (1e30, {"penalty": "l1"}),
+    "beta": (1e20, {}),
+    "mmd_weight": (1e20, {}),
+    "free_bits": (1e300, {}),
+    "noise_level": (1e30, {"noise": "gaussian"}),
+    "kernel_width": (1e20, {}),
+    "learning_rate_ratio": (1e20, {}),
+    "gradient_penalty": (1e300, {}),
+    "learning_rate": (1e30, {}),
+}
+
+
+@every_class
+def test_divergence_names_what_is_at_fault(row, X, y):
+    own = parameters_of(row.cls)
+    for name, (value, others) in FAULTS.items():
+        if name in own:
+            params = {"optimizer": "sgd", "max_epochs": 20, name: value}
+            params |= {key: other for key, other in others.items() if key in own}
+            with pytest.raises(DivergenceError) as caught:
+                row.make(**params).fit(X, y)
+            said = str(caught.value)
+            culprit = re.escape(f"{name}={value:g}")
+            assert re.search(rf"epoch \d+: .*(Lower|Change) .*{culprit}", said), said
+            if name != "learning_rate":
+                assert "learning_rate=" not in said
+
+
+def test_divergence_of_an_optimizer_of_one_s_own(X):
+    """Where its own rate is what counts, or a schedule has raised it."""
+    optimizer = partial(torch.optim.SGD, lr=1e8)
+    fast = {"hidden_layer_sizes": (8,), "max_epochs": 20, "batch_size": 16}
+    with pytest.raises(DivergenceError, match=r"Lower lr=1e\+08 of the optimizer"):
+        sklearn_ae.Autoencoder(optimizer=optimizer, **fast).fit(X)
+    rising = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=1e3)
+    with pytest.raises(DivergenceError, match="learning_rate_schedule, which has"):
+        sklearn_ae.Autoencoder(
+            optimizer="sgd", learning_rate_schedule=rising, **fast
+        ).fit(X)
+
+
+@every_class
+def test_attributes_that_are_not_there(row, X, y):
+    """Why, where these are, what they are called here, or which class has them."""
+    estimator = row.make()
+    if row.takes_density:
+        with pytest.raises(AttributeError, match=r"'sample': .* latent_density before"):
+            _ = estimator.sample
+        assert not hasattr(estimator, "sample")
+        assert hasattr(row.make(latent_density=GaussianMixture()), "sample")
+    with pytest.raises(AttributeError, match="'n_iter_': call fit first"):
+        _ = estimator.n_iter_
+    estimator.fit(X, y)
+    if hasattr(row.cls, "transform"):
+        for name, meant in {
+            "encode": "transform",
+            "decode": "inverse_transform",
+        }.items():
+            with pytest.raises(AttributeError, match=f"'{name}': here it is {meant}"):
+                getattr(estimator, name)
+    if not hasattr(row.cls, "impute"):
+        with pytest.raises(AttributeError, match="DenoisingAutoencoder has it"):
+            estimator.impute(X)
+    if "components_" not in vars(estimator):
+        with pytest.raises(AttributeError, match="LinearAutoencoder has it"):
+            _ = estimator.components_
+    with pytest.raises(AttributeError, match="has no attribute 'qqqq'$"):
+        _ = estimator.qqqq
+    if row.cls().get_params().get("optimizer") != "alternating":
+        whole = row.make(optimizer="lbfgs")
+        with pytest.raises(AttributeError, match="takes all rows at once. Set opt"):
+            _ = whole.partial_fit
+
+
+def test_methods_that_some_parameters_bring():
+    with pytest.raises(AttributeError, match="'layer_codes': only nets of arch.*dense"):
+        _ = sklearn_ae.LSTMAutoencoder().layer_codes
+    with pytest.raises(AttributeError, match="'score_function': .* noise='gaussian'"):
+        _ = sklearn_ae.DenoisingAutoencoder().score_function

@@ -232,7 +232,7 @@ def test_divergence(row, X, y):
     """16: named, with epoch, learning rate and remedy; nothing is fitted."""
     estimator = row.make(**row.diverges)
     rate = re.escape(f"{row.diverges['learning_rate']:g}")
-    message = rf"diverged in epoch \d+ .*learning_rate={rate}.*Lower learning_rate"
+    message = rf"diverged in epoch \d+: .* Lower learning_rate={rate}"
     with pytest.raises(DivergenceError, match=message):
         estimator.fit(X, y)
     assert issubclass(DivergenceError, ValueError)

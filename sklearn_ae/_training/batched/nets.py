@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -178,8 +179,11 @@ class _BatchedNets:
                     # The nets' own parts draw, by the nets' own weights.
                     arrangement.store()
                 sums.add(terms, batch.x.shape[-2], members)
-        for member, averages in zip(self.members, sums.averages(), strict=True):
+        found = zip(self.members, sums.averages(), strict=True)
+        for place, (member, averages) in enumerate(found):
             member.averages = averages
+            if member.net.is_in_first_epoch:
+                member.net.first_terms_ = partial(sums.firsts, place)
 
     def _of_one_size(self, parts: tuple[Any, ...]) -> Iterator[tuple[slice, slice]]:
         """Yield members next to each other, and feeds, whose batches have one size."""

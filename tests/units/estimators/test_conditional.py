@@ -136,6 +136,22 @@ def test_what_are_no_labels_is_refused(digits, y, message):
         small().fit(digits[0], y)
 
 
+def test_labels_tell_how_many_rows_are_drawn(model):
+    """Unless that is said; then both have to agree."""
+    assert len(model.sample(y=[1, 2, 2])) == 3
+    assert len(model.sample(y=np.array([1, 2]))) == 2
+    assert len(model.sample(y=1)) == len(model.sample()) == 1
+    assert_array_equal(
+        model.sample(y=[1, 2], random_state=0), model.sample(2, 0, y=[1, 2])
+    )
+    with pytest.raises(
+        ValueError, match=r"\[1, 3\]. Pass a label for each row, or one"
+    ):
+        model.sample(1, y=[1, 2, 2])
+    with pytest.raises(ValueError, match="y has no labels"):
+        model.sample(y=[])
+
+
 def test_as_many_labels_as_rows(model, digits):
     with pytest.raises(ValueError, match=r"\[3, 2\]"):
         model.sample(3, y=[1, 2])
