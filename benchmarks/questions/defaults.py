@@ -2,7 +2,8 @@
 
 Every candidate is fitted to every task, a data set with a size of the code. The table
 ranks candidates by what the estimator promises of held-out rows, and says what each
-costs: `Autoencoder` reconstructs them, to `VariationalAutoencoder` they are likely.
+costs: `Autoencoder` reconstructs them, to `VariationalAutoencoder` they are likely, and
+what `AdversarialAutoencoder` decodes of its prior is like them.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from benchmarks.common import (
 )
 from benchmarks.data.datasets import LOADERS, Dataset, Split, add_data_home, load
 from benchmarks.measures.quality import knn_accuracy
+from benchmarks.measures.sample_quality import Judge
 
-HELP = "rank candidates for the defaults of Autoencoder or VariationalAutoencoder"
+HELP = "rank candidates for the defaults of a plain, variational or adversarial one"
 BUNDLED = ["digits", "breast_cancer", "wine"]
 # What is varied unless asked otherwise, by the flag of the command line.
 CHOICES = {
@@ -43,9 +45,14 @@ CHOICES = {
     },
     "variational": {
         "hidden": ["128-64", "256-128"],
-        "rates": ["0.001", "0.002"],
+        "rates": ["0.002", "0.0025", "0.003"],
         "activations": ["relu", "silu"],
         "noise_variances": ["learned", "learned_per_feature"],
+    },
+    "adversarial": {
+        "activations": ["relu", "silu"],
+        "alphas": ["0.3", "1"],
+        "gradient_penalties": ["0.03", "0.3", "auto"],
     },
 }
 SETTINGS = {
@@ -56,7 +63,21 @@ SETTINGS = {
     "schedule": "schedule",
     "activation": "activation",
     "noise_variance": "noise\nvariance",
+    "alpha": "alpha",
+    "gradient_penalty": "gradient\npenalty",
 }
+# What a candidate costs, by the mean over the tasks.
+MEASURES = {
+    "r2": "R2\nmean",
+    "knn": "k-NN\naccuracy",
+    "fidelity": "fidelity,\ndecoded",
+    "coverage": "coverage,\ndecoded",
+}
+LIKENESS = (
+    "Fidelity: decoded draws, as many as test rows, that are as near to training rows "
+    "as 95 % of test rows. Coverage: test rows with one of them among their five "
+    "neighbours. PCA's are of normal codes with its variances."
+)
 MAX_TRAIN, MAX_TEST = 2000, 1000
 
 
@@ -68,25 +89,59 @@ class Question:
     ----------
     measure, meaning : str
         What `score` answers of held-out rows, of PCA as well: a word, and in full.
+    draws : bool
+        Whether the estimator draws rows by itself.
     """
 
     estimator: type
     measure: str
     meaning: str
-    score: Callable[[Any, np.ndarray], float]
+    score: Callable[[Any, Split, int], float]
+    draws: bool = True
 
 
 def question(name: str) -> Question:
     """Return what is asked of the estimator of that name."""
-    from sklearn_ae import Autoencoder, VariationalAutoencoder
+    from sklearn_ae import AdversarialAutoencoder, Autoencoder, VariationalAutoencoder
     from sklearn_ae.metrics import reconstruction_r2
 
     if name == "autoencoder":
-        return Question(Autoencoder, "R2", "R2", reconstruction_r2)
-    meaning = "the bound of the log-likelihood, in nats,"
+        return Question(
+            Autoencoder,
+            "R2",
+            "R2",
+            lambda model, split, seed: reconstruction_r2(model, split.X_test),
+            draws=False,
+        )
+    if name == "variational":
+        return Question(
+            VariationalAutoencoder,
+            "nats",
+            "the bound of the log-likelihood, in nats,",
+            lambda model, split, seed: model.score(split.X_test),
+        )
     return Question(
-        VariationalAutoencoder, "nats", meaning, lambda model, X: model.score(X)
+        AdversarialAutoencoder,
+        "likeness",
+        "the mean of fidelity and coverage (likeness)",
+        lambda model, split, seed: np.mean(list(likeness(model, split, seed).values())),
     )
+
+
+def likeness(model: Any, split: Split, seed: int) -> dict[str, float]:
+    """Say how like real rows decoded draws of the prior are.
+
+    Those of PCA are of normal codes with its variances.
+    """
+    n_rows = len(split.X_test)
+    if isinstance(model, PCA):
+        deviations = np.sqrt(model.explained_variance_)
+        normal = np.random.RandomState(seed).normal(size=(n_rows, len(deviations)))
+        drawn = model.inverse_transform(normal * deviations)
+    else:
+        drawn = model.sample(n_rows, seed, observation_noise=False)
+    judge = Judge.of(split.X_train, split.X_test)
+    return {"fidelity": judge.fidelity(drawn), "coverage": judge.coverage(drawn)}
 
 
 @dataclass(frozen=True)
@@ -99,7 +154,9 @@ class Candidate:
     learning_rate: float
     learning_rate_schedule: str | None
     activation: str
-    noise_variance: str | None
+    noise_variance: str | None = None
+    alpha: float | None = None
+    gradient_penalty: str | float | None = None
 
     @classmethod
     def default_of(cls, estimator: type) -> Candidate:
@@ -107,12 +164,10 @@ class Candidate:
         params = estimator().get_params(deep=False)
         return cls(**{name: params.get(name) for name in cls.__annotations__})
 
-    def params(self) -> dict[str, Any]:
+    def params_of(self, estimator: type) -> dict[str, Any]:
         """Return the parameters that the estimator has."""
-        params = vars(self).copy()
-        if self.noise_variance is None:
-            del params["noise_variance"]
-        return params
+        names = estimator().get_params(deep=False)
+        return {name: value for name, value in vars(self).items() if name in names}
 
     def shown(self) -> dict[str, str | None]:
         """Return the parameters as text for a table."""
@@ -125,7 +180,13 @@ class Candidate:
             "schedule": self.learning_rate_schedule or "none",
             "activation": self.activation,
             "noise_variance": self.noise_variance,
+            "alpha": _number(self.alpha),
+            "gradient_penalty": _number(self.gradient_penalty),
         }
+
+
+def _number(value: str | float | None) -> str | None:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -136,6 +197,11 @@ def widths(text: str) -> tuple[int, ...]:
 def batch(text: str) -> int | str:
     """Parse a batch size or ``auto``."""
     return text if text == "auto" else positive(text)
+
+
+def penalty(text: str) -> float | str:
+    """Parse a weight or ``auto``."""
+    return text if text == "auto" else float(text)
 
 
 def schedule(text: str) -> str | None:
@@ -152,6 +218,8 @@ FLAGS = {
     "schedules": ("learning_rate_schedule", schedule, "learning-rate schedules"),
     "activations": ("activation", str, "activations of hidden layers"),
     "noise_variances": ("noise_variance", str, "variances of VariationalAutoencoder"),
+    "alphas": ("alpha", float, "weights of the game of AdversarialAutoencoder"),
+    "gradient_penalties": ("gradient_penalty", penalty, "and of its gradient penalty"),
 }
 
 
@@ -195,11 +263,13 @@ def _shown_choices(flag: str) -> str:
 
 def candidates_of(arguments: argparse.Namespace) -> list[Candidate]:
     """Return every combination that is asked for, and the defaults as they are."""
-    default = Candidate.default_of(question(arguments.estimator).estimator)
-    if arguments.noise_variances and default.noise_variance is None:
-        raise BenchmarkError(f"{arguments.estimator} has no noise variance")
+    estimator = question(arguments.estimator).estimator
+    default, known = Candidate.default_of(estimator), estimator().get_params(deep=False)
     varied = {}
     for flag, (name, kind, _) in FLAGS.items():
+        if getattr(arguments, flag) and name not in known:
+            what = name.replace("_", " ")
+            raise BenchmarkError(f"{arguments.estimator} has no {what}")
         usual = map(kind, CHOICES[arguments.estimator].get(flag, ()))
         if values := getattr(arguments, flag) or list(usual):
             varied[name] = values
@@ -276,14 +346,18 @@ def _fit(
         estimator = PCA(k, random_state=seed)
         shown = dict.fromkeys(SETTINGS) | {"hidden": "PCA"}
     else:
-        estimator = asked.estimator(k, random_state=seed, **candidate.params())
+        params = candidate.params_of(asked.estimator)
+        estimator = asked.estimator(k, random_state=seed, **params)
         shown = candidate.shown()
     seconds, _ = timed(lambda: estimator.fit(split.X_train))
     Z_train, Z_test = (estimator.transform(X) for X in (split.X_train, split.X_test))
+    drawn = likeness(estimator, split, seed) if asked.draws else {}
     return shown | {
-        "score": asked.score(estimator, split.X_test),
+        "score": asked.score(estimator, split, seed),
         "r2": reconstruction_r2(estimator, split.X_test),
         "knn": knn_accuracy(Z_train, split.y_train, Z_test, split.y_test),
+        "fidelity": drawn.get("fidelity"),
+        "coverage": drawn.get("coverage"),
         "fit_seconds": seconds,
         "n_iter": getattr(estimator, "n_iter_", None),
     }
@@ -302,9 +376,10 @@ def ranking(
             [
                 [_median(runs, candidate, task, key) for task in tasks]
                 for candidate in [*candidates, None]
-            ]
+            ],
+            dtype=float,
         )
-        for key in ("score", "r2", "knn", "fit_seconds")
+        for key in ("score", *MEASURES, "fit_seconds")
     }
     ranks = rankdata(-medians["score"][:-1], axis=0).mean(axis=1)
     shortfalls = medians["score"][:-1].max(axis=0) - medians["score"]
@@ -314,8 +389,7 @@ def ranking(
             "rank": None if candidate is None else float(ranks[i]),
             "shortfall": float(shortfalls[i].mean()),
             "worst_shortfall": float(shortfalls[i].max()),
-            "r2": float(medians["r2"][i].mean()),
-            "knn": float(medians["knn"][i].mean()),
+            **{key: float(medians[key][i].mean()) for key in MEASURES},
             "fit_seconds": float(medians["fit_seconds"][i].sum()),
         }
         | ({"hidden": "PCA"} if candidate is None else candidate.shown())
@@ -339,8 +413,11 @@ def _columns(rows: Sequence[Mapping[str, Any]], measure: str) -> list[Column]:
         Column("rank", "mean\nrank", ".1f"),
         Column("shortfall", f"shortfall\nmean, {measure}", ".3f"),
         Column("worst_shortfall", "worst", ".3f"),
-        Column("r2", "R2\nmean", ".3f"),
-        Column("knn", "k-NN\naccuracy", ".3f"),
+        *(
+            Column(key, header, ".3f")
+            for key, header in MEASURES.items()
+            if np.isfinite([row[key] for row in rows]).any()
+        ),
         Column("fit_seconds", "fit (s)\nall tasks", ".1f"),
     ]
 
@@ -367,11 +444,13 @@ def _notes(
     """Say what the figures are."""
     names = ", ".join(dict.fromkeys(run["dataset"] for run in runs))
     sizes = ", ".join(map(str, arguments.components))
+    drawn = [LIKENESS] if asked.draws else []
     return [
         f"Tasks: {names}, each with {sizes} components; medians over "
         f"{arguments.seeds} seed(s); at most {MAX_TRAIN:,} training rows.",
         f"rank: among the candidates, by {asked.meaning} of the test rows; "
         f"shortfall: the best {asked.measure} of the task minus the candidate's own.",
         "k-NN accuracy: test codes by training codes, mean over the tasks.",
+        *drawn,
         f"All else as {asked.estimator.__name__} has it.",
     ]

@@ -160,7 +160,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     >>> from sklearn_ae import AdversarialAutoencoder
     >>> X, y = load_digits(return_X_y=True)
     >>> adversarial = AdversarialAutoencoder(max_epochs=10, random_state=0).fit(X)
-    >>> adversarial.sample(5, random_state=0).shape
+    >>> images = adversarial.sample(5, random_state=0, observation_noise=False)
+    >>> images.shape
     (5, 64)
     >>> ring = AdversarialAutoencoder(
     ...     prior="gaussian_ring", label_conditioned=True, max_epochs=5

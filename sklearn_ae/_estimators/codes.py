@@ -167,9 +167,10 @@ class RowsMixin(Undisturbed):
         random_state : int, RandomState instance or None, default=None
             An int makes the draw repeatable, whatever was drawn before.
         observation_noise : bool, default=True
-            Whether to draw around the decoded codes (from the likelihood if there is
-            one, else with each feature's variance of the training residuals, or 0 and 1
-            with binary cross-entropy) or to answer the decoded codes.
+            Whether to draw around the decoded codes, as rows vary (from the likelihood
+            if there is one, else with each feature's variance of the training
+            residuals, or 0 and 1 with binary cross-entropy), or to answer the decoded
+            codes, as for pictures.
 
         Returns
         -------

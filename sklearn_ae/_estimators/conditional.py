@@ -94,7 +94,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
     >>> from sklearn_ae import ConditionalVariationalAutoencoder
     >>> X, y = load_digits(return_X_y=True)
     >>> conditional = ConditionalVariationalAutoencoder(8, random_state=0)
-    >>> conditional.fit(X, y).sample(5, y=7).shape
+    >>> sevens = conditional.fit(X, y).sample(5, y=7, observation_noise=False)
+    >>> sevens.shape
     (5, 64)
     >>> threes = conditional.inverse_transform(conditional.transform(X), 3)
     >>> bool(conditional.score_samples(X, y).mean() > conditional.score(X))
@@ -323,8 +324,8 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         y : label or array-like of shape (n_samples,), default=None
             Labels of the rows; None draws them with their frequencies in training.
         observation_noise : bool, default=True
-            Whether to draw around the decoded codes, from the likelihood, or to answer
-            the decoded codes.
+            Whether to draw around the decoded codes, from the likelihood, as rows vary,
+            or to answer the decoded codes, as for pictures.
 
         Returns
         -------

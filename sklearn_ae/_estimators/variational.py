@@ -63,21 +63,22 @@ class VariationalAutoencoder(BaseAutoencoder):
         or recurrent layers, channels of convolutions. `()` is a shallow net.
     activation : str, default="silu"
         Activation of the hidden layers, by name as in :class:`Autoencoder`.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=2.5e-3
         First step size of the optimizer.
     likelihood : {"gaussian", "bernoulli"}, default="gaussian"
         What rows are like given their codes: normal around the reconstruction, or
         binary with the reconstruction for probabilities (of X in [0, 1]; for values
         between, it is a cross-entropy and no density).
-    noise_variance : str or float, default="learned_per_feature"
-        Variance of the Gaussian likelihood, in squared units of X: one for each
-        feature ("learned_per_feature"), as in factor analysis, one for all
-        ("learned"), as in probabilistic PCA, or a number. With variances of their own
-        rows are more likely, and codes tell most of features that can be told exactly;
-        "learned" reconstructs with less squared error, and of two components draws the
-        clearer map. Learned ones are at least 1e-4 of the mean variance of the
+    noise_variance : str or float, default="learned"
+        Variance of the Gaussian likelihood, in squared units of X: one for all features
+        ("learned"), as in probabilistic PCA, one for each ("learned_per_feature"), as
+        in factor analysis, or a number. "learned" reconstructs with less squared error,
+        and of two components draws the clearer map. Take "learned_per_feature" where
+        the likelihood is what counts: rows are more likely, and drawn ones vary as
+        much as real ones in each feature, while codes tell most of features that can be
+        told exactly. Learned variances are at least 1e-4 of the mean variance of the
         features. A number above the variances that components could explain makes all
-        of them collapse. A Bernoulli likelihood has none.
+        components collapse. A Bernoulli likelihood has none.
     beta : float, default=1.0
         Weight of the divergence from the prior. Above 1, codes tell less and their
         components separate more (beta-VAE).
@@ -114,7 +115,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         prior, from a normal distribution with the mean and the variance that the
         component has over all rows. It is about what the component tells of a row: near
         0 it has collapsed. Where all have, `fit` warns (`ConvergenceWarning`).
-    noise_variance_ : ndarray of shape (n_features,) or float
+    noise_variance_ : float or ndarray of shape (n_features,)
         Variance of the Gaussian likelihood, in squared units of X.
 
     See Also
@@ -149,7 +150,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     >>> from sklearn_ae import VariationalAutoencoder
     >>> X, _ = load_digits(return_X_y=True)
     >>> vae = VariationalAutoencoder(8, max_epochs=20, random_state=0).fit(X)
-    >>> vae.sample(5, random_state=0).shape
+    >>> images = vae.sample(5, random_state=0, observation_noise=False)
+    >>> images.shape
     (5, 64)
     >>> mean, deviation = vae.encode_distribution(X)
     >>> bool((mean == vae.transform(X)).all())
@@ -164,9 +166,9 @@ class VariationalAutoencoder(BaseAutoencoder):
     # Chosen by `python -m benchmarks defaults --estimator variational`.
     hidden_layer_sizes: tuple[int, ...] | int = (128, 64)
     activation: str = "silu"
-    learning_rate: float = 2e-3
+    learning_rate: float = 2.5e-3
     likelihood: str = "gaussian"
-    noise_variance: str | float = "learned_per_feature"
+    noise_variance: str | float = "learned"
     beta: float = 1.0
     n_latent_samples: int = 1
     mmd_weight: float = 0.0

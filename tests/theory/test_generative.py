@@ -84,6 +84,8 @@ def discrepancy_ratios(rows, seed):
     }
 
 
+# Where it is the likelihood that counts.
+LIKELY = {"noise_variance": "learned_per_feature"}
 MEANS = [
     Claim("fidelity", at_least=0.8),
     Claim("coverage", at_least=0.75),
@@ -97,42 +99,66 @@ STUBS = [
     MeanImage(),
     Memoriser(),
     PlainAutoencoder(16),
-    Noiseless(16),
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
+UNITS_AND_PRIORS = pytest.mark.parametrize(
     ("params", "scale"),
     [({}, GRAY), ({}, 1), ({}, 1000), ({"prior": "vamp"}, GRAY)],
     ids=["gray", "raw", "thousands", "learned prior"],
 )
-def test_samples_are_like_held_out_digits(request, params, scale):
-    """I26 at the defaults, in any units, and with a learned prior.
 
-    The ratio to the full Gaussian is reported, not claimed.
-    """
+
+@pytest.mark.slow
+@UNITS_AND_PRIORS
+def test_decoded_draws_are_like_held_out_digits(request, params, scale):
+    """I26 at the defaults, in any units, and with a learned prior."""
 
     def figures(model, seed):
         model = fitted(model, seed, scale)
         means = model.sample(N_HELD_OUT, seed, observation_noise=False)
-        rows = model.sample(N_DRAWS, seed)
-        unit = scale / GRAY
-        answer = of_means(means / unit, seed) | discrepancy_ratios(rows / unit, seed)
+        answer = of_means(means / (scale / GRAY), seed)
         return answer | {"active": getattr(model, "active_components_", 16)}
 
     check_claims(
         request,
         figures,
         VariationalAutoencoder(16, **params),
-        [
-            *MEANS,
-            Claim("MMD, of the diagonal Gaussian's", at_most=0.75),
-            Claim("MMD, of the full Gaussian's"),
-            Claim("active", never_below=2),
-        ],
+        [*MEANS, Claim("active", never_below=2)],
         # Elsewhere they are no better.
         stubs=STUBS if (params, scale) == ({}, GRAY) else (),
+        min_seeds=3,
+    )
+
+
+@pytest.mark.slow
+@UNITS_AND_PRIORS
+def test_draws_have_the_moments_of_held_out_digits(request, params, scale):
+    """I26: noise as large as it is in each pixel, where the likelihood is what counts.
+
+    The ratio to the full Gaussian is reported, not claimed.
+    """
+
+    def figures(model, seed):
+        rows = fitted(model, seed, scale).sample(N_DRAWS, seed)
+        return discrepancy_ratios(rows / (scale / GRAY), seed)
+
+    check_claims(
+        request,
+        figures,
+        VariationalAutoencoder(16, **LIKELY, **params),
+        [
+            Claim("MMD, of the diagonal Gaussian's", at_most=0.75),
+            Claim("MMD, of the full Gaussian's"),
+        ],
+        stubs=[
+            VariationalAutoencoder(16),
+            DiagonalGaussian(),
+            MeanImage(),
+            Noiseless(16, **LIKELY),
+        ]
+        if (params, scale) == ({}, GRAY)
+        else (),
     )
 
 
@@ -141,7 +167,7 @@ def test_codes_are_like_the_prior(request):
     """I1: plain codes, though standardised, leave gaps that decode to no digits.
 
     With 16 components: of 2 the plain net leaves none, .97 of what it decodes passes.
-    And with three times the divergence: the bound itself leaves held-out codes of digits
+    And with four times the divergence: the bound itself leaves held-out codes of digits
     at .1 to .5 of the plain net's MMD, by the split.
     """
 
@@ -168,12 +194,12 @@ def test_codes_are_like_the_prior(request):
     check_claims(
         request,
         figures,
-        VariationalAutoencoder(16, beta=3.0),
+        VariationalAutoencoder(16, beta=4.0),
         [
             Claim("MMD, of plain codes'", at_most=0.15),
             Claim("more digits", at_least=0.2),
         ],
-        stubs=[PlainAutoencoder(16), PCA(16, whiten=True)],
+        stubs=[PlainAutoencoder(16), PCA(16, whiten=True), VariationalAutoencoder(16)],
     )
 
 
@@ -219,7 +245,9 @@ def test_mixture_of_the_codes_of_a_plain_net(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("generator", [VariationalAutoencoder(16)], ids=["variational"])
+@pytest.mark.parametrize(
+    "generator", [VariationalAutoencoder(16, **LIKELY)], ids=["variational"]
+)
 def test_generator_beats_the_diagonal_gaussian(request, generator):
     """L5: on one split, and two runs of a seed answer the same numbers."""
 

@@ -196,8 +196,8 @@ def test_encoder_is_one_trunk_with_two_heads():
     X = digits()[:50]
     plain = Autoencoder(5, hidden_layer_sizes=(20,), max_epochs=1).fit(X)
     model = VariationalAutoencoder(5, hidden_layer_sizes=(20,), max_epochs=1).fit(X)
-    one_head, variances = 5 * 20 + 5, 64
-    assert parameters_of(model) == parameters_of(plain) + one_head + variances
+    one_head, variance = 5 * 20 + 5, 1
+    assert parameters_of(model) == parameters_of(plain) + one_head + variance
 
 
 def test_draws_have_the_reported_deviations():
