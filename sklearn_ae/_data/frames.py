@@ -42,3 +42,44 @@ def as_output(
         return rows
     columns = _check_feature_names_in(estimator) if columns is None else columns
     return adapter.create_container(rows, X, columns=columns)
+
+
+def with_dtypes(frame: Any, X: Any, *, is_filled: bool = False) -> Any:
+    """Give the columns of a frame the dtypes that they have in X, where these can hold.
+
+    Parameters
+    ----------
+    frame : ndarray or DataFrame
+        What is answered for X. An array stays as it is, and so does a frame of another
+        library than that of X.
+    X : array-like or sparse matrix
+    is_filled : bool, default=False
+        Whether it is X but for its missing entries: then a column without them is X's
+        own, of whatever dtype. Else only columns of floats have the dtype of theirs.
+    """
+    if isinstance(frame, np.ndarray) or type(frame) is not type(X):
+        return frame
+    if hasattr(frame, "isetitem"):
+        return _with_pandas_dtypes(frame, X, is_filled)
+    own = []
+    for i, given in enumerate(X.iter_columns()):
+        is_float = given.dtype.is_float()
+        n_missing = given.null_count() + (given.is_nan().sum() if is_float else 0)
+        if is_filled and not n_missing:
+            own.append(given.alias(frame.columns[i]))
+        elif is_float:
+            own.append(frame.to_series(i).cast(given.dtype))
+    return frame.with_columns(own)
+
+
+def _with_pandas_dtypes(frame: Any, X: Any, is_filled: bool) -> Any:
+    for i, dtype in enumerate(X.dtypes):
+        given = X.iloc[:, i]
+        if dtype == frame.dtypes.iloc[i]:
+            continue
+        if is_filled and not given.isna().any():
+            frame.isetitem(i, given.copy())
+        # Of sparse columns, nothing would be 0.
+        elif dtype.kind == "f" and not hasattr(dtype, "fill_value"):
+            frame.isetitem(i, frame.iloc[:, i].astype(dtype))
+    return frame

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ae._compute.ambient import Undisturbed
 from sklearn_ae._compute.seeds import draw_seed, make_generator
 from sklearn_ae._data.checks import check_codes, shape_of_rows, with_shape
-from sklearn_ae._data.frames import as_output
+from sklearn_ae._data.frames import as_output, with_dtypes
 from sklearn_ae._objective.specs import resolve_spec
 
 
@@ -228,7 +228,7 @@ class ReconstructionMixin(Undisturbed):
         if ended is not None:
             is_over = ended(with_shape(checked, model.module.row_shape))
             rows[is_over.reshape(rows.shape)] = np.nan
-        return as_output(self, with_shape(rows, shape_of_rows(X)), X)
+        return with_dtypes(as_output(self, with_shape(rows, shape_of_rows(X)), X), X)
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         r"""Squared error of each row's reconstruction, a mean over features.

@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._compute.suggestions import check_takes
 from sklearn_ae._data.checks import shape_of_rows, with_shape
-from sklearn_ae._data.frames import as_output
+from sklearn_ae._data.frames import as_output, with_dtypes
 from sklearn_ae._data.moments import Moments
 from sklearn_ae._data.rows import Array, refuse_row
 from sklearn_ae._estimators.base import BaseAutoencoder
@@ -164,13 +164,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ndarray of shape (n_samples, n_features)
             X, with the reconstruction in place of NaN. With `set_output`, rows that are
             vectors are a frame: with the columns of the training rows, and the index of
-            X.
+            X. Columns of a frame in which nothing is missing keep their dtype.
         """
         model, checked = self._fitted_rows(X)
         x_hat = model.reconstruct(checked)
         rows = _dense(checked)
         filled = np.where(np.isnan(rows), x_hat, rows.astype(x_hat.dtype))
-        return as_output(self, with_shape(filled, shape_of_rows(X)), X)
+        filled = as_output(self, with_shape(filled, shape_of_rows(X)), X)
+        return with_dtypes(filled, X, is_filled=True)
 
     @available_if(_adds_gaussian_noise)
     def score_function(self, X: Any) -> np.ndarray:
@@ -202,7 +203,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         for number in np.flatnonzero(too_large.any(axis=1)):
             refuse_row(rows[number], number, x_hat.dtype)
         score = with_shape(score.astype(x_hat.dtype), shape_of_rows(X))
-        return as_output(self, score, X)
+        return with_dtypes(as_output(self, score, X), X)
 
 
 def _dense(X: Array) -> np.ndarray:

@@ -297,6 +297,30 @@ def test_frames_of_rows_without_names(row, X, y, library, dtype):
 
 
 @every_class
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_keep_their_dtypes(row, X, y, library):
+    """27: floats of each precision; what is not missing is as it was, of any dtype."""
+    given = pd.DataFrame(X, columns=NAMES).astype({NAMES[0]: np.float32})
+    given[NAMES[1]] = np.arange(60) % 7
+    given[NAMES[2]] = np.arange(60) % 2 == 0
+    is_missing = hasattr(row.cls, "impute")
+    if is_missing:
+        given.loc[3, NAMES[0]] = given.loc[4, NAMES[3]] = np.nan
+    given = given if library == "pandas" else pl.from_pandas(given)
+    estimator = row.make().set_output(transform=library).fit(given, y)
+    dtypes = list(given.dtypes)
+    floats = [d if i not in (1, 2) else dtypes[-1] for i, d in enumerate(dtypes)]
+    assert list(estimator.reconstruct(given).dtypes) == floats
+    if hasattr(estimator, "impute"):
+        filled = estimator.impute(given)
+        assert list(filled.dtypes) == dtypes
+        for i in (1, 2, 4):
+            ours, theirs = (np.asarray(frame)[:, i] for frame in (filled, given))
+            assert list(ours) == list(theirs)
+        assert np.isfinite(np.asarray(filled, dtype=float)).all()
+
+
+@every_class
 def test_frames_of_sparse_rows(row, X, y):
     """27: what is sparse has no index, and comes back dense."""
     if not row.sparse:
