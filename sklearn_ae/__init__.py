@@ -1,5 +1,31 @@
 """Autoencoders as scikit-learn estimators, trained by skorch and torch.
 
+All have `fit`, `transform`, `inverse_transform`, `reconstruct` and `score`, and work in
+pipelines and searches. Which class for which job:
+
+==================================  =================================================
+Codes of few numbers, for a start   `Autoencoder`; for pictures of a table, with
+                                    `n_components=2`
+As PCA, or rows fewer than columns  `LinearAutoencoder`, which is PCA's subspace
+Many codes of which few are in use  `SparseAutoencoder`
+Codes that hardly move with rows    `ContractiveAutoencoder`
+Noise removed, gaps filled in       `DenoisingAutoencoder` (`reconstruct`, `impute`)
+Outliers in the rows of training    `RobustAutoencoder`
+New rows, and their likelihood      `VariationalAutoencoder` (`sample`,
+                                    `score_samples`)
+New rows of a class                 `ConditionalVariationalAutoencoder`
+Codes of a distribution of choice   `AdversarialAutoencoder`
+Images, signals, sequences          `ConvolutionalAutoencoder`, `LSTMAutoencoder`, or
+                                    any class with `architecture=`
+Deep nets, layer by layer           `StackedAutoencoder`, or `pretraining=`
+==================================  =================================================
+
+Beside the classes there are `model_selection` (a grid of penalties in the time of a few
+fits), `metrics` (scorers for searches without labels), `displays` (pictures),
+`architectures` (what nets are made of) and `load`, for what `save` has written.
+
+For maintainers
+---------------
 Each folder is a room, and imports only rooms below it:
 
 - `displays`, `model_selection`, `metrics`: what compares fitted estimators.
@@ -18,6 +44,9 @@ skorch's: it trains a module. A *fitted model* is what an estimator keeps of it.
 *prior* is a distribution of codes. A *unit* is a neuron of a layer; a unit of measure
 is said to be one.
 """
+
+import types
+from importlib import import_module
 
 from sklearn_ae._estimators.adversarial import AdversarialAutoencoder
 from sklearn_ae._estimators.autoencoder import (
@@ -69,6 +98,20 @@ __all__ = [
     "VariationalAutoencoder",
     "load",
 ]
+
+_ROOMS = ("architectures", "displays", "exceptions", "metrics", "model_selection")
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    # Imported when they are asked for: a worker of a search needs no pictures.
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS})
+
 
 # Pickles name what they hold by its public place, which outlives moves of files.
 for _name in __all__:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+# What of a signature is shown before the docstring, which has all parameters.
+_N_SHOWN = 4
 
 _SECTION = re.compile(r"^(\w[\w ]*)\n-+\n", re.MULTILINE)
 _ENTRY = re.compile(r"^(?=\S)", re.MULTILINE)
@@ -70,3 +74,21 @@ def merge_docstrings(
         if sections[name]
     ]
     return "\n\n".join(texts) + "\n"
+
+
+class ShortSignature(inspect.Signature):
+    """A signature of very many parameters, of which `help` shows the first ones."""
+
+    @classmethod
+    def of(cls, constructor: Callable[..., Any]) -> Self:
+        """Answer that of a class with this constructor."""
+        _, *parameters = inspect.signature(constructor).parameters.values()
+        return cls(parameters)
+
+    def __str__(self) -> str:
+        shown = [
+            p.replace(annotation=inspect.Parameter.empty)
+            for p in self.parameters.values()
+        ]
+        text = str(inspect.Signature(shown[:_N_SHOWN]))
+        return text if len(shown) <= _N_SHOWN else f"{text[:-1]}, ...)"

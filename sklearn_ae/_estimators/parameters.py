@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import (
 )
 
 from sklearn_ae._compute.ambient import Undisturbed
-from sklearn_ae._estimators.docstrings import merge_docstrings
+from sklearn_ae._estimators.docstrings import ShortSignature, merge_docstrings
 from sklearn_ae._estimators.hints import Hints, hint_on_spec
 from sklearn_ae._files.registry import CLASSES
 from sklearn_ae._layers.dense import checked_widths
@@ -243,6 +243,11 @@ class Parameters(Hints, Undisturbed):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
+    # scikit-learn's picture of an estimator describes parameters where it has a link
+    # to follow: one within the page, as long as there are no pages elsewhere.
+    _doc_link_module = "sklearn_ae"
+    _doc_link_template = "#{estimator_name}"
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # What is its own, as what follows completes it.
@@ -261,6 +266,7 @@ class Parameters(Hints, Undisturbed):
         cls._parameter_constraints = {name: constraints[name] for name in names}
         documentation = [base._own_documentation for base in bases]
         cls.__doc__ = merge_docstrings(documentation, names, cls._absent_attributes)
+        cls.__signature__ = ShortSignature.of(cls.__init__)
         if cls.__module__.startswith("sklearn_ae.") and cls.__name__[:4] != "Base":
             CLASSES[cls.__name__] = cls
 

@@ -15,7 +15,7 @@ from skorch.callbacks import (
     LRScheduler,
     TrainEndCheckpoint,
 )
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import html
 import inspect
+import pydoc
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
+import sklearn_ae
+from contract.subprocesses import run_python
 from contract.table import ERRORS, ROWS, SPECS, every_class
 from contract.test_completeness import public_modules
 from sklearn_ae._estimators.docstrings import split_entries, split_sections
@@ -194,3 +198,58 @@ def test_examples_are_run():
     assert "--doctest-modules" in pytest_options["addopts"]
     assert "sklearn_ae" in pytest_options["testpaths"]
     assert "error" in pytest_options["filterwarnings"]
+
+
+@every_class
+def test_the_picture_of_a_notebook_describes_parameters(row):
+    """25: each of them, in words that are its own."""
+    picture = row.make()._repr_html_()
+    if "param-doc-description" not in picture:
+        pytest.skip("this scikit-learn has no descriptions")
+    for name in row.cls().get_params(deep=False):
+        text = split_entries(split_sections(row.cls.__doc__)["Parameters"])[name]
+        first = html.escape(text.splitlines()[1].split()[0])
+        shown = picture.split(f"anchor-name: --doc-link-{name};", 1)[1].split("</a>")[0]
+        assert first in shown, name
+
+
+@every_class
+def test_help_begins_with_what_the_class_is(row):
+    """25: behind a signature of one line, while the whole one can be asked for."""
+    name, signature, _, summary = pydoc.plaintext.document(row.cls).splitlines()[:4]
+    assert name.startswith(f"class {row.name}(")
+    assert len(signature) < 140
+    assert summary.strip(" |") == row.cls.__doc__.splitlines()[0]
+    parameters = inspect.signature(row.cls).parameters
+    assert list(parameters) == list(inspect.signature(row.cls.__init__).parameters)[1:]
+
+
+def test_the_package_says_which_class_is_for_what():
+    """25: each of them; rooms are for maintainers."""
+    for_users, _ = sklearn_ae.__doc__.split("For maintainers")
+    for row in ROWS:
+        assert f"`{row.cls.__name__}`" in for_users
+
+
+def test_modules_are_there_when_they_are_asked_for():
+    """1: without an import of their own, and no earlier."""
+    run_python(
+        "-c",
+        """
+import sys
+import sklearn_ae
+for name in ("architectures", "displays", "metrics", "model_selection"):
+    assert name in dir(sklearn_ae)
+assert "sklearn_ae.displays" not in sys.modules
+assert sklearn_ae.displays.LossCurveDisplay
+assert "matplotlib" not in sys.modules
+assert sklearn_ae.metrics.make_probe_scorer
+assert sklearn_ae.model_selection.BatchedGridSearchCV
+try:
+    sklearn_ae.no_such_thing
+except AttributeError as error:
+    assert "no_such_thing" in str(error)
+else:
+    raise AssertionError
+""",
+    )
