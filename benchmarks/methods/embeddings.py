@@ -169,7 +169,7 @@ def check_device(device: str) -> None:
         raise BenchmarkError(str(error)) from error
 
 
-def warm_up(method: Method, n_components: int, X: np.ndarray, device: str) -> None:
+def warm_up(method: Method, X: np.ndarray, device: str, n_components: int = 2) -> None:
     """Fit a few rows once, so that no clock sees imports, thread pools, compilers."""
     estimator = method.make(n_components, 0, device)
     if "max_epochs" in estimator.get_params():

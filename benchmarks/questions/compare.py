@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
         task = progress.add_task(dataset.name, total=len(jobs) * arguments.seeds)
         for key, k in dict(jobs).items():
             progress.update(task, description=f"warming up {key}")
-            warm_up(methods[key], k, shown.X_train, arguments.device)
+            warm_up(methods[key], shown.X_train, arguments.device, k)
         for seed in range(arguments.seeds):
             split = dataset.split(seed, max_train=max_train, max_test=max_test)
             runs += _run_seed(jobs, methods, split, seed, arguments, progress)
