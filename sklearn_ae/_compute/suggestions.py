@@ -73,7 +73,7 @@ _ELSEWHERE = {
     "kernel_width": "bandwidth sigma gamma delta kernelbandwidth width",
     "beta": """klweight kldweight kl alpha gamma betakl maxklweight reglambda
         regularization kldivweight""",
-    "kl_warmup_epochs": "klwarmup warmup warmupepochs nepochsklwarmup klannealing annealing",
+    "kl_warmup_epochs": "klwarmup warmup warmupepochs klannealing annealing",
     "mmd_weight": "mmd lambda lambd lbd infovae",
     "n_latent_samples": "l nsamples mcsamples nmcsamples",
     "prior": "latentprior priordistribution latentdensity",
