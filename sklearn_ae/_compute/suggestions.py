@@ -257,7 +257,7 @@ def check_arguments(
     called : str
         The method, as a message names it.
     function : callable
-        It, with `self` as its first argument.
+        It; a method has `self` as its first argument.
     args, kwargs
         What it is called with, without `self`.
     hint_on : callable
@@ -269,10 +269,11 @@ def check_arguments(
         In Python's words, and what was probably meant.
     """
     signature = _signature(function)
+    is_method = next(iter(signature.parameters), "") == "self"
     try:
-        signature.bind(None, *args, **kwargs)
+        signature.bind(*([None] if is_method else []), *args, **kwargs)
     except TypeError as error:
-        others = [*signature.parameters.values()][1:]
+        others = [*signature.parameters.values()][is_method:]
         names = [p.name for p in others]
         wrong = next((name for name in kwargs if name not in names), None)
         by_name = [p.name for p in others if p.kind is p.KEYWORD_ONLY]

@@ -171,7 +171,7 @@ def check_rows(
             X = check_array(X, dtype=np.float64, ensure_all_finite=finite)
     except (TypeError, ValueError) as error:
         advice = advice_on_shape(estimator, given, reset, accepted)
-        advice = advice or _hint_on_refused(given, str(error))
+        advice = advice or hint_on_refused(given, str(error))
         if advice is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -189,7 +189,7 @@ def check_rows(
     return X
 
 
-def _hint_on_refused(X: object, message: str) -> str | None:
+def hint_on_refused(X: object, message: str) -> str | None:
     """Say what to do about an X that scikit-learn has refused."""
     if scipy.sparse.issparse(X):
         columns = {}

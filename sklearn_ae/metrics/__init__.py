@@ -8,7 +8,7 @@ measured by the same ruler.
 import math
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,15 @@ from numpy.typing import ArrayLike
 from scipy.linalg import orth, svdvals
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
+from sklearn_ae._compute.arguments import (
+    check_choice,
+    check_methods,
+    check_number,
+    with_known_arguments,
+)
 from sklearn_ae._objective.noise import Noise
 from sklearn_ae.metrics._measures import (
     check_digits,
@@ -51,6 +58,7 @@ __all__ = [
 ]
 
 
+@with_known_arguments
 def reconstruction_r2(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> float:
     """Return the share of the variance of X that a transformer reconstructs.
 
@@ -89,6 +97,7 @@ def reconstruction_r2(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> 
     return r2(estimator, X)
 
 
+@with_known_arguments
 def make_denoising_scorer(
     noise: str | Noise | Callable[..., ArrayLike] = "gaussian",
     noise_level: float = 0.1,
@@ -133,10 +142,12 @@ def make_denoising_scorer(
     [0.25, 0.55, 0.47]
     """
     check_noise(noise, noise_level)
+    check_random_state(random_state)
     settings = {"noise": noise, "noise_level": noise_level}
     return partial(denoising_r2, **settings, random_state=random_state)
 
 
+@with_known_arguments
 def make_probe_scorer(
     classifier: BaseEstimator | None = None,
     n_labels: int = 100,
@@ -173,10 +184,15 @@ def make_probe_scorer(
     >>> [round(scorer(PCA(k).fit(X), X, y), 1) for k in (2, 16)]
     [0.6, 0.9]
     """
+    check_number("n_labels", n_labels, Interval(Integral, 1, None, closed="left"))
+    if classifier is not None:
+        check_methods(classifier, "fit", "predict")
+    check_random_state(random_state)
     settings = {"classifier": classifier, "n_labels": n_labels}
     return partial(probe_accuracy, **settings, random_state=random_state)
 
 
+@with_known_arguments
 def make_sample_scorer(
     measure: str = "mmd", *, n_samples: int | None = None, random_state: int = 0
 ) -> Callable[..., float]:
@@ -235,15 +251,15 @@ def make_sample_scorer(
     >>> scorer(three, X) > scorer(one, X)
     True
     """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be in {[*MEASURES]}, got {measure!r}.")
-    is_number = isinstance(n_samples, Integral) and n_samples >= 2
-    if not (is_number or n_samples is None):
-        raise ValueError(f"n_samples must be an int of at least 2, got {n_samples!r}.")
+    check_choice("measure", measure, MEASURES)
+    if n_samples is not None:
+        check_number("n_samples", n_samples, Interval(Integral, 2, None, closed="left"))
+    check_random_state(random_state)
     settings = {"measure": measure, "n_samples": n_samples}
     return partial(sample_score, **settings, random_state=random_state)
 
 
+@with_known_arguments
 def sparsity_score(
     estimator: BaseEstimator, X: ArrayLike, y: Any = None, *, threshold: float = 0.0
 ) -> float:
@@ -278,8 +294,8 @@ def sparsity_score(
     >>> sparsity_score(Binarizer(threshold=2.0).fit(X), X)
     0.75
     """
-    if not threshold >= 0:
-        raise ValueError(f"threshold must not be negative, got {threshold}.")
+    check_methods(estimator, "transform")
+    check_number("threshold", threshold, Interval(Real, 0, None, closed="left"))
     active = total = 0
     for _, rows in parts_of(X):
         codes = check_array(estimator.transform(rows), accept_sparse="csr")
@@ -288,6 +304,7 @@ def sparsity_score(
     return 1 - active / total
 
 
+@with_known_arguments
 def one_standard_error(
     metric: str = "score", parameter: str | None = None
 ) -> Callable[[dict[str, Any]], int]:
@@ -324,9 +341,13 @@ def one_standard_error(
     >>> search.fit(*load_diabetes(return_X_y=True)).best_params_
     {'alpha': 0.1}
     """
+    for name, value in {"metric": metric, "parameter": parameter}.items():
+        if not isinstance(value, str) and (name, value) != ("parameter", None):
+            raise InvalidParameterError(f"{name} must be a name, got {value!r}.")
     return partial(simplest_within_error, metric=metric, parameter=parameter)
 
 
+@with_known_arguments
 def pca_alignment(estimator: BaseEstimator, X: ArrayLike) -> np.ndarray:
     """Return the principal angles between what a decoder spans and the span of PCA.
 
@@ -364,6 +385,8 @@ def pca_alignment(estimator: BaseEstimator, X: ArrayLike) -> np.ndarray:
     >>> pca_alignment(TruncatedSVD(n_components=2).fit(X), X).round(3)
     array([0.113, 0.   ])
     """
+    if not hasattr(estimator, "components_"):
+        check_methods(estimator, "transform", "inverse_transform")
     check_digits(X)
     rows, directions = dense(X), decoder_directions(estimator, X)
     check_width("The decoder", directions, rows)
@@ -380,6 +403,7 @@ def pca_alignment(estimator: BaseEstimator, X: ArrayLike) -> np.ndarray:
     return np.arctan2(sines, cosines[::-1])
 
 
+@with_known_arguments
 def continuity(
     X: ArrayLike,
     X_embedded: ArrayLike,
@@ -432,6 +456,7 @@ def continuity(
     return 1 - 2 * penalty / (n_samples * k * (2 * n_samples - 3 * k - 1))
 
 
+@with_known_arguments
 def neighborhood_preservation(
     X: ArrayLike,
     X_embedded: ArrayLike,

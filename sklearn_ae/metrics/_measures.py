@@ -16,11 +16,18 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from sklearn_ae._compute.arguments import check_choice, check_methods, check_number
+from sklearn_ae._compute.suggestions import check_takes
 from sklearn_ae._compute.tensors import as_array
-from sklearn_ae._data.checks import names_of_columns, refuse_lost_digits
+from sklearn_ae._data.checks import (
+    hint_on_refused,
+    names_of_columns,
+    refuse_lost_digits,
+)
 from sklearn_ae._data.moments import moments
 from sklearn_ae._data.rows import row_slices
 from sklearn_ae._objective.noise import NOISES, GaussianNoise, Noise
@@ -51,9 +58,16 @@ def dense(rows: Any, name: str = "X") -> np.ndarray:
     rows = as_array(rows)
     rows = rows.toarray() if issparse(rows) else rows
     # One memory order, so that sums over frames are rounded as those over arrays are.
-    rows = check_array(
-        rows, dtype=np.float64, order="C", allow_nd=True, input_name=name
-    )
+    try:
+        rows = check_array(
+            rows, dtype=np.float64, order="C", allow_nd=True, input_name=name
+        )
+    except (TypeError, ValueError) as error:
+        hint = hint_on_refused(rows, str(error))
+        if hint is None:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error} {hint}.") from error
     return rows.reshape(len(rows), -1)
 
 
@@ -94,6 +108,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def r2(estimator: Any, X: ArrayLike, corrupt: Callable | None = None) -> float:
+    check_methods(estimator, "transform", "inverse_transform")
     check_digits(X)
     residual, exponent = 0.0, exponent_of(dense(rows) for _, rows in parts_of(X))
     for part, rows in parts_of(X):
@@ -124,6 +139,7 @@ def in_kind_of(rows: Any, values: np.ndarray) -> Any:
 def denoising_r2(
     estimator: Any, X: ArrayLike, y: Any = None, *, noise, noise_level, random_state
 ) -> float:
+    check_methods(estimator, "transform", "inverse_transform")
     if callable(noise):
         clean, random = dense(X), np.random.RandomState(random_state)
         noisy = dense(noise(clean.copy(), random), "the noisy X")
@@ -135,15 +151,19 @@ def denoising_r2(
 
 
 def check_noise(noise: Any, level: float) -> None:
+    if isinstance(noise, type):
+        raise InvalidParameterError(
+            f"noise must be an object, got the class {noise.__name__}: call it."
+        )
     if callable(noise):
+        check_takes("noise", noise, "X", "random_state")
         return
     spec = noise_spec(noise)
     if spec is None:
         kinds = sorted(NOISES)
-        raise ValueError(
-            f"noise must be a noise object, a callable or in {kinds}, got {noise!r}."
-        )
+        check_choice("noise", noise, kinds, "a noise object, a callable or ")
     limit = math.inf if spec.level_limit is None else spec.level_limit
+    check_number("noise_level", level, Interval(Real, None, None, closed="neither"))
     if not 0 <= level <= limit:
         raise ValueError(
             f"noise_level of {spec.name!r} must be in [0, {limit:g}], got {level}."
@@ -175,8 +195,12 @@ def checked_rows(X: ArrayLike) -> Any:
 def probe_accuracy(
     estimator: Any, X: ArrayLike, y: Any = None, *, classifier, n_labels, random_state
 ) -> float:
+    check_methods(estimator, "transform")
     if y is None:
-        raise ValueError("A probe needs the class labels y, got None.")
+        raise ValueError(
+            "A probe needs the class labels y, got None. Pass them: scorer(estimator, "
+            "X, y), or search.fit(X, y)."
+        )
     y = column_or_1d(as_array(y))
     check_consistent_length(X, y)
     check_classification_targets(y)
@@ -200,6 +224,12 @@ def probe_accuracy(
 
 
 def simplest_within_error(cv_results: dict, *, metric, parameter) -> int:
+    if not isinstance(cv_results, dict):
+        raise TypeError(
+            f"cv_results must be the dict of a search, got "
+            f"{type(cv_results).__name__}. Pass the rule itself, refit=rule."
+        )
+
     def names(prefix):
         return [key[len(prefix) :] for key in cv_results if key.startswith(prefix)]
 
@@ -248,6 +278,11 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
 def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     precomputed = isinstance(metric, str) and metric == "precomputed"
     X, X_embedded = as_array(X), as_array(X_embedded)
+    if hasattr(X_embedded, "transform"):
+        raise TypeError(
+            f"X_embedded are codes, got {type(X_embedded).__name__}: pass what its "
+            "transform(X) answers."
+        )
     for rows in (X, X_embedded):
         check_digits(rows)
     sparse = False if precomputed else "csr"
@@ -267,8 +302,9 @@ def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     if precomputed and X.shape[0] != X.shape[1]:
         raise ValueError(f"Precomputed distances must be square, got shape {X.shape}.")
     limit = len(X_embedded) / divisor
-    if not (isinstance(n_neighbors, Integral) and 1 <= n_neighbors < limit):
-        raise ValueError(
+    is_number = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
+    if not (is_number and 1 <= n_neighbors < limit):
+        raise InvalidParameterError(
             f"n_neighbors must be an integer, at least 1 and less than {limit:g} for "
             f"{len(X_embedded)} rows; got {n_neighbors!r}."
         )

@@ -16,6 +16,7 @@ from scipy.spatial.distance import pdist
 from sklearn.neighbors import NearestNeighbors
 
 from sklearn_ae._compute.ambient import undisturbed
+from sklearn_ae._compute.arguments import check_methods
 from sklearn_ae._data.rows import row_slices
 from sklearn_ae._objective.divergences import KERNEL_WIDTHS, similarity
 from sklearn_ae._priors.foreign import as_prior
@@ -115,6 +116,7 @@ def sample_score(
     n_samples: int | None,
     random_state: int,
 ) -> float:
+    check_methods(estimator, "sample")
     check_digits(X)
     real = dense(X)
     if len(real) < 2:
@@ -128,8 +130,6 @@ def sample_score(
 
 
 def _draw(estimator: Any, n_samples: int, random_state: int) -> np.ndarray:
-    # What cannot draw says why, as scikit-learn's estimators do.
-    _ = estimator.sample
     state = np.random.RandomState(random_state)
     answer = as_prior(estimator).sample(n_samples, 0, state)
     # Mixtures tell the components, too.
