@@ -295,7 +295,10 @@ def sparsity_score(
     0.75
     """
     check_methods(estimator, "transform")
-    check_number("threshold", threshold, Interval(Real, 0, None, closed="left"))
+    if not isinstance(threshold, Real):
+        raise InvalidParameterError(f"threshold must be a number, got {threshold!r}.")
+    if not threshold >= 0:
+        raise ValueError(f"threshold must not be negative, got {threshold}.")
     active = total = 0
     for _, rows in parts_of(X):
         codes = check_array(estimator.transform(rows), accept_sparse="csr")

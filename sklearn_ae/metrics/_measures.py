@@ -16,11 +16,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils._param_validation import Interval, InvalidParameterError
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from sklearn_ae._compute.arguments import check_choice, check_methods, check_number
+from sklearn_ae._compute.arguments import check_choice, check_methods
 from sklearn_ae._compute.suggestions import check_takes
 from sklearn_ae._compute.tensors import as_array
 from sklearn_ae._data.checks import (
@@ -163,7 +163,8 @@ def check_noise(noise: Any, level: float) -> None:
         kinds = sorted(NOISES)
         check_choice("noise", noise, kinds, "a noise object, a callable or ")
     limit = math.inf if spec.level_limit is None else spec.level_limit
-    check_number("noise_level", level, Interval(Real, None, None, closed="neither"))
+    if not isinstance(level, Real):
+        raise InvalidParameterError(f"noise_level must be a number, got {level!r}.")
     if not 0 <= level <= limit:
         raise ValueError(
             f"noise_level of {spec.name!r} must be in [0, {limit:g}], got {level}."
@@ -278,7 +279,7 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
 def check_pair(X, X_embedded, metric, n_neighbors, divisor):
     precomputed = isinstance(metric, str) and metric == "precomputed"
     X, X_embedded = as_array(X), as_array(X_embedded)
-    if hasattr(X_embedded, "transform"):
+    if hasattr(X_embedded, "fit"):
         raise TypeError(
             f"X_embedded are codes, got {type(X_embedded).__name__}: pass what its "
             "transform(X) answers."

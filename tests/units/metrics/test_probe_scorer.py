@@ -91,7 +91,12 @@ def test_probe_is_repeatable_and_leaves_the_global_state():
 @pytest.mark.parametrize(
     ("n_labels", "labels", "message"),
     [
-        (10, None, "A probe needs the class labels y, got None."),
+        (
+            10,
+            None,
+            "A probe needs the class labels y, got None. Pass them: scorer(estimator, "
+            "X, y), or search.fit(X, y).",
+        ),
         (10, np.zeros(150), "A probe needs at least two classes in y, got one."),
         (
             2,

@@ -195,12 +195,11 @@ def test_a_search_chooses_by_it():
 
 
 def test_what_cannot_be_scored():
-    with pytest.raises(
-        ValueError, match=exactly(f"measure must be in {MEASURES}, got 'fid'.")
-    ):
+    expected = f"measure must be in {MEASURES}, got 'fid'. Did you mean 'mmd'?"
+    with pytest.raises(ValueError, match=exactly(expected)):
         make_sample_scorer("fid")
     for n_samples in (1, 2.5, "all"):
-        expected = f"n_samples must be an int of at least 2, got {n_samples!r}."
+        expected = f"n_samples must be an int in the range [2, inf), got {n_samples!r}."
         with pytest.raises(ValueError, match=exactly(expected)):
             make_sample_scorer(n_samples=n_samples)
     with pytest.raises(AttributeError, match="sample"):
