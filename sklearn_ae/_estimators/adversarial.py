@@ -28,6 +28,9 @@ from sklearn_ae._priors.names import PRIOR_CONSTRAINTS, check_has
 from sklearn_ae._priors.prior import Prior, draw_codes
 from sklearn_ae._training.optimizers import uses_all_rows
 
+# Of one component. Chosen by `python -m benchmarks defaults --estimator adversarial`.
+_GRADIENT_PENALTY = 0.0075
+
 
 def _resolved(prior: Any, warns: bool = False) -> Prior:
     """Answer the prior that a parameter stands for.
@@ -82,6 +85,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
+    activation : str, default="silu"
+        Activation of the hidden layers, by name as in :class:`Autoencoder`.
     prior : str, prior object, object with `sample` or callable, default="normal"
         What codes are to be distributed like: "normal" (:class:`StandardNormal`),
         "uniform" (:class:`UniformBox`), "swiss_roll" (:class:`SwissRoll`) and
@@ -97,11 +102,13 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Widths of the hidden layers of the discriminator.
     learning_rate_ratio : float, default=1.0
         Learning rate of the discriminator, as a multiple of `learning_rate`.
-    gradient_penalty : float, default=0.03
+    gradient_penalty : float or "auto", default="auto"
         Weight, beside the discriminator's log loss, of the mean squared gradient of its
         log odds by draws and codes, in squared units of the code. With less, a
         discriminator that is sure pushes all codes the same way, and they may fall
-        together; with more it sees less of thin shapes.
+        together; with more it sees less of thin shapes. "auto" is 0.0075
+        n_components^2, which is 0.03 of two components: the more there are, the easier
+        it is to be sure.
     label_conditioned : bool, default=False
         Whether `fit` takes labels y of any kind and puts each class on a component of
         the prior: the first of `classes_` on the first, and so on. The prior must have
@@ -170,11 +177,13 @@ class AdversarialAutoencoder(BaseAutoencoder):
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
+    # Chosen by `python -m benchmarks defaults --estimator adversarial`.
+    activation: str = "silu"
     prior: str | Prior | Callable[..., Any] | Any = "normal"
     alpha: float = 1.0
     discriminator_hidden_layer_sizes: tuple[int, ...] | int = (128, 128)
     learning_rate_ratio: float = 1.0
-    gradient_penalty: float = 0.03
+    gradient_penalty: str | float = "auto"
     label_conditioned: bool = False
     latent_density: Any = field(default=None, init=False)
 
@@ -186,7 +195,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
             Interval(Integral, 1, None, closed="left"),
         ],
         "learning_rate_ratio": [Interval(Real, 0, None, closed="neither")],
-        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
+        "gradient_penalty": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="left"),
+        ],
         "label_conditioned": ["boolean"],
         "optimizer": [StrOptions({"adam", "sgd", "rmsprop"}), callable],
     }
@@ -299,6 +311,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
             )
         return prior
 
+    def _resolved_gradient_penalty(self) -> float:
+        if self.gradient_penalty == "auto":
+            return _GRADIENT_PENALTY * self.n_components**2
+        return self.gradient_penalty
+
     def _build_net(self, model: Model, seen: dict[str, Any], **options: Any) -> Any:
         if self._stage is not None:
             return super()._build_net(model, seen, **options)
@@ -318,6 +335,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
             discriminator.to(model.device),
             self.alpha,
             self.learning_rate_ratio,
-            self.gradient_penalty,
+            self._resolved_gradient_penalty(),
         )
         return GameNet(model.module, game=game, **options)

@@ -106,8 +106,12 @@ class Suspects:
 
     def _large(self, names: Iterable[str]) -> dict[str, float]:
         """Answer the parameters of some names that are far above what is usual."""
-        known = {name: self.parameters.get(name, 0.0) for name in names}
-        return {name: value for name, value in known.items() if value > _OTHER_SIZE}
+        known = {name: self.parameters.get(name) for name in names}
+        return {
+            name: value
+            for name, value in known.items()
+            if _is_number(value) and value > _OTHER_SIZE
+        }
 
     def _change_of_steps(self, net: Any) -> str:
         """Say how steps become smaller."""

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from sklearn_ae._compute.ambient import with_arrays
+from sklearn_ae._estimators.codes import RowsMixin
 from sklearn_ae.displays._drawing import dense, pyplot_for
 from sklearn_ae.displays._estimators import (
     check_components,
@@ -38,8 +39,10 @@ def _quantiles(estimator: Any, X: Any, probabilities: np.ndarray) -> np.ndarray:
     if X is not None:
         check_has(estimator, "transform")
         return np.quantile(dense(estimator.transform(X)), probabilities, axis=0)
-    prior_quantiles = getattr(last_step(estimator), "_prior_quantiles", None)
-    values = None if prior_quantiles is None else prior_quantiles(probabilities)
+    last = last_step(estimator)
+    # What is of another package has no prior that is known here.
+    is_ours = isinstance(last, RowsMixin)
+    values = last._prior_quantiles(probabilities) if is_ours else None
     if values is None:
         raise ValueError(
             f"{type(estimator).__name__} has no prior whose quantiles are known: pass "

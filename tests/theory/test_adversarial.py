@@ -1,4 +1,4 @@
-"""Adversarial autoencoders: J1 and J2, and the weight that takes no part, C5.
+"""Adversarial autoencoders: J1, J2, the defaults, and no weight, no part: C5.
 
 Figures are of held-out rows. A discriminator trained afresh, on the codes of training
 rows and draws of the prior, is asked about those of held-out ones: its accuracy is that
@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.measures.sample_quality import Judge
 from sklearn_ae import (
     AdversarialAutoencoder,
     Autoencoder,
@@ -30,6 +31,7 @@ from theory.claims import (
     mmd,
     p_value,
     sse,
+    total_variance,
 )
 
 N_TEST, N_EFFECT = 200, 2000
@@ -241,13 +243,68 @@ def test_classes_are_on_gaussians_of_their_own(request):
     )
 
 
+# The defaults
+
+
+def drawn_figures(model, seed):
+    X, X_test, _, _ = digits_split(seed)
+    drawn = model.fit(X).sample(len(X_test), seed, observation_noise=False)
+    judge = Judge.of(X, X_test)
+    return {
+        "fidelity": judge.fidelity(drawn),
+        "coverage": judge.coverage(drawn),
+        "farthest mean of a component": np.abs(model.transform(X).mean(axis=0)).max(),
+        "unexplained": sse(model, X_test) / total_variance(X_test),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_components", "unexplained"), [(2, 0.45), (8, 0.2)])
+def test_draws_of_the_prior_decode_to_digits(request, n_components, unexplained):
+    """At the defaults, with codes around 0, and at no cost in reconstruction."""
+    check_claims(
+        request,
+        drawn_figures,
+        AdversarialAutoencoder(n_components),
+        [
+            Claim("fidelity", at_least=0.75),
+            Claim("coverage", at_least=0.7),
+            Claim("farthest mean of a component", at_most=0.15),
+            Claim("unexplained", at_most=unexplained),
+        ],
+        stubs=[
+            AdversarialAutoencoder(n_components, alpha=1e-4),
+            AdversarialAutoencoder(n_components, alpha=30.0),
+        ],
+        min_seeds=3,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["convolutional", "residual"])
+def test_few_epochs_on_images(request, architecture):
+    """Nets of images, in 15 epochs: the game must not push their codes away."""
+    net = AdversarialAutoencoder(
+        8, architecture=architecture, hidden_layer_sizes=(16, 32), max_epochs=15
+    )
+    check_claims(
+        request,
+        drawn_figures,
+        net,
+        [Claim("fidelity", at_least=0.45), Claim("unexplained", at_most=0.55)],
+        stubs=[clone(net).set_params(max_epochs=1)],
+        min_seeds=3,
+    )
+
+
 # C5
 
 
 def test_no_weight_no_game():
     """C5: with `alpha=0` it is the basic model, bit for bit."""
     X = digits_split(0)[0][:200]
-    params = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+    params = {"hidden_layer_sizes": (16,), "activation": "relu"}
+    params |= {"max_epochs": 5, "random_state": 0}
     plain = Autoencoder(**params).fit(X)
     model = AdversarialAutoencoder(alpha=0.0, **params).fit(X)
     assert_array_equal(model.transform(X), plain.transform(X))

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from benchmarks.measures.sample_quality import Judge, mmd
-from sklearn_ae import Autoencoder, VariationalAutoencoder
+from sklearn_ae import AdversarialAutoencoder, Autoencoder, VariationalAutoencoder
 from theory.claims import Claim, Identity, MeanPredictor, check_claims, digits_split
 from theory.sample_stubs import (
     DiagonalGaussian,
@@ -246,7 +246,9 @@ def test_mixture_of_the_codes_of_a_plain_net(request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "generator", [VariationalAutoencoder(16, **LIKELY)], ids=["variational"]
+    "generator",
+    [VariationalAutoencoder(16, **LIKELY), AdversarialAutoencoder(16)],
+    ids=["variational", "adversarial"],
 )
 def test_generator_beats_the_diagonal_gaussian(request, generator):
     """L5: on one split, and two runs of a seed answer the same numbers."""
