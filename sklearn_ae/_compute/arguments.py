@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
+from numbers import Number
 from typing import Any, TypeVar
 
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from sklearn_ae._compute.suggestions import check_arguments, did_you_mean
+
+# What is passed where an estimator is meant, arrays and frames apart.
+_NO_OBJECTS = (type(None), str, Number, list, tuple, dict)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -72,7 +76,7 @@ def check_methods(estimator: Any, *methods: str) -> None:
         try:
             getattr(estimator, method)
         except AttributeError as error:
-            if not any(hasattr(estimator, name) for name in ("fit", *methods)):
+            if isinstance(estimator, _NO_OBJECTS) or hasattr(estimator, "shape"):
                 raise TypeError(
                     f"An object with {named} is needed, got a "
                     f"{type(estimator).__name__}: an estimator comes first, then X."

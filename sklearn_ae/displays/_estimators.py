@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
+
+from sklearn.utils._param_validation import InvalidParameterError
+
+from sklearn_ae._compute.arguments import check_methods
 
 
 def last_step(estimator: Any) -> Any:
@@ -18,9 +22,7 @@ def last_step(estimator: Any) -> Any:
 
 
 def check_has(estimator: Any, *methods: str) -> None:
-    for method in methods:
-        if not hasattr(estimator, method):
-            raise AttributeError(f"{type(estimator).__name__} has no `{method}`.")
+    check_methods(estimator, *methods)
 
 
 def names_of_components(estimator: Any) -> list[str] | None:
@@ -34,9 +36,11 @@ def names_of_components(estimator: Any) -> list[str] | None:
 def check_components(components: int | Sequence[int] | None, width: int) -> list[int]:
     if components is None:
         return list(range(min(width, 2)))
-    chosen = [components] if isinstance(components, Integral) else list(components)
+    chosen = [*components] if isinstance(components, Iterable) else [components]
     if len(chosen) not in (1, 2) or not all(isinstance(c, Integral) for c in chosen):
-        raise ValueError(f"components must be one or two integers, got {components!r}.")
+        raise InvalidParameterError(
+            f"components must be one or two integers, got {components!r}."
+        )
     if min(chosen) < 0 or max(chosen) >= width:
         raise ValueError(
             f"components={components!r} asks for a column that the code has not: "

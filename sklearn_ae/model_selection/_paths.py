@@ -84,9 +84,7 @@ def regularization_path(
     >>> bool((path.reconstruction_error[1:] > path.reconstruction_error[:-1]).all())
     True
     """
-    values = list(param_range)
-    if not values:
-        raise ValueError("param_range is empty.")
+    values = _checked_values(estimator, param_name, param_range)
     members = [clone(estimator).set_params(**{param_name: value}) for value in values]
     runs = []
     for member, value in zip(members, values, strict=True):
@@ -137,3 +135,20 @@ def _code_figures(member: BaseAutoencoder, X: Array) -> tuple[float, float]:
         n_zeros += int((Z == 0).sum())
         norms += float(np.linalg.norm(Z, axis=1).sum())
     return n_zeros / X.shape[0] / model.n_components, norms / X.shape[0]
+
+
+def _checked_values(estimator: Any, param_name: Any, param_range: Any) -> list[Any]:
+    """Answer the values of a parameter; refuse what is no path."""
+    if not isinstance(estimator, BaseAutoencoder):
+        raise TypeError(
+            "estimator must be an autoencoder of this package, not fitted, such as "
+            f"SparseAutoencoder(), got {estimator!r}."
+        )
+    if not isinstance(param_name, str):
+        raise TypeError(f"param_name must be a name, got {param_name!r}.")
+    if isinstance(param_range, str) or not isinstance(param_range, Iterable):
+        raise TypeError(f"param_range must be numbers, got {param_range!r}.")
+    values = list(param_range)
+    if not values:
+        raise ValueError("param_range is empty: pass some values of the parameter.")
+    return values

@@ -9,7 +9,8 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from sklearn_ae import Autoencoder, GaussianNoise, metrics
+from sklearn_ae import Autoencoder, GaussianNoise, displays, metrics
+from sklearn_ae.model_selection import regularization_path
 
 X = np.random.default_rng(0).normal(size=(40, 5))
 Y = np.arange(40) % 2
@@ -104,3 +105,32 @@ def test_neighbours(name):
 def test_rules_of_searches():
     with pytest.raises(TypeError, match="cv_results must be the dict of a search"):
         metrics.one_standard_error()(None)
+
+
+def test_paths():
+    model = Autoencoder(max_epochs=1)
+    for arguments, said in [
+        ((None, X, "weight_decay", [0.1]), "must be an autoencoder of this package"),
+        ((Autoencoder, X, "weight_decay", [0.1]), "not fitted, such as Sparse"),
+        ((model, X, None, [0.1]), "param_name must be a name, got None"),
+        ((model, X, "weight_decay", 0.1), "param_range must be numbers, got 0.1"),
+        ((model, X, "weight_decay", "a"), "param_range must be numbers, got 'a'"),
+    ]:
+        with pytest.raises(TypeError, match=said):
+            regularization_path(*arguments)
+
+
+@pytest.mark.parametrize("wrong", [None, "pca", X, PCA])
+def test_displays(wrong):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(TypeError, match="An object with `transform`"):
+        displays.InterpolationDisplay.from_estimator(wrong, X, X)
+    with pytest.raises(TypeError, match="An object with `inverse_transform`"):
+        displays.LatentManifoldDisplay.from_estimator(wrong)
+
+
+@pytest.mark.parametrize("components", ["a", 0.5, (0, 1, 2)])
+def test_components(components):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(TypeError, match="components must be one or two integers"):
+        displays.LatentSpaceDisplay.from_estimator(PCA_2, X, components=components)
