@@ -289,6 +289,12 @@ class Parameters(Hints, Undisturbed):
         for name in asked & set(self.get_params(deep=False)):
             value = getattr(self, name)
             if name not in SPECS:
+                if not hasattr(value, "set_params"):
+                    key = next(key for key in nested if key.startswith(f"{name}__"))
+                    raise ValueError(
+                        f"Invalid parameter {key!r} for estimator {self}: "
+                        f"{name}={value!r} has none. Set {name} as a whole."
+                    )
                 continue
             is_name = isinstance(value, str) and value in SPECS[name]
             # A copy, not a clone: an object that was fitted stays so.

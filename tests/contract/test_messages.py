@@ -134,6 +134,15 @@ def test_parameters_of_specs(row):
                 estimator.set_params(**{f"{kind}__{name}": 1})
 
 
+@every_class
+def test_parameters_of_values_that_have_none(row):
+    for name in ("optimizer", "latent_density", "random_state"):
+        if name in parameters_of(row.cls):
+            said = f"Invalid parameter '{name}__lr' .* has none. Set {name} as a whole"
+            with pytest.raises(ValueError, match=said):
+                row.cls().set_params(**{f"{name}__lr": 0.1})
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_specs(spec):
     own = parameters_of(spec)
