@@ -65,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        hint = (
-            "" if unknown[0].startswith("-") else f"; data are --dataset {unknown[0]}"
-        )
-        parser.error(f"unknown: {' '.join(unknown)}{hint}")
+        hint = f"python -m benchmarks {arguments.command} --help lists what there is"
+        if not unknown[0].startswith("-"):
+            hint = f"a data set or a file is given by --dataset {unknown[0]}"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}; {hint}")
     try:
         COMMANDS[arguments.command].run(arguments)
     except BenchmarkError as error:

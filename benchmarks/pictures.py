@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
@@ -57,7 +58,7 @@ def draw_maps(runs: Sequence[Row], dataset: Dataset, split: Split) -> Figure | N
     n_columns = -(-len(runs) // n_rows)
     figure = Figure(figsize=(3.8 * n_columns, 4.1 * n_rows + 0.4), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    colors, colored_by_class = _colors(split.y_train)
+    colors, colored_by_class = _colors(split.y_train, dataset.label_name or "label")
     shown, which = np.arange(len(split.X_train)), "all"
     if len(shown) > MAX_POINTS:
         shown = np.random.default_rng(0).choice(shown, MAX_POINTS, replace=False)
@@ -67,7 +68,7 @@ def draw_maps(runs: Sequence[Row], dataset: Dataset, split: Split) -> Figure | N
     for ax, run in zip(axes, runs, strict=False):
         LatentSpaceDisplay.from_codes(
             run["_codes"][shown],
-            None if colors is None else colors[shown],
+            None if colors is None else colors.iloc[shown],
             ax=ax,
             scatter_kw={"s": size, "alpha": 0.8, "linewidths": 0},
         )
@@ -80,18 +81,20 @@ def draw_maps(runs: Sequence[Row], dataset: Dataset, split: Split) -> Figure | N
         title += f"; {N_NEIGHBORS}-NN accuracy leaves each row out of its neighbours"
     figure.suptitle(title, fontsize=11)
     if colored_by_class:
-        _share_legend(figure, axes[: len(runs)], dataset.label_name)
+        _share_legend(figure, axes[: len(runs)])
     return figure
 
 
-def _colors(y: np.ndarray | None) -> tuple[np.ndarray | None, bool]:
+def _colors(y: np.ndarray | None, name: str) -> tuple[pd.Series | None, bool]:
     """Return what colours the points, and whether it is a legend of classes."""
     if y is None:
         return None, False
     classes, numbers = np.unique(y, return_inverse=True)
     if len(classes) <= MAX_CLASSES:
-        return y, True
-    return (y if np.issubdtype(y.dtype, np.number) else numbers), False
+        return pd.Series(y, name=name), True
+    if np.issubdtype(y.dtype, np.number):
+        return pd.Series(y, name=name), False
+    return pd.Series(numbers, name=f"number of the {name} in the alphabet"), False
 
 
 def _frame(ax: Any, run: Row) -> None:
@@ -102,7 +105,7 @@ def _frame(ax: Any, run: Row) -> None:
     ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
 
 
-def _share_legend(figure: Figure, axes: Sequence[Any], title: str | None) -> None:
+def _share_legend(figure: Figure, axes: Sequence[Any]) -> None:
     """Replace the legends of the panels by one beside them."""
     legend = axes[0].get_legend()
     if legend is None:
@@ -114,7 +117,7 @@ def _share_legend(figure: Figure, axes: Sequence[Any], title: str | None) -> Non
     figure.legend(
         handles,
         labels,
-        title=title,
+        title=legend.get_title().get_text(),
         loc="outside right center",
         frameon=False,
         markerscale=1.6,

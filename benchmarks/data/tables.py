@@ -134,6 +134,11 @@ def _holds_whole_numbers(column: pd.Series) -> bool:
 # The label
 
 
+def holds_classes(y: np.ndarray) -> bool:
+    """Whether labels are classes, of several rows each, and not measured numbers."""
+    return "classes" in (_kind(pd.Series(y)) or "")
+
+
 def _kind(column: pd.Series) -> str | None:
     """Return what a column is as a label: classes, measured numbers, or none."""
     n_values, n_rows = column.nunique(), column.count()
@@ -273,7 +278,7 @@ def _reason(frame: pd.DataFrame, name: str, label: str | None) -> str:
         return "as numbers of the rows"
     if not _holds_numbers(column):
         return "as words or dates (encode them as numbers to have them)"
-    if label is not None and "classes" in _kind(frame[label]):
+    if label is not None and holds_classes(frame[label]):
         pairs = frame[[name, label]].drop_duplicates()
         if len(pairs) == column.nunique() == frame[label].nunique():
             return "as the label in other words"

@@ -210,29 +210,39 @@ def make_tables(
         for row in rows
     ]
     reading = [
-        f"R2: share of the variance that is rebuilt; 1 is all, 0 is the mean. "
+        "R2: share of the variance that is rebuilt; 1 is all, 0 is the mean. "
         f"Trustworthiness: the {N_NEIGHBORS} nearest rows in the map are near in the "
         "data; continuity: the other way round. Both are 1 at best.",
-        f"{N_NEIGHBORS}-NN accuracy: how often the {N_NEIGHBORS} nearest training rows "
-        "in the map tell the label. embed: the time to embed all test rows.",
-        "angle: the largest one between the subspaces of a linear model and an exact "
-        "PCA (of many features scikit-learn's own draws a random sketch).",
+        "embed: the time to embed all test rows. angle: the largest one between the "
+        "subspaces of a linear model and an exact PCA (of many features scikit-learn's "
+        "own draws a random sketch).",
     ]
+    if any(row["knn"] is not None for row in rows):
+        reading.append(
+            f"{N_NEIGHBORS}-NN accuracy: how often the {N_NEIGHBORS} nearest training "
+            "rows in the map tell the label."
+        )
     if any(row["embed_ms"] is None for row in rows):
         reading.append(
             "* cannot embed new rows: its figures are of the training rows, each left "
             "out of its own neighbours; the second table has all methods on those."
         )
     training_reading = [
-        f"{N_NEIGHBORS}-NN accuracy leaves each row out of its own neighbours; "
-        "trustworthiness and continuity are measured on at most "
-        f"{MAX_PAIRED_ROWS:,} of the rows."
+        f"Each row is left out of its own {N_NEIGHBORS} neighbours; trustworthiness "
+        f"and continuity are measured on at most {MAX_PAIRED_ROWS:,} of the rows."
     ]
+
+    def filled(columns: list[Column]) -> list[Column]:
+        """Leave out what was measured of no method, as accuracies without labels."""
+        return [c for c in columns if any(row[c.key] is not None for row in rows)]
+
     return {
-        "table": Table(f"{name}: new rows", NEW_ROWS, starred, [*notes, *reading]),
+        "table": Table(
+            f"{name}: new rows", filled(NEW_ROWS), starred, [*notes, *reading]
+        ),
         "training_rows": Table(
             f"{name}: maps of the training rows, like for like",
-            TRAINING_ROWS,
+            filled(TRAINING_ROWS),
             rows,
             training_reading,
         ),

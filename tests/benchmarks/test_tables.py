@@ -119,6 +119,17 @@ def test_label_of_measured_numbers(tmp_path):
     assert "'y' (measured numbers)" in own.notes[0]
 
 
+def test_label_of_whole_numbers_that_are_measured(tmp_path, capsys):
+    """No accuracy is given of labels that are hardly ever the same."""
+    prices = np.random.default_rng(0).integers(100, 10_000, 178)
+    path = write(tmp_path / "own.csv", WINE.data.assign(target=prices))
+    words = ["--dataset", path, "--methods", "pca", "--components", 2, "--seeds", 1]
+    assert main([str(word) for word in [*words, "--output", tmp_path]]) == 0
+    table = (tmp_path / "own" / "table.md").read_text(encoding="utf-8")
+    assert "'target' (measured numbers)" in table
+    assert "accuracy" not in table
+
+
 def test_labels_that_are_none(tmp_path):
     names = [f"bottle {number}" for number in range(178)]
     path = write(tmp_path / "own.csv", WINE.data.assign(label=names, same=1))
@@ -348,3 +359,6 @@ def test_unknown_words_on_the_command_line(capsys):
     with pytest.raises(SystemExit):
         main(["wine.csv"])
     assert "--dataset wine.csv" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--labels", "kind"])
+    assert "compare --help lists what there is" in capsys.readouterr().err
