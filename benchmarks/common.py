@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -159,12 +160,23 @@ class Table:
 
     def show(self) -> None:
         """Print the table and its notes."""
-        table = RichTable(title=self.title, title_justify="left")
+        # Narrow enough for 80 letters, where boxes would cut names.
+        table = RichTable(
+            title=self.title,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
         for column in self.columns:
             numeric = column.format not in ("", "s")
             header = column.header.replace(SOFT_HYPHEN, "-")
+            words = " ".join([header, *map(column.text, self.rows)]).split()
             table.add_column(
-                header, justify="right" if numeric else "left", no_wrap=numeric
+                header,
+                justify="right" if numeric else "left",
+                no_wrap=numeric,
+                min_width=max(map(len, words), default=1),
             )
         for row in self.rows:
             table.add_row(*(column.text(row) for column in self.columns))

@@ -237,6 +237,24 @@ def test_table_shown_in_full(table, capsys):
     assert all(text in shown for text in ("Times", "a|b", "0.33", "One note."))
 
 
+def test_comparison_fits_a_terminal_of_80_letters(monkeypatch, capsys):
+    """With no name and no figure cut."""
+    for name, value in {"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    figures = {column.key: 0.999 for column in compare.NEW_ROWS + compare.TRAINING_ROWS}
+    figures |= {"n_components": 16, "fit_seconds": 31.77, "embed_ms": 1180.8}
+    rows = [figures | {"label": name} for name in ("linear autoencoder", "t-SNE")]
+    for shown in compare.make_tables(rows, "digits", []).values():
+        shown.show()
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert "1180.8" in text
+    lines = [line.split() for line in text.splitlines()]
+    assert (
+        sum(line[-1:] == ["worthiness"] or "worthiness" in line for line in lines) == 2
+    )
+
+
 def test_medians_leave_out_missing_values():
     assert median_of([{"a": 1.0}, {"a": None}, {"a": 4.0}, {}], "a") == 2.5
     assert median_of([{"a": None}], "a") is None
