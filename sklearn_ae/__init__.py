@@ -36,7 +36,8 @@ Each folder is a room, and imports only rooms below it:
 - `architectures`: what encoders and decoders are made of. `_priors`: distributions of
   codes.
 - `_layers`: pieces of modules, and their functions.
-- `_data`: anything to checked rows. `_compute`: threads, devices, seeds, warnings.
+- `_data`: anything to checked rows. `_compute`: threads, devices, seeds, warnings,
+  suggestions.
 
 Words mean one thing. A *module* is torch's: encoder, decoder and objective. A *net* is
 skorch's: it trains a module. A *fitted model* is what an estimator keeps of it. A
