@@ -151,7 +151,9 @@ class Parameters(Hints, Undisturbed):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns of X, where `fit` saw names.
     history_ : list of dict
-        One record per epoch of the training loop, with times in seconds.
+        One record per epoch of the training loop, with times in seconds. The last one
+        of a fit says by its `stopped_by` which parameter has ended it: "max_epochs",
+        "n_iter_no_change", "callbacks" or "optimizer", where nothing is left to gain.
     latent_density_ : object
         The fitted `latent_density`, where there is one.
     loss_ : float

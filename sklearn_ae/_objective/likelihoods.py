@@ -118,6 +118,7 @@ class GaussianLikelihood(Loss):
     noise_variance: str | float = "learned"
 
     name = "gaussian"
+    measured_in = "nats"
 
     def unit(self, moments: Moments) -> float:
         """Answer what weights of penalties are multiples of: nats."""

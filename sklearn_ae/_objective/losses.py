@@ -421,12 +421,15 @@ class Loss(Suggestions, BaseEstimator):
         Whether there are X that it refuses.
     has_units : bool
         Whether outputs are in units of X; else they are logits.
+    measured_in : str
+        What it is in, for readers.
     """
 
     name: str
     degree = 2
     bounded = False
     has_units = True
+    measured_in = "squared units of X"
     # Whether it looks at the medians of the rows.
     uses_medians = False
     _parameter_constraints = {}
@@ -492,6 +495,7 @@ class AbsoluteError(Loss):
 
     name = "absolute_error"
     degree = 1
+    measured_in = "units of X"
 
 
 @dataclass(eq=False, repr=False)
@@ -540,6 +544,7 @@ class BinaryCrossEntropy(Loss):
     degree = 0
     bounded = True
     has_units = False
+    measured_in = "nats"
 
     def of_codes(self, moments: Moments) -> Loss:
         """Answer the squared error: codes are no probabilities."""
@@ -588,6 +593,7 @@ class Multinomial(Loss):
     name = "multinomial"
     bounded = True
     has_units = False
+    measured_in = "nats"
 
     def unit(self, moments: Moments) -> float:
         """Answer what weights of penalties are multiples of, for such rows."""
@@ -671,6 +677,7 @@ class Correntropy(Loss):
 
     name = "correntropy"
     degree = -1
+    measured_in = "densities, 1 / unit of X"
     uses_medians = True
     _parameter_constraints = {
         "kernel_width": [

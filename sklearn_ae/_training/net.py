@@ -198,11 +198,11 @@ class AutoencoderNet(NeuralNet):
         try:
             self.notify("on_epoch_end", **self._datasets)
         except TrainingStop:
-            return False
+            return self._stop("callbacks")
         objective, least_gain = self._monitored(), self._least_gain()
         step_schedule(self.schedule_, objective, least_gain)
         if self._has_converged(objective, least_gain):
-            return False
+            return self._stop("optimizer" if self.exhausted_ else "n_iter_no_change")
         if len(self.history) - self.n_loaded_ < self.max_epochs:
             return True
         if self.validation is not None:
@@ -212,6 +212,13 @@ class AutoencoderNet(NeuralNet):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        return self._stop("max_epochs")
+
+    def _stop(self, parameter: str) -> bool:
+        """Write down which parameter has ended the training; answer that it ends."""
+        # A single pass, that of `partial_fit`, is over when it is over.
+        if self.shuffles:
+            self.history.record("stopped_by", parameter)
         return False
 
     def _validate(self) -> None:

@@ -5,17 +5,21 @@ embedding by t-SNE is drawn like an autoencoder. Every `plot` draws on the given
 on a new figure and returns the display; without matplotlib it raises ImportError.
 """
 
+from sklearn_ae.displays._filters import FilterDisplay
 from sklearn_ae.displays._interpolation import InterpolationDisplay
 from sklearn_ae.displays._latent_manifold import LatentManifoldDisplay
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
+from sklearn_ae.displays._latent_traversal import LatentTraversalDisplay
 from sklearn_ae.displays._loss_curve import LossCurveDisplay
 from sklearn_ae.displays._reconstruction import ReconstructionDisplay
 from sklearn_ae.displays._regularization_path import RegularizationPathDisplay
 
 __all__ = [
+    "FilterDisplay",
     "InterpolationDisplay",
     "LatentManifoldDisplay",
     "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
     "RegularizationPathDisplay",

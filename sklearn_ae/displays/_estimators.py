@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_ae._compute.arguments import check_methods
+from sklearn_ae._estimators.codes import RowsMixin
+from sklearn_ae.displays._drawing import dense
+
+# Of codes at each end, the share that pictures leave out.
+_OUTERMOST = 0.01
 
 
 def last_step(estimator: Any) -> Any:
@@ -31,6 +38,51 @@ def names_of_components(estimator: Any) -> list[str] | None:
         return list(estimator.get_feature_names_out())
     except (AttributeError, ValueError):
         return None
+
+
+def name_components(estimator: Any, n_components: int) -> list[str]:
+    names = names_of_components(estimator)
+    return names or [f"component {column + 1}" for column in range(n_components)]
+
+
+def quantiles_of_codes(
+    estimator: Any, X: Any, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Answer n probabilities, the quantiles of each component's codes, and medians.
+
+    Of X's codes they go from end to end, but for the outermost, which are seldom like
+    any; of a prior each stands for as many codes.
+    """
+    probabilities = (np.arange(n) + 0.5) / n
+    if X is not None:
+        check_has(estimator, "transform")
+        if n > 1:
+            probabilities = np.linspace(_OUTERMOST, 1 - _OUTERMOST, n)
+        Z = dense(estimator.transform(X))
+        quantiles = np.quantile(Z, np.append(probabilities, 0.5), axis=0)
+    else:
+        last, found = last_step(estimator), None
+        # What is of another package has no prior that is known here.
+        if isinstance(last, RowsMixin):
+            found = last._prior_quantiles(np.append(probabilities, 0.5))
+        if found is None:
+            raise ValueError(
+                f"{type(estimator).__name__} has no prior whose quantiles are known: "
+                "pass X, and the quantiles of its codes are used."
+            )
+        quantiles = np.asarray(found)
+    return probabilities, quantiles[:-1], quantiles[-1]
+
+
+def decode(estimator: Any, Z: np.ndarray, label: Any) -> Any:
+    """Decode codes along the last axis, of rows with a label if there is one."""
+    given = {} if label is None else {"y": label}
+    if given and "y" not in signature(estimator.inverse_transform).parameters:
+        raise ValueError(
+            f"{type(estimator).__name__} decodes codes without labels, so label="
+            f"{label!r} cannot be drawn."
+        )
+    return estimator.inverse_transform(Z.reshape(-1, Z.shape[-1]), **given)
 
 
 def check_components(components: int | Sequence[int] | None, width: int) -> list[int]:

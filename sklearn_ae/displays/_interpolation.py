@@ -11,15 +11,9 @@ import numpy as np
 from sklearn.utils import check_consistent_length, check_scalar
 
 from sklearn_ae._compute.ambient import with_arrays
-from sklearn_ae.displays._drawing import dense, pyplot_for
-from sklearn_ae.displays._estimators import check_has
-from sklearn_ae.displays._pictures import (
-    draw_mosaic,
-    flat_rows,
-    mosaic_axes,
-    resolve_shape,
-    spread,
-)
+from sklearn_ae.displays._drawing import dense
+from sklearn_ae.displays._estimators import check_has, decode
+from sklearn_ae.displays._pictures import MosaicDisplay, flat_rows, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +24,7 @@ MAX_TICKS = 6
 
 
 @dataclass(eq=False, repr=False)
-class InterpolationDisplay:
+class InterpolationDisplay(MosaicDisplay):
     r"""Paths from row to row through the code, one line for each pair.
 
     A path from :math:`x_1` to :math:`x_2`, whose codes are :math:`z_1` and
@@ -102,8 +96,9 @@ class InterpolationDisplay:
 
         Parameters
         ----------
-        estimator : object
-            Fitted, with `transform` and `inverse_transform`.
+        estimator : object, or several of them in a mapping or a list
+            Fitted, with `transform` and `inverse_transform`. Several stand side by
+            side.
         X_start, X_end : array-like of shape (n_pairs, n_features) or \
                 (n_pairs, *image_shape)
             Row i of one is paired with row i of the other.
@@ -129,28 +124,29 @@ class InterpolationDisplay:
         (3, 5, 64)
         >>> plt.close(display.figure_)
         """
-        pyplot_for(f"{cls.__name__}.from_estimator")
-        check_has(estimator, "transform", "inverse_transform")
-        check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        check_consistent_length(X_start, X_end)
-        steps = np.linspace(0, 1, n_steps)
-        t = steps[:, np.newaxis]
-        Z_start, Z_end = (
-            dense(estimator.transform(X))[:, np.newaxis] for X in (X_start, X_end)
-        )
-        Z = (1 - t) * Z_start + t * Z_end
-        starts, image_shape = flat_rows(X_start, image_shape)
-        ends, _ = flat_rows(X_end, image_shape)
-        decoded = estimator.inverse_transform(Z.reshape(-1, Z.shape[-1]))
-        rows, image_shape = flat_rows(decoded, image_shape)
-        if rows.shape[1] != starts.shape[1]:
-            raise ValueError(
-                f"the rows that {type(estimator).__name__} decodes have "
-                f"{rows.shape[1]} features, those of X_start {starts.shape[1]}."
+
+        def of(each: Any) -> Self:
+            check_has(each, "transform", "inverse_transform")
+            check_scalar(n_steps, "n_steps", Integral, min_val=2)
+            check_consistent_length(X_start, X_end)
+            steps = np.linspace(0, 1, n_steps)
+            t = steps[:, np.newaxis]
+            Z_start, Z_end = (
+                dense(each.transform(X))[:, np.newaxis] for X in (X_start, X_end)
             )
-        rows = rows.reshape(len(starts), n_steps, -1)
-        display = cls(starts, ends, rows, steps, image_shape=image_shape)
-        return display.plot(**plot_kw)
+            starts, shape = flat_rows(X_start, image_shape)
+            ends, _ = flat_rows(X_end, shape)
+            decoded = decode(each, (1 - t) * Z_start + t * Z_end, None)
+            rows, shape = flat_rows(decoded, shape)
+            if rows.shape[1] != starts.shape[1]:
+                raise ValueError(
+                    f"the rows that {type(each).__name__} decodes have "
+                    f"{rows.shape[1]} features, those of X_start {starts.shape[1]}."
+                )
+            rows = rows.reshape(len(starts), n_steps, -1)
+            return cls(starts, ends, rows, steps, image_shape=shape)
+
+        return cls._draw(estimator, of, plot_kw)
 
     def plot(
         self, ax: Axes | None = None, *, artist_kw: Mapping[str, Any] | None = None
@@ -179,24 +175,24 @@ class InterpolationDisplay:
         3
         >>> plt.close(display.figure_)
         """
-        pyplot = pyplot_for(f"{type(self).__name__}.plot")
-        n_pairs, n_steps, n_features = self.rows.shape
-        shape = resolve_shape(self.image_shape, n_features)
+        n_pairs, n_steps, _ = self.rows.shape
         lefts = 0, 1 + GAP, n_steps + 1 + 2 * GAP
-        size = lefts[-1] + 1, n_pairs
-        self.ax_ = mosaic_axes(pyplot, size, shape) if ax is None else ax
-        self.figure_ = self.ax_.figure
+        self._open(ax)
         limits = [f(np.stack([self.starts, self.ends])) for f in (np.nanmin, np.nanmax)]
         parts = self.starts[:, np.newaxis], self.rows, self.ends[:, np.newaxis]
         self.artists_ = [
-            draw_mosaic(self.ax_, part[::-1], shape, limits, artist_kw, left)
+            self._fill(part[::-1], limits, artist_kw, left=left)
             for part, left in zip(parts, lefts, strict=True)
         ]
-        self.ax_.set(xlim=(-0.5, size[0] - 0.5), ylim=(-0.5, n_pairs - 0.5), yticks=[])
+        self.ax_.set(xlim=(-0.5, lefts[-1] + 0.5), ylim=(-0.5, n_pairs - 0.5))
         cells = spread(n_steps, MAX_TICKS)
         labels = ["start", *(f"{self.steps[cell]:.2g}" for cell in cells), "end"]
         self.ax_.set_xticks([0, *(cells + lefts[1]), lefts[-1]], labels)
-        self.ax_.set_xlabel("t, the share of the end in the code")
+        self.ax_.set(xlabel="t, the share of the end in the code", yticks=[])
         self.ax_.tick_params(length=0)
         self.ax_.set_frame_on(False)
         return self
+
+    def _size(self) -> tuple[float, float]:
+        n_pairs, n_steps, _ = self.rows.shape
+        return n_steps + 2 + 2 * GAP, n_pairs

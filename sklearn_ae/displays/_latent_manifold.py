@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from inspect import signature
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,20 +11,18 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from sklearn_ae._compute.ambient import with_arrays
-from sklearn_ae._estimators.codes import RowsMixin
-from sklearn_ae.displays._drawing import dense, pyplot_for
 from sklearn_ae.displays._estimators import (
     check_components,
     check_has,
-    last_step,
-    names_of_components,
+    decode,
+    name_components,
+    quantiles_of_codes,
 )
 from sklearn_ae.displays._pictures import (
-    draw_mosaic,
+    MosaicDisplay,
     flat_rows,
-    mosaic_axes,
-    resolve_shape,
     spread,
+    usual_limits,
 )
 
 if TYPE_CHECKING:
@@ -34,35 +31,19 @@ if TYPE_CHECKING:
 MAX_TICKS = 6
 
 
-def _quantiles(estimator: Any, X: Any, probabilities: np.ndarray) -> np.ndarray:
-    """Answer those of X's codes, or of the prior, one column for each component."""
-    if X is not None:
-        check_has(estimator, "transform")
-        return np.quantile(dense(estimator.transform(X)), probabilities, axis=0)
-    last = last_step(estimator)
-    # What is of another package has no prior that is known here.
-    is_ours = isinstance(last, RowsMixin)
-    values = last._prior_quantiles(probabilities) if is_ours else None
-    if values is None:
-        raise ValueError(
-            f"{type(estimator).__name__} has no prior whose quantiles are known: pass "
-            "X, and the quantiles of its codes are used."
-        )
-    return np.asarray(values)
-
-
 @dataclass(eq=False, repr=False)
-class LatentManifoldDisplay:
+class LatentManifoldDisplay(MosaicDisplay):
     r"""Rows decoded from a grid of codes, in one or two components.
 
     The grid is even in probability, not in the code: its n coordinates are
 
-    .. math:: z_k = F^{-1}\left(\frac{k - 1/2}{n}\right), \quad k = 1, \dots, n
+    .. math:: z_k = F^{-1}(p_k), \quad k = 1, \dots, n
 
-    with F the distribution function of a component under the prior, or among the codes
-    of given rows. So every picture stands for as many rows as any other, and what
-    follows what tells how the codes are ordered. Other components than those shown are
-    at their medians.
+    with F the distribution function of a component. Among the codes of given rows the
+    p_k go from .01 to .99, so that the grid has the range of the codes, but for the
+    outermost; under the prior they are (k - 1/2) / n. So every picture stands for as
+    many rows as any other, and what follows what tells how the codes are ordered. Other
+    components than those shown are at their medians.
 
     Rows are drawn as images where their shape is known or their number of features is
     a square of at least 16, else as lines over the features, all to one scale.
@@ -82,6 +63,8 @@ class LatentManifoldDisplay:
     image_shape : tuple of int, default=None
         (height, width), with 1 or 3 channels before or after them; (n_features,) for
         lines.
+    limits : tuple of two floats, default=None
+        The lowest and the highest value that images show; None is those of the rows.
 
     Attributes
     ----------
@@ -110,6 +93,7 @@ class LatentManifoldDisplay:
     _: KW_ONLY
     component_names: Sequence[str] | None = None
     image_shape: Sequence[int] | None = None
+    limits: tuple[float, float] | None = None
 
     @classmethod
     @with_arrays
@@ -133,13 +117,13 @@ class LatentManifoldDisplay:
 
         Parameters
         ----------
-        estimator : object
+        estimator : object, or several of them in a mapping or a list
             Fitted, with `inverse_transform`. Its `get_feature_names_out` labels the
-            axes.
+            axes. Several stand side by side.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows; the grid is at the quantiles of their codes. None is the quantiles of
-            the prior, for an estimator whose prior has known ones, or a Pipeline that
-            ends in one.
+            Rows; the grid is at the quantiles of their codes, and has their range. None
+            is the quantiles of the prior, for an estimator whose prior has known ones,
+            or a Pipeline that ends in one; codes of rows may well go further.
         grid_size : int, default=20
             How many codes to decode along each component.
         components : int or sequence of one or two int, default=None
@@ -167,35 +151,28 @@ class LatentManifoldDisplay:
         ((5, 5, 64), 'pca1')
         >>> plt.close(display.figure_)
         """
-        pyplot_for(f"{cls.__name__}.from_estimator")
-        check_has(estimator, "inverse_transform")
-        check_scalar(grid_size, "grid_size", Integral, min_val=1)
-        probabilities = (np.arange(grid_size) + 0.5) / grid_size
-        quantiles = _quantiles(estimator, X, np.append(probabilities, 0.5))
-        medians = quantiles[-1]
-        columns = check_components(components, len(medians))
-        coordinates = [quantiles[:-1, column] for column in columns]
-        grids = np.meshgrid(*coordinates)
-        Z = np.tile(medians, (*np.atleast_2d(grids[0]).shape, 1))
-        for column, grid in zip(columns, grids, strict=True):
-            Z[..., column] = grid
-        given = {} if label is None else {"y": label}
-        if given and "y" not in signature(estimator.inverse_transform).parameters:
-            raise ValueError(
-                f"{type(estimator).__name__} decodes codes without labels, so label="
-                f"{label!r} cannot be drawn."
+
+        def of(each: Any) -> Self:
+            check_has(each, "inverse_transform")
+            check_scalar(grid_size, "grid_size", Integral, min_val=1)
+            _, quantiles, medians = quantiles_of_codes(each, X, grid_size)
+            columns = check_components(components, len(medians))
+            coordinates = [quantiles[:, column] for column in columns]
+            grids = np.meshgrid(*coordinates)
+            Z = np.tile(medians, (*np.atleast_2d(grids[0]).shape, 1))
+            for column, grid in zip(columns, grids, strict=True):
+                Z[..., column] = grid
+            rows, shape = flat_rows(decode(each, Z, label), image_shape)
+            names = name_components(each, len(medians))
+            return cls(
+                rows.reshape(*Z.shape[:2], -1),
+                *coordinates,
+                component_names=[names[column] for column in columns],
+                image_shape=shape,
+                limits=usual_limits(rows),
             )
-        decoded = estimator.inverse_transform(Z.reshape(-1, len(medians)), **given)
-        rows, image_shape = flat_rows(decoded, image_shape)
-        names = names_of_components(estimator)
-        if names is None:
-            names = [f"component {column + 1}" for column in range(len(medians))]
-        return cls(
-            rows.reshape(*Z.shape[:2], -1),
-            *coordinates,
-            component_names=[names[column] for column in columns],
-            image_shape=image_shape,
-        ).plot(**plot_kw)
+
+        return cls._draw(estimator, of, plot_kw)
 
     def plot(
         self, ax: Axes | None = None, *, artist_kw: Mapping[str, Any] | None = None
@@ -222,13 +199,9 @@ class LatentManifoldDisplay:
         ['-1.00', '0.00', '1.00']
         >>> plt.close(display.figure_)
         """
-        pyplot = pyplot_for(f"{type(self).__name__}.plot")
-        n_y, n_x, n_features = self.rows.shape
-        shape = resolve_shape(self.image_shape, n_features)
-        self.ax_ = mosaic_axes(pyplot, (n_x, n_y), shape) if ax is None else ax
-        self.figure_ = self.ax_.figure
-        limits = np.nanmin(self.rows), np.nanmax(self.rows)
-        self.artist_ = draw_mosaic(self.ax_, self.rows, shape, limits, artist_kw)
+        n_y, n_x, _ = self.rows.shape
+        self._open(ax)
+        self.artist_ = self._fill(self.rows, self._limits(self.limits), artist_kw)
         self.ax_.set(xlim=(-0.5, n_x - 0.5), ylim=(-0.5, n_y - 0.5), yticks=[])
         names = self.component_names or ["component 1", "component 2"]
         self.ax_.set_xlabel(names[0])
@@ -237,6 +210,10 @@ class LatentManifoldDisplay:
             self.ax_.set_ylabel(names[1])
             self.ax_.set_yticks(*_ticks(self.y_codes))
         return self
+
+    def _size(self) -> tuple[float, float]:
+        n_y, n_x, _ = self.rows.shape
+        return n_x, n_y
 
 
 def _ticks(codes: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -17,10 +17,10 @@ from sklearn.utils import (
 
 from sklearn_ae._compute.ambient import with_arrays
 from sklearn_ae._data.checks import names_of_columns
+from sklearn_ae.displays._display import Display
 from sklearn_ae.displays._drawing import COLORS, dense, pyplot_for
 from sklearn_ae.displays._estimators import check_components, names_of_components
 from sklearn_ae.displays._scatter import (
-    add_legend,
     check_deviations,
     draw_ellipses,
     read_target,
@@ -30,9 +30,12 @@ from sklearn_ae.displays._scatter import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Size of a point in the middle of an ellipse.
+_DOT = 4
+
 
 @dataclass(eq=False, repr=False)
-class LatentSpaceDisplay:
+class LatentSpaceDisplay(Display):
     r"""Scatter plot of two components of a code, coloured by a target.
 
     Up to 20 classes (text, booleans, whole numbers) have a colour, a marker and a
@@ -106,8 +109,9 @@ class LatentSpaceDisplay:
 
         Parameters
         ----------
-        estimator : object
+        estimator : object, or several of them in a mapping or a list
             Fitted, with `transform`. Its `get_feature_names_out` labels the axes.
+            Several stand side by side.
         X : array-like of shape (n_samples, n_features)
             What `transform` takes.
         y : array-like of shape (n_samples,), default=None
@@ -130,24 +134,32 @@ class LatentSpaceDisplay:
         ('pca1', 'target')
         >>> plt.close(display.figure_)
         """
-        pyplot_for(f"{cls.__name__}.from_estimator")
+        if ellipses:
+            plot_kw |= {"ellipses": ellipses}
+
+        def of(each: Any) -> Self:
+            Z, deviations = cls._codes_of(each, X, bool(ellipses))
+            names = None if hasattr(Z, "columns") else names_of_components(each)
+            return cls._of_codes(Z, y, names, deviations)
+
+        return cls._draw(estimator, of, plot_kw)
+
+    @classmethod
+    def _codes_of(cls, estimator: Any, X: Any, with_deviations: bool) -> Any:
+        """Answer codes, and their standard deviations if they are asked for."""
         if not hasattr(estimator, "transform"):
             raise AttributeError(
                 f"{type(estimator).__name__} has no `transform`: pass its embedding "
                 f"to {cls.__name__}.from_codes."
             )
-        if ellipses:
-            if not hasattr(estimator, "encode_distribution"):
-                raise AttributeError(
-                    f"{type(estimator).__name__} has no `encode_distribution`, which "
-                    "says how wide ellipses are."
-                )
-            Z, deviations = estimator.encode_distribution(X)
-            plot_kw |= {"ellipses": ellipses, "standard_deviations": deviations}
-        else:
-            Z = estimator.transform(X)
-        names = None if hasattr(Z, "columns") else names_of_components(estimator)
-        return cls.from_codes(Z, y, component_names=names, **plot_kw)
+        if not with_deviations:
+            return estimator.transform(X), None
+        if not hasattr(estimator, "encode_distribution"):
+            raise AttributeError(
+                f"{type(estimator).__name__} has no `encode_distribution`, which "
+                "says how wide ellipses are."
+            )
+        return estimator.encode_distribution(X)
 
     @classmethod
     @with_arrays
@@ -191,6 +203,13 @@ class LatentSpaceDisplay:
         >>> plt.close(display.figure_)
         """
         pyplot_for(f"{cls.__name__}.from_codes")
+        display = cls._of_codes(Z, y, component_names, standard_deviations)
+        return display.plot(**plot_kw)
+
+    @classmethod
+    def _of_codes(
+        cls, Z: Any, y: Any, component_names: Any, standard_deviations: Any
+    ) -> Self:
         if component_names is None and hasattr(Z, "columns"):
             component_names = [str(name) for name in names_of_columns(Z)]
         Z = check_array(Z, accept_sparse="csc", input_name="Z")
@@ -214,7 +233,7 @@ class LatentSpaceDisplay:
             component_names=component_names,
             target_name=target_name,
             standard_deviations=standard_deviations,
-        ).plot(**plot_kw)
+        )
 
     def plot(
         self,
@@ -251,14 +270,12 @@ class LatentSpaceDisplay:
         ('component 3', 'component 4')
         >>> plt.close(display.figure_)
         """
-        pyplot = pyplot_for(f"{type(self).__name__}.plot")
         columns = check_components(components, self.Z.shape[1])
         values, classes = (None, None) if self.y is None else read_target(self.y)
         if ellipses:
             self._check_ellipses(columns, ellipses)
-        self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
-        self.figure_, self.colorbar_ = self.ax_.figure, None
-        self.scatters_, self.ellipses_ = [], []
+        self._open(ax)
+        self.scatters_, self.ellipses_, self.colorbar_ = [], [], None
         names = self.component_names
         if names is None:
             names = [f"component {column + 1}" for column in range(self.Z.shape[1])]
@@ -266,12 +283,14 @@ class LatentSpaceDisplay:
         x, *second = [dense(self.Z[:, [column]]).ravel() for column in columns]
         if second:
             self.ax_.set_ylabel(names[columns[1]])
-            self.scatters_ = scatter(self.ax_, x, *second, values, classes, scatter_kw)
+            # Beside large points ellipses would not be seen.
+            style = {"s": _DOT} if ellipses else {}
+            style |= dict(scatter_kw or {})
+            self.scatters_ = scatter(self.ax_, x, *second, values, classes, style)
             if ellipses:
                 self._add_ellipses(columns, values, classes, ellipses)
             if values is not None:
-                title = self.target_name
-                self.colorbar_ = add_legend(self.ax_, self.scatters_, classes, title)
+                self._add_key(classes)
         elif values is None:
             self.ax_.hist(x, bins=int(np.clip(len(x) ** 0.5, 5, 50)), color=COLORS[0])
             self.ax_.set_ylabel("number of rows")
@@ -279,6 +298,17 @@ class LatentSpaceDisplay:
             heights = self._strip(values, classes)
             self.scatters_ = scatter(self.ax_, x, heights, values, classes, scatter_kw)
         return self
+
+    def _add_key(self, classes):
+        if classes is None:
+            label = self.target_name or "target"
+            points = self.scatters_[0]
+            self.colorbar_ = self.figure_.colorbar(points, ax=self.ax_, label=label)
+            return
+        labels = [scatter.get_label() for scatter in self.scatters_]
+        legend = self._add_legend(self.scatters_, labels, self.target_name)
+        for handle in legend.legend_handles:
+            handle.set(sizes=[36], alpha=1)
 
     def _check_ellipses(self, columns, radius):
         if self.standard_deviations is None:

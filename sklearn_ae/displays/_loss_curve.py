@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.displays._drawing import COLORS, pyplot_for, tick_whole_numbers
+from sklearn_ae._estimators.modules import BaseBuilder
+from sklearn_ae.displays._display import Display, named
+from sklearn_ae.displays._drawing import (
+    COLORS,
+    MISSING_COLOR,
+    pyplot_for,
+    tick_whole_numbers,
+)
 from sklearn_ae.displays._estimators import last_step
 
 if TYPE_CHECKING:
@@ -27,12 +34,44 @@ def _trained_estimator(estimator: Any) -> Any:
     return estimator
 
 
+def _terms(estimator: Any) -> dict[str, np.ndarray] | None:
+    terms = getattr(estimator, "loss_terms_", None)
+    return terms and {name: np.array(curve) for name, curve in terms.items()}
+
+
+def _held_out(estimator: Any) -> np.ndarray | None:
+    scores = getattr(estimator, "validation_scores_", None)
+    is_objective = hasattr(estimator, "loss_terms_") and scores is not None
+    return -np.array(scores) if is_objective else None
+
+
+def _layers(estimator: Any) -> list[np.ndarray] | None:
+    curves = getattr(estimator, "pretraining_curves_", None)
+    return [np.array(curve) for curve in curves] if curves else None
+
+
+def _units(estimator: Any) -> str | None:
+    # What generators are trained on has none.
+    is_known = "reconstruction" in (_terms(estimator) or {})
+    is_own = isinstance(estimator, BaseBuilder)
+    return estimator._loss().measured_in if is_known and is_own else None
+
+
+def _ending(estimator: Any) -> str | None:
+    """Say what stopped the training, where the last epoch's record does."""
+    records = getattr(estimator, "history_", None) or [{}]
+    parameter = records[-1].get("stopped_by")
+    return parameter and f"{estimator.n_iter_} epochs, stopped by {parameter}"
+
+
 @dataclass(eq=False, repr=False)
-class LossCurveDisplay:
+class LossCurveDisplay(Display):
     """Objective against epoch, for one or more trained estimators.
 
-    The training objective is a solid line, the held-out objective is dashed, and the
-    named terms, on request, are dotted.
+    The training objective is a solid line, the held-out objective is dashed, with a
+    point where the weights were kept, and the named terms, on request, are dotted.
+    Before the first epoch comes the pretraining, layer by layer, where there was one:
+    each layer has a loss, and often units, of its own.
 
     Parameters
     ----------
@@ -42,6 +81,12 @@ class LossCurveDisplay:
         Held-out objective of the estimators that have one; lower is better.
     loss_terms : mapping of str to mapping of str to array-like, default=None
         Named terms of the objective, of the estimators that have them.
+    pretraining_curves : mapping of str to list of array-like, default=None
+        Of the estimators that were pretrained, the loss of each layer.
+    units : mapping of str to str, default=None
+        What the objectives are in, where that is known.
+    endings : mapping of str to str, default=None
+        What is to be said of the end of the training, such as what stopped it.
 
     Attributes
     ----------
@@ -62,43 +107,15 @@ class LossCurveDisplay:
     validation_curves: Mapping[str, ArrayLike] | None = None
     _: KW_ONLY
     loss_terms: Mapping[str, Mapping[str, ArrayLike]] | None = None
+    pretraining_curves: Mapping[str, Sequence[ArrayLike]] | None = None
+    units: Mapping[str, str] | None = None
+    endings: Mapping[str, str] | None = None
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, *, name: str | None = None, **plot_kw: Any
     ) -> Self:
-        """Draw how one estimator was trained.
-
-        Raises what `from_estimators` does.
-
-        Parameters
-        ----------
-        estimator : object
-            As in `from_estimators`.
-        name : str, default=None
-            Label of the curve; None is the name of the trained estimator's class.
-        **plot_kw
-            `ax`, `terms`, `scale` and `line_kw` of `plot`.
-
-        Examples
-        --------
-        >>> import matplotlib.pyplot as plt
-        >>> import numpy as np
-        >>> from sklearn.neural_network import MLPRegressor
-        >>> from sklearn_ae.displays import LossCurveDisplay
-        >>> X = np.eye(4)
-        >>> network = MLPRegressor(solver="sgd", random_state=0, tol=1).fit(X, X)
-        >>> display = LossCurveDisplay.from_estimator(network)
-        >>> display.lines_[0].get_label()
-        'MLPRegressor'
-        >>> plt.close(display.figure_)
-        """
-        name = name or type(_trained_estimator(estimator)).__name__
-        return cls.from_estimators({name: estimator}, **plot_kw)
-
-    @classmethod
-    def from_estimators(cls, estimators: Mapping[str, Any], **plot_kw: Any) -> Self:
-        """Draw how several estimators were trained, on one Axes.
+        """Draw how one estimator was trained, or several, on one Axes.
 
         `loss_curve_` is drawn for each, and `-validation_scores_` only for those that
         have `loss_terms_`: elsewhere this attribute may be another score, such as the
@@ -107,8 +124,11 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimators : mapping of str to object
+        estimator : object, or several of them in a mapping or a list
             Fitted. A Pipeline stands for its last step, a search for its best model.
+        name : str, default=None
+            Label of the curve of one; None is the name of the trained estimator's
+            class.
         **plot_kw
             `ax`, `terms`, `scale` and `line_kw` of `plot`.
 
@@ -121,26 +141,29 @@ class LossCurveDisplay:
         >>> X = np.eye(4)
         >>> adam = MLPRegressor(random_state=0, tol=1).fit(X, X)
         >>> sgd = MLPRegressor(solver="sgd", random_state=0, tol=1).fit(X, X)
-        >>> display = LossCurveDisplay.from_estimators({"Adam": adam, "SGD": sgd})
+        >>> display = LossCurveDisplay.from_estimator({"Adam": adam, "SGD": sgd})
         >>> [line.get_label() for line in display.lines_]
         ['Adam', 'SGD']
         >>> plt.close(display.figure_)
         """
-        pyplot_for(f"{cls.__name__}.from_estimators")
-        if not estimators:
-            raise ValueError("estimators is empty.")
-        curves, validation, terms = {}, {}, {}
-        for name, estimator in estimators.items():
-            estimator = _trained_estimator(estimator)
-            curves[name] = np.array(estimator.loss_curve_)
-            if not hasattr(estimator, "loss_terms_"):
-                continue
-            terms[name] = {
-                term: np.array(curve) for term, curve in estimator.loss_terms_.items()
-            }
-            if getattr(estimator, "validation_scores_", None) is not None:
-                validation[name] = -np.array(estimator.validation_scores_)
-        return cls(curves, validation, loss_terms=terms).plot(**plot_kw)
+        pyplot_for(f"{cls.__name__}.from_estimator")
+        several = named(estimator)
+        if several is None:
+            several = {name or type(last_step(estimator)).__name__: estimator}
+        trained = {name: _trained_estimator(each) for name, each in several.items()}
+
+        def gather(read: Callable[[Any], Any]) -> dict[str, Any]:
+            answers = {name: read(each) for name, each in trained.items()}
+            return {name: found for name, found in answers.items() if found is not None}
+
+        return cls(
+            {name: np.array(each.loss_curve_) for name, each in trained.items()},
+            gather(_held_out),
+            loss_terms=gather(_terms),
+            pretraining_curves=gather(_layers),
+            units=gather(_units),
+            endings=gather(_ending),
+        ).plot(**plot_kw)
 
     def plot(
         self,
@@ -176,36 +199,65 @@ class LossCurveDisplay:
         ['model', 'model, held out']
         >>> plt.close(display.figure_)
         """
-        pyplot = pyplot_for(f"{type(self).__name__}.plot")
         if terms and not self.loss_terms:
             raise ValueError("terms=True, but there are no loss_terms.")
         curves = list(self._styled_curves(terms))
-        scale = _resolve_scale(scale, [values for values, _ in curves])
-        self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
-        self.figure_, self.lines_ = self.ax_.figure, []
-        for values, style in curves:
-            style["marker"] = "o" if len(values) == 1 else None
-            epochs = np.arange(1, len(values) + 1)
+        scale = _resolve_scale(scale, [values for _, values, _ in curves])
+        self._open(ax)
+        self.lines_ = []
+        for first, values, style in curves:
+            style = {"marker": "o" if len(values) == 1 else None} | style
+            epochs = np.arange(first, first + len(values))
             self.lines_ += self.ax_.plot(epochs, values, **style | dict(line_kw or {}))
         self.ax_.set_yscale(scale)
-        self.ax_.set_xlabel("epoch")
-        self.ax_.set_ylabel("objective" + " (log scale)" * (scale == "log"))
+        self._label(scale)
         tick_whole_numbers(self.ax_.xaxis)
-        self.ax_.legend()
         return self
 
-    def _styled_curves(self, terms: bool) -> Iterator[tuple[np.ndarray, dict]]:
+    def _label(self, scale: str) -> None:
+        units, endings = self.units or {}, self.endings or {}
+        found = sorted({units.get(name, "other units") for name in self.loss_curves})
+        differ = len(found) > 1
+        measured = "each in its own units" if differ else f"in {found[0]}"
+        objective = "objective" + f" per row, {measured}" * bool(units)
+        self.ax_.set_ylabel(objective + " (log scale)" * (scale == "log"))
+        before = bool(self.pretraining_curves)
+        self.ax_.set_xlabel("epoch" + "; up to 0 the pretraining of layers" * before)
+        if before:
+            self.ax_.axvline(0.5, color=MISSING_COLOR, linewidth=1, zorder=0)
+        labels = []
+        for line in self.lines_:
+            label = line.get_label()
+            unit = units.get(label) if differ else None
+            further = [unit and f"in {unit}", endings.get(label)]
+            labels.append("\n".join([label, *filter(None, further)]))
+        self._add_legend(self.lines_, labels)
+
+    def _styled_curves(self, terms: bool) -> Iterator[tuple[int, np.ndarray, dict]]:
+        """Answer first epochs, values and styles of lines."""
         colors = cycle(COLORS)
         for name, curve in self.loss_curves.items():
             solid = {"label": name, "color": next(colors)}
-            yield np.asarray(curve), solid
+            yield 1, np.asarray(curve), solid
             if name in (self.validation_curves or {}):
+                values = np.asarray(self.validation_curves[name])
                 dashed = {"label": f"{name}, held out", "linestyle": "--"}
-                yield np.asarray(self.validation_curves[name]), solid | dashed
+                dashed |= {
+                    "marker": "o",
+                    "markevery": [int(np.argmin([*values, np.inf]))],
+                }
+                yield 1, values, solid | dashed
             if terms:
                 for term, values in self.loss_terms.get(name, {}).items():
                     dotted = {"label": f"{name}: {term}", "linestyle": ":"}
-                    yield np.asarray(values), dotted | {"color": next(colors)}
+                    yield 1, np.asarray(values), dotted | {"color": next(colors)}
+            layers = (self.pretraining_curves or {}).get(name, [])
+            first = 1 - sum(map(len, layers))
+            for number, values in enumerate(layers, start=1):
+                label = f"{name}, layer {number}"
+                style = {"label": label, "linestyle": "-.", "color": next(colors)}
+                yield first, np.asarray(values), style
+                first += len(values)
 
 
 def _resolve_scale(scale: str, curves: Sequence[np.ndarray]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sklearn_ae.displays._display import Display
 from sklearn_ae.displays._drawing import COLORS, MISSING_COLOR, dense
 
 if TYPE_CHECKING:
@@ -71,12 +72,57 @@ def as_drawn(
     return np.clip((images - low) / ((high - low) or 1), 0, 1)
 
 
-def mosaic_axes(pyplot: Any, size: tuple[float, float], shape: tuple[int, ...]) -> Axes:
-    """Open a figure for cells that are `size` (across, up) in number."""
-    width, height = size[0], size[1] * _cell_height(shape)
-    inches = min(0.9, MAX_INCHES[0] / width, MAX_INCHES[1] / height)
-    figsize = (1 + inches * width, 0.8 + inches * height)
-    return pyplot.subplots(layout="constrained", figsize=figsize)[1]
+class MosaicDisplay(Display):
+    """A display of rows in the cells of one Axes.
+
+    It has `rows`, of which the last axis is features, and their `image_shape`.
+    """
+
+    rows: np.ndarray
+    image_shape: Sequence[int] | None
+    # Of a cell and of what is beside the cells, in inches.
+    _least_cell = 0.0
+
+    def _size(self) -> tuple[float, float]:
+        """Answer how many cells there are, across and up."""
+        raise NotImplementedError
+
+    def _shape(self) -> tuple[int, ...]:
+        return resolve_shape(self.image_shape, self.rows.shape[-1])
+
+    def _figsize(self) -> tuple[float, float]:
+        across, up = self._size()
+        up = up * _cell_height(self._shape())
+        inches = min(0.9, MAX_INCHES[0] / across, MAX_INCHES[1] / up)
+        inches = max(inches, self._least_cell)
+        return self._margin() + inches * across, 0.8 + inches * up
+
+    def _margin(self) -> float:
+        """Answer what labels on the left take, in inches."""
+        return 1.0
+
+    def _open(self, ax: Axes | None) -> None:
+        # Before there is a figure.
+        self._shape()
+        super()._open(ax)
+
+    def _limits(self, given: tuple[float, float] | None) -> tuple[float, float]:
+        """Answer the lowest and the highest value; lines stay in their cells."""
+        if given is not None and len(self._shape()) > 1:
+            return given
+        return np.nanmin(self.rows), np.nanmax(self.rows)
+
+    def _fill(self, rows: np.ndarray, limits: Any, artist_kw: Any, **place: Any) -> Any:
+        return draw_mosaic(self.ax_, rows, self._shape(), limits, artist_kw, **place)
+
+
+def usual_limits(rows: np.ndarray) -> tuple[float, float]:
+    """Answer limits that the values of most rows keep to.
+
+    What is decoded far from all codes would make everything else grey.
+    """
+    lowest, highest = np.nanmin(rows, axis=-1), np.nanmax(rows, axis=-1)
+    return float(np.percentile(lowest, 20)), float(np.percentile(highest, 80))
 
 
 def draw_mosaic(

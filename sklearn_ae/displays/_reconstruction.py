@@ -12,8 +12,10 @@ from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from sklearn_ae._compute.ambient import with_arrays
+from sklearn_ae.displays._display import Display, grid_of_axes, named
 from sklearn_ae.displays._drawing import (
     COLORS,
+    INCHES_OF_LETTER,
     dense,
     pyplot_for,
     tick_whole_numbers,
@@ -22,6 +24,11 @@ from sklearn_ae.displays._pictures import as_drawn, flat_rows, resolve_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_ABOVE = "errors above"
+# The least font of errors that say that they are some.
+_LEAST_SIZE = 6.0
 
 
 def _reconstruct(estimator: Any, X: Any) -> np.ndarray:
@@ -50,7 +57,7 @@ def _learned_shape(
 
 
 @dataclass(eq=False, repr=False)
-class ReconstructionDisplay:
+class ReconstructionDisplay(Display):
     """Rows of X above their reconstructions by one or more estimators.
 
     Rows are drawn as images where their shape is known or their number of features is
@@ -104,56 +111,6 @@ class ReconstructionDisplay:
         random_state: int | np.random.RandomState | None = None,
         **plot_kw: Any,
     ) -> Self:
-        """Draw rows of X above their reconstructions by one estimator.
-
-        Raises what `from_estimators` does.
-
-        Parameters
-        ----------
-        estimator : object
-            Fitted, with `reconstruct`, or with `transform` and `inverse_transform`.
-        X : array-like of shape (n_samples, n_features)
-            What the estimator takes.
-        name : str, default=None
-            Label of the reconstructions; None is the name of the class.
-        n_samples, image_shape, random_state
-            As in `from_estimators`.
-        **plot_kw
-            `ax`, `errors` and `artist_kw` of `plot`.
-
-        Examples
-        --------
-        >>> import matplotlib.pyplot as plt
-        >>> from sklearn.datasets import load_digits
-        >>> from sklearn.decomposition import PCA
-        >>> from sklearn_ae.displays import ReconstructionDisplay
-        >>> X = load_digits().data
-        >>> display = ReconstructionDisplay.from_estimator(PCA(8).fit(X), X)
-        >>> display.axes_.shape
-        (2, 10)
-        >>> plt.close(display.figure_)
-        """
-        return cls.from_estimators(
-            {name or type(estimator).__name__: estimator},
-            X,
-            n_samples=n_samples,
-            image_shape=image_shape,
-            random_state=random_state,
-            **plot_kw,
-        )
-
-    @classmethod
-    @with_arrays
-    def from_estimators(
-        cls,
-        estimators: Mapping[str, Any],
-        X: Any,
-        *,
-        n_samples: int = 10,
-        image_shape: Sequence[int] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        **plot_kw: Any,
-    ) -> Self:
         """Draw rows of X above their reconstructions, one line for each estimator.
 
         Raises AttributeError if an estimator cannot reconstruct, and ValueError if a
@@ -162,10 +119,12 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        estimators : mapping of str to object
+        estimator : object, or several of them in a mapping or a list
             Fitted, with `reconstruct`, or with `transform` and `inverse_transform`.
         X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
             What the estimators take.
+        name : str, default=None
+            Label of the reconstructions by one; None is the name of its class.
         n_samples : int, default=10
             How many rows to draw, if X has so many.
         image_shape : tuple of int, default=None
@@ -184,14 +143,15 @@ class ReconstructionDisplay:
         >>> from sklearn_ae.displays import ReconstructionDisplay
         >>> X = load_digits().data
         >>> estimators = {"two": PCA(2).fit(X), "twenty": PCA(20).fit(X)}
-        >>> display = ReconstructionDisplay.from_estimators(estimators, X, n_samples=4)
+        >>> display = ReconstructionDisplay.from_estimator(estimators, X, n_samples=4)
         >>> [row[0].get_ylabel() for row in display.axes_]
         ['original', 'two', 'twenty']
         >>> plt.close(display.figure_)
         """
-        pyplot_for(f"{cls.__name__}.from_estimators")
-        if not estimators:
-            raise ValueError("estimators is empty.")
+        pyplot_for(f"{cls.__name__}.from_estimator")
+        estimators = named(estimator)
+        if estimators is None:
+            estimators = {name or type(estimator).__name__: estimator}
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         total = _num_samples(X)
         rows = np.arange(min(n_samples, total))
@@ -250,7 +210,16 @@ class ReconstructionDisplay:
         pyplot = pyplot_for(f"{type(self).__name__}.plot")
         shape = resolve_shape(self.image_shape, self.originals.shape[1])
         lines = [("original", self.originals), *self.reconstructions.items()]
-        self._make_axes(pyplot, ax, len(lines), shape)
+        self.axes_, self.bounding_ax_ = grid_of_axes(
+            pyplot,
+            ax,
+            (len(lines), len(self.originals)),
+            self._figsize(),
+            # Names, and the ticks of lines.
+            margin=0.7 * (len(shape) == 1)
+            + INCHES_OF_LETTER * max(map(len, [_ABOVE, *dict(lines)])),
+        )
+        self.figure_ = self.axes_[0, 0].figure
         draw = self._draw_image if len(shape) > 1 else self._draw_line
         low, high = np.nanmin(self.originals), np.nanmax(self.originals)
         for cells, (name, values) in zip(self.axes_, lines, strict=True):
@@ -260,33 +229,50 @@ class ReconstructionDisplay:
                 draw(cell, picture, behind, low, high, artist_kw or {})
                 if errors and behind is not None:
                     error = np.nanmean((row - original) ** 2)
-                    cell.set_title(f"error {error:.2g}", fontsize="small")
+                    # Two digits, of large numbers without an exponent.
+                    cell.set_title(f"error {float(f'{error:.2g}'):g}", fontsize="small")
             cells[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        if errors:
+            self._fit_errors()
         return self
 
-    def _make_axes(self, pyplot, ax, n_lines, shape):
-        size = (n_lines, len(self.originals))
-        self.bounding_ax_ = None
-        if ax is None:
-            width, height = (0.9, 0.9) if len(shape) > 1 else (1.4, 1.0)
-            self.axes_ = pyplot.subplots(
-                *size,
-                squeeze=False,
-                layout="constrained",
-                figsize=(1 + width * size[1], 0.3 + height * size[0]),
-            )[1]
-        elif isinstance(ax, np.ndarray | list):
-            self.axes_ = np.asarray(ax, dtype=object)
-            if self.axes_.shape != size:
-                raise ValueError(f"ax must have shape {size}, got {self.axes_.shape}.")
-        else:
-            self.bounding_ax_ = ax
-            ax.set_axis_off()
-            spec = ax.get_subplotspec()
-            if spec is None:
-                raise ValueError("ax must be part of a grid, like those of `subplots`.")
-            self.axes_ = spec.subgridspec(*size).subplots(squeeze=False)
-        self.figure_ = self.axes_[0, 0].figure
+    def _figsize(self) -> tuple[float, float]:
+        n_samples, n_features = self.originals.shape
+        is_image = len(resolve_shape(self.image_shape, n_features)) > 1
+        width, height = (0.9, 0.9) if is_image else (1.4, 1.0)
+        return 1 + width * n_samples, 0.3 + height * (1 + len(self.reconstructions))
+
+    def _fit_errors(self) -> None:
+        """Write errors so small, and so short, that each stays above its picture."""
+        cells = list(self.axes_[1:].ravel())
+        size = cells[0].title.get_fontsize()
+        if self._share_of_errors() * size < _LEAST_SIZE:
+            self._shorten_errors(cells)
+        size *= min(1, 0.95 * self._share_of_errors())
+        for cell in cells:
+            cell.title.set_fontsize(size)
+
+    def _shorten_errors(self, cells: Sequence[Axes]) -> None:
+        """Write no more than numbers, and what they have in common in the labels."""
+        errors = [float(cell.get_title().removeprefix("error ")) for cell in cells]
+        exponent = int(np.floor(np.log10(np.nanmax([*errors, 0]) or 1)))
+        unit = _ABOVE
+        if abs(exponent) > 1:
+            unit += f"\nin 1e{exponent}"
+            errors = [round(error / 10**exponent, 1) for error in errors]
+        for cell, error in zip(cells, errors, strict=True):
+            cell.title.set_text(f"{error:g}")
+        for label in (first.yaxis.label for first in self.axes_[1:, 0]):
+            label.set_text(f"{label.get_text()}\n{unit}")
+
+    def _share_of_errors(self) -> float:
+        """Answer how much wider than its error the picture is where it is least so."""
+        # Only then is it known how large pictures are.
+        self.figure_.draw_without_rendering()
+        return min(
+            cell.bbox.width / cell.title.get_window_extent().width
+            for cell in self.axes_[1:].ravel()
+        )
 
     def _draw_image(self, cell, image, behind, low, high, artist_kw):
         style = {"cmap": "gray", "vmin": low, "vmax": high} | dict(artist_kw)

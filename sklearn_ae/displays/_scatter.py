@@ -72,22 +72,6 @@ def scatter(
     return scatters
 
 
-def add_legend(
-    ax: Any, scatters: Sequence[Any], classes: Sequence[str] | None, title: str | None
-) -> Any:
-    """Add a legend of classes, or answer the colorbar of numbers."""
-    if classes is None:
-        return ax.figure.colorbar(scatters[0], ax=ax, label=title or "target")
-    # Beside the points, but only where a layout engine makes the room.
-    place = {"loc": "upper right"}
-    if ax.figure.get_layout_engine() is not None:
-        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-    legend = ax.legend(handles=scatters, title=title, **place)
-    for handle in legend.legend_handles:
-        handle.set(sizes=[36], alpha=1)
-    return None
-
-
 def check_deviations(deviations: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     deviations = check_array(deviations, input_name="standard_deviations")
     if deviations.shape != shape:
@@ -111,14 +95,14 @@ def draw_ellipses(ax: Any, scatter: Any, radii: np.ndarray) -> Any:
         offsets=centers,
         offset_transform=ax.transData,
         facecolors="none",
-        linewidths=0.8,
-        alpha=0.5,
+        linewidths=1,
         zorder=scatter.get_zorder() - 0.1,
     )
     if scatter.get_array() is None:
-        ellipses.set_edgecolor(scatter.get_facecolor())
+        color = scatter.get_facecolor()[0, :3]
+        ellipses.set(edgecolor=(*color, 0.7), facecolor=(*color, 0.06))
     else:
-        ellipses.set(array=scatter.get_array(), cmap=scatter.get_cmap())
+        ellipses.set(array=scatter.get_array(), cmap=scatter.get_cmap(), alpha=0.7)
         ellipses.set_norm(scatter.norm)
     ax.add_collection(ellipses)
     # Matplotlib counts the centres only.

@@ -53,6 +53,23 @@ def test_one_progress_bar(row, params, X, y, capfd):
 
 
 @every_class
+def test_the_last_record_says_what_stopped_the_fit(row, fitted_class, X, y):
+    """14: it names a parameter; a pass of `partial_fit` ends by itself."""
+    estimator = fitted_class(row)
+    *others, last = [record.get("stopped_by") for record in estimator.history_]
+    assert last in ("max_epochs", "optimizer")
+    assert set(others) <= {None}
+    impatient = row.make(max_epochs=9, tol=1e9, n_iter_no_change=1).fit(X, y)
+    stopped_by = impatient.history_[-1]["stopped_by"]
+    # Games go on to the end, and some optimizers know when nothing is left to gain.
+    early = {"n_iter_no_change", "optimizer"} if impatient.n_iter_ < 9 else set()
+    assert stopped_by in (early or {"max_epochs"})
+    if hasattr(estimator, "partial_fit"):
+        streamed = row.make(**row.by_batch).partial_fit(X, y)
+        assert "stopped_by" not in streamed.history_[-1]
+
+
+@every_class
 def test_the_bar_of_a_failed_fit_is_closed(row, X, y, capfd):
     """14."""
     with pytest.raises(DivergenceError):

@@ -148,3 +148,24 @@ def test_ellipses_that_cannot_be_drawn_are_refused(keywords, message):
         LatentSpaceDisplay.from_codes(np.eye(4), **keywords)
     assert message in str(caught.value)
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("y", [None, np.arange(400) % 3, np.linspace(0.1, 1, 400)])
+def test_ellipses_can_be_seen(y):
+    """Also those of many rows that are small beside the whole."""
+    Z = np.random.RandomState(0).normal(size=(400, 2))
+    deviations = np.full((400, 2), 0.04)
+    drawn = LatentSpaceDisplay.from_codes(
+        Z, y, standard_deviations=deviations, ellipses=True
+    )
+    plain = LatentSpaceDisplay.from_codes(Z, y)
+    size = drawn.scatters_[0].get_sizes()[0]
+    assert size < plain.scatters_[0].get_sizes()[0] / 3
+    drawn.figure_.canvas.draw()
+    # The points, whose radius is in points, leave most of each ellipse to be seen.
+    radius = np.sqrt(size / np.pi) * drawn.figure_.dpi / 72
+    unit = np.diff(drawn.ax_.transData.transform([[0, 0], [1, 1]]), axis=0)[0]
+    assert radius < 0.6 * (0.04 * unit).min()
+    for ellipses in drawn.ellipses_:
+        assert ellipses.get_linewidth()[0] >= 1
+        assert ellipses.get_edgecolor()[0, 3] >= 0.6

@@ -17,16 +17,20 @@ import matplotlib.pyplot as plt  # noqa: E402
 import sklearn_ae  # noqa: E402
 import sklearn_ae.displays as displays_module  # noqa: E402
 from sklearn_ae.displays import (  # noqa: E402
+    FilterDisplay,
     InterpolationDisplay,
     LatentManifoldDisplay,
     LatentSpaceDisplay,
+    LatentTraversalDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
     RegularizationPathDisplay,
 )
 from units.displays.drawings import (  # noqa: E402
     draw_codes,
+    draw_filters,
     draw_grid,
+    draw_lines,
     draw_losses,
     draw_paths,
     draw_reconstructions,
@@ -34,6 +38,7 @@ from units.displays.drawings import (  # noqa: E402
 )
 
 ON_ONE_AXES = [draw_codes, draw_grid, draw_losses, draw_paths, draw_weights]
+ON_ONE_AXES += [draw_lines, draw_filters]
 ALL = [*ON_ONE_AXES, draw_reconstructions]
 
 
@@ -58,8 +63,9 @@ def test_pictures_have_the_shape_that_was_learned(shape, expected):
             ReconstructionDisplay.from_estimator(model, X, n_samples=2),
             InterpolationDisplay.from_estimator(model, X[:2], X[2:4], n_steps=3),
             LatentManifoldDisplay.from_estimator(model, X, grid_size=2),
+            LatentTraversalDisplay.from_estimator(model, X, n_steps=2),
         ]
-        assert [tuple(display.image_shape) for display in displays] == [expected] * 3
+        assert [tuple(display.image_shape) for display in displays] == [expected] * 4
 
 
 def test_sequences_are_lines_unless_steps_have_several_features():
@@ -131,6 +137,13 @@ def test_plotting_twice_makes_two_figures_and_returns_the_display(draw):
             "ReconstructionDisplay.from_estimators",
         ),
         (draw_weights, "RegularizationPathDisplay.plot"),
+        (draw_lines, "LatentTraversalDisplay.plot"),
+        (draw_filters, "FilterDisplay.plot"),
+        (
+            lambda: LatentTraversalDisplay.from_estimator(None),
+            "LatentTraversalDisplay.from_estimator",
+        ),
+        (lambda: FilterDisplay.from_estimator(None), "FilterDisplay.from_estimator"),
         (
             lambda: RegularizationPathDisplay.from_estimator(
                 None, None, param_name="alpha", param_range=[1]

@@ -62,7 +62,7 @@ def test_the_grid_is_at_the_quantiles_of_the_codes_of_X(digits, digits_pca, norm
     for estimator in (digits_pca, normal):
         display = draw(estimator, X, grid_size=4, components=(2, 0))
         Z = estimator.transform(X)
-        shares = np.array([0.125, 0.375, 0.625, 0.875])
+        shares = np.linspace(0.01, 0.99, 4)
         np.testing.assert_allclose(display.x_codes, np.quantile(Z[:, 2], shares))
         np.testing.assert_allclose(display.y_codes, np.quantile(Z[:, 0], shares))
         codes = np.median(Z, axis=0)
@@ -70,6 +70,39 @@ def test_the_grid_is_at_the_quantiles_of_the_codes_of_X(digits, digits_pca, norm
         decoded = estimator.inverse_transform([codes])[0]
         np.testing.assert_allclose(display.rows[1, 3], decoded, atol=1e-5)
     assert display.ax_.get_xlabel() == "normalautoencoder2"
+
+
+@pytest.mark.parametrize("grid_size", [2, 5, 20])
+def test_the_grid_has_the_range_of_the_codes(digits, digits_pca, grid_size):
+    """Of all but the outermost, however few its lines are."""
+    X = digits[0]
+    display = draw(digits_pca, X, grid_size=grid_size)
+    for axis, codes in enumerate((display.x_codes, display.y_codes)):
+        z = digits_pca.transform(X)[:, axis]
+        within = (z >= codes[0]) & (z <= codes[-1])
+        assert 0.97 < within.mean() < 1
+        assert codes[-1] - codes[0] > 0.7 * np.ptp(z)
+
+
+def test_rows_far_from_all_codes_do_not_make_the_others_grey():
+    class Exploding:
+        def transform(self, X):
+            return X[:, :2]
+
+        def inverse_transform(self, Z):
+            far = np.abs(Z).max(axis=1) > 2
+            return np.where(far[:, np.newaxis], 100.0, 1) * np.arange(16) / 15
+
+    X = np.random.RandomState(0).normal(size=(1000, 16))
+    for image_shape, limits in (((4, 4), (0, 1)), ((16,), None)):
+        display = draw(Exploding(), X, image_shape=image_shape, grid_size=30)
+        assert display.rows.max() == 100
+        if limits is not None:
+            np.testing.assert_allclose(display.artist_.get_clim(), limits)
+        else:
+            heights = np.array(display.artist_.get_segments())[..., 1]
+            assert heights.min() > -0.5
+            assert heights.max() < 29.5
 
 
 @pytest.mark.parametrize("components", [1, (1,), np.int64(1)])

@@ -18,7 +18,6 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import to_rgba  # noqa: E402
 
 from sklearn_ae.displays import LatentSpaceDisplay  # noqa: E402
-from units.displays.drawings import draw_codes  # noqa: E402
 
 MISSING = to_rgba("#d9d9d9")
 
@@ -300,18 +299,3 @@ def test_points_shrink_with_the_number_of_rows():
         for n in (10, 3_000, 100_000)
     ]
     assert sizes == [36, 10, 2]
-
-
-def test_the_legend_stands_beside_the_points_where_there_is_a_layout():
-    beside = LatentSpaceDisplay.from_codes(np.eye(20), np.arange(20))
-    beside.figure_.canvas.draw()
-    legend = beside.ax_.get_legend()
-    assert not legend.get_window_extent().overlaps(beside.ax_.bbox)
-    inside_figure = legend.get_window_extent().extents
-    assert (inside_figure[2:] <= beside.figure_.bbox.extents[2:]).all()
-    assert (inside_figure[:2] >= 0).all()
-    within = draw_codes(ax=plt.subplots()[1])
-    within.figure_.canvas.draw()
-    extent = within.ax_.get_legend().get_window_extent()
-    assert within.ax_.bbox.containsx(extent.x0)
-    assert within.ax_.bbox.containsx(extent.x1)

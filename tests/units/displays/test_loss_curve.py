@@ -17,6 +17,12 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
+from sklearn_ae import (  # noqa: E402
+    Autoencoder,
+    RobustAutoencoder,
+    StackedAutoencoder,
+    VariationalAutoencoder,
+)
 from sklearn_ae.displays import LossCurveDisplay  # noqa: E402
 from units.displays.drawings import draw_losses  # noqa: E402
 
@@ -206,3 +212,94 @@ def test_estimators_without_a_loss_are_refused(iris):
     with pytest.raises(ValueError, match=r"^estimators is empty\.$"):
         LossCurveDisplay.from_estimators({})
     assert plt.get_fignums() == []
+
+
+def label_of(estimator, **keywords):
+    return LossCurveDisplay.from_estimator(estimator, **keywords).ax_.get_ylabel()
+
+
+@pytest.mark.filterwarnings("ignore:No component is active")
+@pytest.mark.parametrize(
+    ("make", "unit"),
+    [
+        (Autoencoder, "squared units of X"),
+        (lambda **p: Autoencoder(loss="absolute_error", **p), "units of X"),
+        (lambda **p: Autoencoder(loss="huber", **p), "squared units of X"),
+        (lambda **p: Autoencoder(loss="binary_cross_entropy", **p), "nats"),
+        (lambda **p: Autoencoder(loss="multinomial", **p), "nats"),
+        (RobustAutoencoder, "densities, 1 / unit of X"),
+        (VariationalAutoencoder, "nats"),
+        (lambda **p: VariationalAutoencoder(likelihood="bernoulli", **p), "nats"),
+    ],
+)
+def test_the_axis_says_what_the_objective_is_in(iris, make, unit):
+    X = iris[0] / 10
+    estimator = make(max_epochs=2, random_state=0).fit(X)
+    assert label_of(estimator).startswith(f"objective per row, in {unit}")
+
+
+def test_units_that_differ_are_in_the_legend(iris):
+    plain, normal = (
+        kind(max_epochs=2, random_state=0).fit(iris[0])
+        for kind in (Autoencoder, VariationalAutoencoder)
+    )
+    foreign = train_mlp(iris[0])
+    display = LossCurveDisplay.from_estimator([plain, normal])
+    assert display.ax_.get_ylabel().startswith("objective per row, each in its own")
+    first, second = texts_of(display.ax_.get_legend())
+    assert "in squared units of X" in first
+    assert "in nats" in second
+    display = LossCurveDisplay.from_estimator([plain, plain])
+    assert display.ax_.get_ylabel().startswith("objective per row, in squared units")
+    assert label_of([plain, foreign]).startswith("objective per row, each in its own")
+    assert label_of(foreign).startswith("objective")
+    assert "row" not in label_of(foreign)
+
+
+def test_what_stopped_the_training_is_said(iris):
+    X = iris[0]
+    cases = {
+        "3 epochs, stopped by max_epochs": {"max_epochs": 3},
+        "4 epochs, stopped by n_iter_no_change": {"tol": 9.0, "n_iter_no_change": 3},
+    }
+    for ending, params in cases.items():
+        estimator = Autoencoder(random_state=0, **params).fit(X)
+        display = LossCurveDisplay.from_estimator(estimator)
+        assert texts_of(display.ax_.get_legend()) == [f"Autoencoder\n{ending}"]
+        assert display.lines_[0].get_label() == "Autoencoder"
+    streamed = Autoencoder(random_state=0).partial_fit(X)
+    display = LossCurveDisplay.from_estimator(streamed)
+    assert texts_of(display.ax_.get_legend()) == ["Autoencoder"]
+
+
+def test_the_weights_that_early_stopping_keeps_are_marked():
+    trained = Trained().fit(None)
+    trained.validation_scores_ = [-13.0, -4.0, -8.0]
+    held_out = LossCurveDisplay.from_estimator(trained).lines_[1]
+    assert held_out.get_marker() == "o"
+    assert held_out.get_markevery() == [1]
+
+
+@pytest.mark.parametrize("pretraining", ["greedy", "rbm"])
+def test_layers_are_pretrained_before_the_first_epoch(iris, pretraining):
+    estimator = StackedAutoencoder(
+        2,
+        hidden_layer_sizes=(6, 4),
+        activation="logistic",
+        pretraining=pretraining,
+        pretraining_epochs=3,
+        max_epochs=2,
+        random_state=0,
+    ).fit(iris[0])
+    display = LossCurveDisplay.from_estimator(estimator)
+    whole, *layers = display.lines_
+    np.testing.assert_array_equal(whole.get_xdata(), [1, 2])
+    assert [line.get_label() for line in layers] == [
+        f"StackedAutoencoder, layer {number}" for number in (1, 2, 3)
+    ]
+    epochs = np.concatenate([line.get_xdata() for line in layers])
+    np.testing.assert_array_equal(epochs, np.arange(-8, 1))
+    for line, curve in zip(layers, estimator.pretraining_curves_, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve)
+    assert "pretraining" in display.ax_.get_xlabel()
+    assert len({line.get_color() for line in display.lines_}) == 4

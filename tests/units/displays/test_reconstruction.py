@@ -226,6 +226,42 @@ def test_no_text_covers_a_picture(digits, digits_pca, image_shape):
         assert extent.x1 <= figure.bbox.x1
 
 
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e4])
+@pytest.mark.parametrize("layout", ["new", None, "constrained"])
+@pytest.mark.parametrize("image_shape", [None, (64,)])
+def test_no_error_runs_into_the_next_cell(
+    digits, digits_pca, scale, layout, image_shape
+):
+    """However small the cells are, and in whatever units."""
+    X = digits[0] * scale
+    pca = PCA(2, random_state=0).fit(X)
+    ax, keywords = None, {"image_shape": image_shape, "errors": True}
+    keywords["n_samples"] = 10 if image_shape is None else 5
+    if layout != "new":
+        _, (left, ax) = plt.subplots(1, 2, figsize=(8, 4), layout=layout)
+        left.plot([0, 1])
+    estimators = {"PCA": pca, "a longer name": pca}
+    display = ReconstructionDisplay.from_estimators(estimators, X, ax=ax, **keywords)
+    display.figure_.canvas.draw()
+    for cell in display.axes_[1:].ravel():
+        extent = cell.title.get_window_extent()
+        assert extent.width > 0
+        assert extent.x0 >= cell.bbox.x0 - 0.5
+        assert extent.x1 <= cell.bbox.x1 + 0.5
+        assert cell.title.get_fontsize() > 3
+    if ax is not None:
+        names = [cells[0].yaxis.label.get_window_extent() for cells in display.axes_]
+        assert all(name.x0 > left.bbox.x1 for name in names)
+        cells = [cell.bbox for cell in display.axes_.ravel()]
+        assert not any(name.overlaps(cell) for name in names for cell in cells)
+
+
+def test_large_errors_have_no_exponent():
+    X = np.zeros((1, 4))
+    display = ReconstructionDisplay(X, {"model": X + 42}).plot(errors=True)
+    assert display.axes_[1, 0].get_title() == "error 1800"
+
+
 def test_constant_rows_are_drawn():
     X = np.ones((2, 48))
     for image_shape in [(48,), (3, 4, 4)]:
