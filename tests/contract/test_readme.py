@@ -5,9 +5,19 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.fixture
+def _close_figures():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("_close_figures")
 def test_examples_run(tmp_path, monkeypatch):
     # Some write pictures.
     monkeypatch.chdir(tmp_path)
