@@ -1,8 +1,10 @@
 """Displays of codes, decoded rows and training: compute first, then draw.
 
 A display asks an estimator only for what it draws, so that PCA, a Pipeline or an
-embedding by t-SNE is drawn like an autoencoder. Every `plot` draws on the given Axes or
-on a new figure and returns the display; without matplotlib it raises ImportError.
+embedding by t-SNE is drawn like an autoencoder. Every `from_estimator` takes one
+estimator, or several in a mapping or a list, which stand side by side. Every `plot`
+draws on the given Axes or on a new figure and returns the display; without matplotlib
+it raises ImportError.
 """
 
 from sklearn_ae.displays._filters import FilterDisplay
