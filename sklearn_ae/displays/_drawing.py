@@ -41,7 +41,10 @@ def tick_whole_numbers(axis: Any) -> None:
 def add_legend(
     ax: Any, handles: Sequence[Any], labels: Sequence[str], title: str | None = None
 ) -> Any:
-    """Put a legend to the right of an Axes, where it covers nothing."""
+    """Put a legend to the right of an Axes, where it covers nothing.
+
+    What is in a legend there already stays in it.
+    """
     previous, whole = ax.get_legend(), ax.figure.bbox
     place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": title}
     edge = ax.get_position().x1
@@ -49,6 +52,15 @@ def add_legend(
         # The Axes has given way to it.
         right = previous.get_window_extent().x1
         edge = max(edge, (right - whole.x0) / whole.width + _GAP)
+        earlier = [
+            (handle, text.get_text())
+            for handle, text in zip(
+                previous.legend_handles, previous.get_texts(), strict=True
+            )
+            if text.get_text() not in labels
+        ]
+        handles = [*(handle for handle, _ in earlier), *handles]
+        labels = [*(label for _, label in earlier), *labels]
     legend = ax.legend(handles, labels, **place)
     if ax.figure.get_layout_engine() is not None:
         return legend

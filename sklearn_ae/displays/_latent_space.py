@@ -307,7 +307,7 @@ class LatentSpaceDisplay(Display):
             return
         labels = [scatter.get_label() for scatter in self.scatters_]
         legend = self._add_legend(self.scatters_, labels, self.target_name)
-        for handle in legend.legend_handles:
+        for handle in legend.legend_handles[-len(labels) :]:
             handle.set(sizes=[36], alpha=1)
 
     def _check_ellipses(self, columns, radius):

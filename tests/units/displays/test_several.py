@@ -198,6 +198,17 @@ def test_a_legend_with_long_names_stays_in_its_figure():
     assert ax.bbox.width > 60
 
 
+@pytest.mark.parametrize("layout", [None, "constrained"])
+def test_legends_of_displays_on_one_axes_are_one(layout):
+    ax = plt.subplots(layout=layout)[1]
+    for name in ("one", "two", "two"):
+        LossCurveDisplay({name: [3.0, 2.0]}).plot(ax=ax)
+    codes = LatentSpaceDisplay.from_codes(np.eye(4), list("abab"), ax=ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["one", "two", "a", "b"]
+    assert cut_off(codes.figure_) == []
+
+
 def test_a_new_figure_grows_by_its_legend():
     with_legend, without = draw_codes(), LatentSpaceDisplay.from_codes(np.eye(4))
     for display in (with_legend, without):
