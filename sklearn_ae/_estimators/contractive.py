@@ -95,7 +95,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
             return penalties
         strength = objective_weight(self.alpha, units.cost * units.rows**2)
         if self.n_projections is None:
-            return penalties | {"contraction": Contraction(strength)}
+            return penalties | {"contraction": Contraction(strength=strength)}
         projected = ProjectedContraction(
             strength, self.n_projections, self.n_components
         )

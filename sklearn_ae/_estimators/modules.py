@@ -169,7 +169,7 @@ class BaseBuilder(Parameters):
         if not self.weight_decay:
             return {}
         weight = objective_weight(self.weight_decay, units.cost)
-        return {"weight_decay": WeightDecay(weight)}
+        return {"weight_decay": WeightDecay(weight=weight)}
 
     def _build_corruption(self, moments: Moments) -> Corruption | None:
         """Build what happens to rows before the encoder gets them in training."""

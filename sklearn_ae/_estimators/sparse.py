@@ -203,12 +203,13 @@ class SparseAutoencoder(BaseAutoencoder):
             return penalties
         if self.penalty == "l1":
             strength = objective_weight(self.alpha, units.cost / units.output)
-            return penalties | {"sparsity": L1Sparsity(strength)}
+            return penalties | {"sparsity": L1Sparsity(strength=strength)}
         if self.penalty == "kl":
             alpha, low = objective_weight(self.alpha, units.cost), self._code_low()
             return penalties | {"sparsity": KLSparsity(alpha, self.rho, low)}
         if self._selects():
-            return penalties | {"revival": Revival(self.alpha * _REVIVAL_SHARE)}
+            revival = Revival(alpha=self.alpha * _REVIVAL_SHARE)
+            return penalties | {"revival": revival}
         return penalties
 
     def _code_low(self) -> float:

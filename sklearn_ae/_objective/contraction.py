@@ -30,10 +30,6 @@ class Contraction(Penalty):
 
     strength: Tensor
 
-    def __init__(self, strength: float) -> None:
-        super().__init__()
-        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
-
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the encoder at what it has seen."""
         return self.strength * self._squared_norm(net.encoder, rows).mean(-1)
@@ -61,7 +57,7 @@ class ProjectedContraction(Contraction, Random):
     """
 
     def __init__(self, strength: float, n_projections: int, n_components: int) -> None:
-        super().__init__(strength)
+        super().__init__(strength=strength)
         self.n_projections, self.n_components = n_projections, n_components
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -42,14 +42,8 @@ class Divergence(Penalty):
     warmth: Tensor
 
     def __init__(self, weight: float, free_bits: float, n_warmup_epochs: int) -> None:
-        super().__init__()
+        super().__init__(weight=weight, free_bits=free_bits, warmth=1.0)
         self.n_warmup_epochs = n_warmup_epochs
-        for name, value in (
-            ("weight", weight),
-            ("free_bits", free_bits),
-            ("warmth", 1.0),
-        ):
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def begin_epoch(self, epoch: int) -> None:
         """Set what share of beta counts in training, `epoch` epochs after the first."""
@@ -83,10 +77,9 @@ class Discrepancy(Penalty, Random):
     weight: Tensor
 
     def __init__(self, weight: float, prior: LatentDensity, n_draws: int) -> None:
-        super().__init__()
+        super().__init__(weight=weight)
         self.n_draws = n_draws
         self.draws_by_weights = any(True for _ in prior.parameters())
-        self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
         # Out of torch's registry: it is a part of the net, and counted there.
         self.priors = (prior,)
 

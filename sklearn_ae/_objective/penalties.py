@@ -73,6 +73,11 @@ class DenseStep:
 class Penalty(nn.Module, ABC):
     """A term of the objective, in units of the objective (see `Units`).
 
+    Parameters
+    ----------
+    **numbers : float
+        Its hyperparameters: a group of nets has them as buffers of a model axis.
+
     Attributes
     ----------
     n_warmup_epochs : int
@@ -83,6 +88,11 @@ class Penalty(nn.Module, ABC):
 
     n_warmup_epochs = 0
     weighed_by: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    def __init__(self, **numbers: float) -> None:
+        super().__init__()
+        for name, number in numbers.items():
+            self.register_buffer(name, torch.tensor(number, dtype=torch.float64))
 
     @abstractmethod
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
@@ -122,10 +132,6 @@ class WeightDecay(ExplicitPenalty):
     reaches = "weights"
     weighed_by = ("weight_decay",)
     weight: Tensor
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.tensor(weight, dtype=torch.float64))
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of the weights of `net`."""
@@ -183,10 +189,8 @@ class KLSparsity(ExplicitPenalty):
     rho: Tensor
 
     def __init__(self, alpha: float, rho: float, low: float) -> None:
-        super().__init__()
+        super().__init__(alpha=alpha, rho=rho)
         self.low = low
-        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
-        self.register_buffer("rho", torch.tensor(rho, dtype=torch.float64))
 
     def _mean(self, z: Tensor) -> Tensor:
         return (z.mean(-2) - self.low) / (1 - self.low)
@@ -226,10 +230,6 @@ class L1Sparsity(ExplicitPenalty):
     reaches = "directions"
     strength: Tensor
 
-    def __init__(self, strength: float) -> None:
-        super().__init__()
-        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
-
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the penalty of codes and of the decoder's first layer."""
         # A decoder may get more than the code, behind it.
@@ -266,10 +266,6 @@ class Revival(ExplicitPenalty):
 
     reaches = "codes"
     alpha: Tensor
-
-    def __init__(self, alpha: float) -> None:
-        super().__init__()
-        self.register_buffer("alpha", torch.tensor(alpha, dtype=torch.float64))
 
     def forward(self, net: nn.Module, rows: Pass) -> Tensor:
         """Answer the mean over components of their squared distance from use."""
