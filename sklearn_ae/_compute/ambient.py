@@ -25,8 +25,6 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from sklearn.utils.metaestimators import available_if
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
-from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.overrides import _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -51,8 +49,6 @@ def _is_usual_here() -> bool:
         and not torch._C._is_any_autocast_enabled()
         and not torch._C._len_torch_function_stack()
         and not torch._C._len_torch_dispatch_stack()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._is_fwd_grad_enabled()
         and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
         and _DENORMAL * 1.0 != 0.0
     )
@@ -62,12 +58,9 @@ def _is_usual_here() -> bool:
 def _usual_here() -> Iterator[None]:
     """Let this thread compute as torch does at the start."""
     with ExitStack() as stack:
-        # Of `torch.func`, whose transforms would also be of what is trained in them.
-        stack.enter_context(temporarily_clear_interpreter_stack())
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(_set_fwd_grad_enabled(True))
         for device in _AUTOCAST_DEVICES:
             if torch.is_autocast_enabled(device):
                 torch.set_autocast_enabled(device, False)

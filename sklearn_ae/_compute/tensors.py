@@ -31,32 +31,13 @@ def as_array(value: Any) -> Any:
         return [as_array(item) for item in value]
     if not isinstance(value, Tensor):
         return np.asarray(value)
-    tensor = _values_of(value).detach().cpu()
+    tensor = value.detach().cpu()
     is_short = tensor.dtype.is_floating_point and tensor.itemsize <= 2
     if is_short and tensor.dtype != torch.float16:
         tensor = tensor.float()
     if tensor.layout != torch.strided:
         return _as_csr(tensor)
     return tensor.resolve_conj().resolve_neg().numpy()
-
-
-def _values_of(tensor: Tensor) -> Tensor:
-    """Answer the tensor that is inside one of a transform of `torch.func`.
-
-    Raises
-    ------
-    ValueError
-        Within `torch.vmap`, where it is many at once.
-    """
-    functorch = torch._C._functorch
-    while functorch.is_functorch_wrapped_tensor(tensor):
-        if functorch.is_batchedtensor(tensor):
-            raise ValueError(
-                "A tensor that torch.vmap maps over is many arrays at once: pass the "
-                "whole tensor, outside of torch.vmap."
-            )
-        tensor = functorch.get_unwrapped(tensor)
-    return tensor
 
 
 def _as_csr(tensor: Tensor) -> scipy.sparse.csr_array:

@@ -106,7 +106,7 @@ _NEEDED = {
         test_constant_data_is_reconstructed test_vectors_have_no_shape
         test_checks_that_sklearn_runs_on_itself test_tags_are_at_their_defaults
         test_tensors_give_the_answers_of_arrays
-        test_sparse_tensors_are_sparse_rows test_tensors_of_transforms
+        test_sparse_tensors_are_sparse_rows
         test_sklearn_callbacks test_sklearn_callbacks_through_a_search
         test_validation_scores_are_of_held_out_rows test_fitting_and_looking
         test_wide_nets test_a_fit_that_fails test_unusual_settings_do_no_harm

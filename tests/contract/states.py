@@ -96,9 +96,6 @@ STATES = {
     "bfloat16": lambda: default_dtype(torch.bfloat16),
     "inference": torch.inference_mode,
     "no gradients": torch.no_grad,
-    "no forward derivatives": lambda: torch.autograd.forward_ad._set_fwd_grad_enabled(
-        False
-    ),
     "deterministic": deterministic,
     "anomalies": lambda: torch.autograd.set_detect_anomaly(True),
     "coarse products": lambda: written(
@@ -148,7 +145,6 @@ def state_of_torch() -> dict[str, Any]:
         "default dtype": torch.get_default_dtype(),
         "inference": torch.is_inference_mode_enabled(),
         "gradients": torch.is_grad_enabled(),
-        "forward derivatives": autograd.forward_ad._is_fwd_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "filling": filling.fill_uninitialized_memory,
         "anomalies": torch.is_anomaly_enabled(),

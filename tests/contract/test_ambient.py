@@ -31,11 +31,9 @@ from contract.states import (
 )
 from contract.table import (
     CASES_BY_NAME,
-    ROWS,
     dense,
     every_class,
     fitted_numbers,
-    is_turn,
     labels,
     structured_rows,
 )
@@ -516,43 +514,6 @@ def test_displays():
         return bits(found)
 
     assert_same(compute, all_at_once)
-
-
-# Transforms of functions.
-
-TRANSFORMS = {
-    "grad": lambda f: torch.func.grad(f)(torch.tensor(1.0)),
-    "vmap": lambda f: torch.vmap(f)(torch.ones(3)),
-    "jvp": lambda f: torch.func.jvp(f, (torch.tensor(1.0),), (torch.tensor(1.0),)),
-    "vmap of grad": lambda f: torch.vmap(torch.func.grad(f))(torch.ones(3)),
-    "functionalize": lambda f: torch.func.functionalize(f)(torch.ones(2)),
-}
-
-
-# Of torch's own, the first time that it derives forwards.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize(
-    ("row", "transform"),
-    [
-        pytest.param(row, name, id=f"{name}-{row.name}")
-        for row in ROWS
-        for number, name in enumerate(TRANSFORMS)
-        if is_turn(row, number)
-    ],
-)
-def test_in_a_function_that_is_transformed(row, transform):
-    """20, 26: what it calls is none of what is transformed."""
-    found, expected = [], row.make().fit(X, Y)
-
-    def f(x):
-        estimator = row.make().fit(X, Y)
-        found.append(bits((learned(estimator), dense(expected.transform(X)))))
-        return x**2
-
-    derivative = TRANSFORMS[transform](f)
-    assert found == [bits((learned(expected), dense(expected.transform(X))))]
-    plain = TRANSFORMS[transform](lambda x: x**2)
-    assert str(derivative) == str(plain)
 
 
 # How calls come in.

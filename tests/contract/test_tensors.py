@@ -127,26 +127,6 @@ def test_methods_of_ones_own_are_left_alone(row, X, y):
     assert type(estimator.fit(torch.from_numpy(X), y).seen) is np.ndarray
 
 
-@every_class
-def test_tensors_of_transforms(row, fitted_class, X):
-    """10: one that is followed is its values; one that stands for many is refused."""
-    estimator, x = fitted_class(row), torch.from_numpy(X)
-    expected, found = estimator.transform(X), []
-
-    def f(x):
-        found.append(estimator.transform(x))
-        return x.sum()
-
-    torch.func.grad(f)(x)
-    torch.func.grad(lambda x: torch.func.grad(f)(x).sum())(x)
-    torch.func.functionalize(f)(x)
-    assert all(np.array_equal(codes, expected) for codes in found)
-    assert len(found) == 3
-    for transformed in (torch.vmap(f), torch.vmap(torch.func.grad(f))):
-        with pytest.raises(ValueError, match="many arrays at once"):
-            transformed(torch.stack([x, x]))
-
-
 def test_metrics_take_tensors(X):
     """10: with gradients, and in short precision."""
     Z, estimator = X[:, :2].copy(), Autoencoder(max_epochs=1).fit(X)
