@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,23 +34,6 @@ def make_generator(
     generator = torch.Generator(device)
     generator.manual_seed(derive_seed(seed, stream, index))
     return generator
-
-
-def draw_into(
-    tensor: torch.Tensor,
-    draw: Callable[..., Any],
-    generator: torch.Generator,
-) -> None:
-    """Fill a tensor by `draw(tensor, generator=...)`, on whatever device it is.
-
-    A generator fills tensors of its own device only.
-    """
-    if tensor.device == generator.device:
-        draw(tensor, generator=generator)
-        return
-    drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device=generator.device)
-    draw(drawn, generator=generator)
-    tensor.copy_(drawn)
 
 
 class Random(ABC):

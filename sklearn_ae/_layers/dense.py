@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
-from sklearn_ae._compute.seeds import draw_into, make_generator
+from sklearn_ae._compute.seeds import make_generator
 from sklearn_ae._data.moments import Moments, Units
 from sklearn_ae._layers.functions import ACTIVATIONS, weight_deviation
 
@@ -161,9 +160,7 @@ def initialize(
         else float(initialization)
     )
     generator = make_generator(seed, f"initialization of the {part}", index)
-    with torch.no_grad():
-        draw = partial(nn.init.normal_, std=deviation)
-        draw_into(layer.weight, draw, generator)
+    nn.init.normal_(layer.weight, std=deviation, generator=generator)
 
 
 @dataclass(frozen=True)

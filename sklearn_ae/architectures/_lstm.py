@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from typing import Self
 
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_ae._compute.seeds import draw_into, make_generator
+from sklearn_ae._compute.seeds import make_generator
 from sklearn_ae._layers.dense import FLOAT, DenseLayer, Layer, initialize
 from sklearn_ae._layers.functions import fill_missing, weight_deviation
 from sklearn_ae.architectures._base import Architecture
@@ -113,11 +112,11 @@ class Recurrence(Layer):
             if initialization == "auto":
                 deviation = weight_deviation("tanh", inward.shape[1], n_units)
                 for gate in across.chunk(_N_GATES):
-                    draw_into(gate, nn.init.orthogonal_, generator)
+                    nn.init.orthogonal_(gate, generator=generator)
             else:
                 deviation = float(initialization)
-                draw_into(across, partial(nn.init.normal_, std=deviation), generator)
-            draw_into(inward, partial(nn.init.normal_, std=deviation), generator)
+                nn.init.normal_(across, std=deviation, generator=generator)
+            nn.init.normal_(inward, std=deviation, generator=generator)
             for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
                 bias.zero_()
             forgetting = slice(_FORGETTING * n_units, (_FORGETTING + 1) * n_units)
