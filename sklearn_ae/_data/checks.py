@@ -303,7 +303,16 @@ def refuse_lost_digits(X: object) -> None:
     ValueError
         Naming the first of those columns.
     """
-    for number, column in enumerate(_large_integers(X)):
+    columns = columns_of_frame(X)
+    if columns is None:
+        # Most entries of sparse rows are 0, far from all that is large.
+        rows = np.zeros((1, 1)) if scipy.sparse.issparse(X) else np.atleast_1d(X)
+        # Nearly always: one pass in the order of memory.
+        columns = rows.reshape(len(rows), -1).T if _may_lose_digits(rows) else ()
+    # Beside others of float64, columns become such before anybody has seen them.
+    for number, column in enumerate(map(np.asarray, columns)):
+        if not _may_lose_digits(column):
+            continue
         low, high = int(column.min()), int(column.max())
         step = float(np.spacing(float(max(-low, high))))
         # Of more distant ones, the difference is as good as their own.
@@ -337,22 +346,7 @@ def names_of_columns(X: object) -> list[object]:
     return list(X.column_names if is_arrow else X.columns)
 
 
-def _large_integers(X: object) -> Iterator[np.ndarray]:
-    """Yield, for each column, what of it float64 may not have: the column or one 0."""
-    none = np.zeros(1)
-    columns = columns_of_frame(X)
-    if columns is not None:
-        # Beside others of float64, columns become such before anybody has seen them.
-        parts = map(np.asarray, columns)
-    else:
-        # Most entries of sparse rows are 0, far from all that is large.
-        parts = [none if scipy.sparse.issparse(X) else np.asarray(X)]
-    for part in map(np.atleast_1d, parts):
-        part = part.reshape(len(part), math.prod(part.shape[1:]))
-        is_wide = part.dtype.kind in "iu" and part.dtype.itemsize == 8 and part.size
-        if not is_wide:
-            yield from (none for _ in range(part.shape[1]))
-            continue
-        lowest, highest = part.min(axis=0).tolist(), part.max(axis=0).tolist()
-        for column, *ends in zip(part.T, lowest, highest, strict=True):
-            yield column if max(map(abs, ends)) > 2**53 else none
+def _may_lose_digits(values: np.ndarray) -> bool:
+    """Whether there are integers beyond those that float64 has all of."""
+    is_wide = values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size
+    return bool(is_wide) and max(-int(values.min()), int(values.max())) > 2**53

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,7 +128,6 @@ def _median(part: np.ndarray) -> np.ndarray:
     return np.take_along_axis(ordered, middle, axis=0).mean(axis=0)
 
 
-_DOUBLE = np.dtype(np.float64)
 # How much farther than ever before a feature's rows are from its shift where steps in
 # units of its deviation would come to nothing.
 _NEW_SCALE = 4.0
@@ -197,10 +196,8 @@ class Moments:
         return self if self.target is None else self.target
 
     def parts(self) -> dict[str, Any]:
-        """Answer the attributes by name; those of the targets are parts, too."""
-        target = None if self.target is None else self.target.parts()
-        names = (each.name for each in fields(self))
-        return {name: getattr(self, name) for name in names} | {"target": target}
+        """Answer copies of the attributes by name; those of the targets are parts."""
+        return asdict(self)
 
     @classmethod
     def of(cls, parts: dict[str, Any]) -> Moments:

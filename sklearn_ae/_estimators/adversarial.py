@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compute.seeds import derive_seed, make_generator
 from sklearn_ae._compute.warnings import warn_caller
-from sklearn_ae._data.labels import draw_classes, encode_labels
 from sklearn_ae._data.rows import Array
+from sklearn_ae._data.targets import draw_classes, encode_labels
 from sklearn_ae._estimators.base import BaseAutoencoder
 from sklearn_ae._estimators.parameters import TRAINING
 from sklearn_ae._nets.discriminator import discriminator_of_codes

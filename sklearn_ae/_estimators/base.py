@@ -17,8 +17,8 @@ from sklearn_ae._compute.ambient import undisturbed
 from sklearn_ae._compute.seeds import derive_seed, draw_seed
 from sklearn_ae._compute.warnings import warn_once
 from sklearn_ae._data.checks import check_rows, check_training_rows, shape_of_rows
-from sklearn_ae._data.labels import are_other_rows
 from sklearn_ae._data.rows import Array
+from sklearn_ae._data.targets import are_other_rows
 from sklearn_ae._estimators.codes import (
     CodesMixin,
     ReconstructionMixin,

@@ -10,14 +10,14 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ae._compute.seeds import make_generator
-from sklearn_ae._data.labels import (
+from sklearn_ae._data.moments import Moments
+from sklearn_ae._data.rows import Array
+from sklearn_ae._data.targets import (
     class_frequencies,
     draw_classes,
     encode_labels,
     numbers_of_rows,
 )
-from sklearn_ae._data.moments import Moments
-from sklearn_ae._data.rows import Array
 from sklearn_ae._estimators.base import learns_by_batch
 from sklearn_ae._estimators.variational import VariationalAutoencoder
 from sklearn_ae._layers.codes import Encode

@@ -33,7 +33,7 @@ from contract.table import (
 )
 from sklearn_ae import Autoencoder
 from sklearn_ae._data.checks import refuse_lost_digits
-from sklearn_ae._data.labels import are_other_rows
+from sklearn_ae._data.targets import are_other_rows
 from sklearn_ae.metrics import (
     make_denoising_scorer,
     neighborhood_preservation,
@@ -481,22 +481,13 @@ def test_y_in_other_units_is_no_other_rows(row, whole):
 
 
 @unsupervised
-def test_clean_rows_of_integers_as_y(row, whole):
-    """Integers that tell of X column by column are no labels."""
-    random = np.random.default_rng(1)
-    noise = random.normal(size=whole.shape)
-    kept = np.where(random.random(whole.shape) < 0.8, whole, 0.0)
-    whole[:, 4] = 0
-    for X, y in (
-        (whole + noise, whole.astype(np.uint8)),
-        (whole / 9 + noise / 9, whole.astype(np.int64)),
-        (kept, whole.astype(int).tolist()),
-        (kept.astype("f4"), pd.DataFrame(whole).astype(np.int32)),
-    ):
-        with pytest.warns(UserWarning, match=IGNORED):
-            row.make(**briefly(row)).fit(X, y)
-    indicators = (whole > 4).astype(int)
-    row.make(**briefly(row)).fit(whole + noise, indicators)
+def test_integers_as_y(row, whole):
+    """They are labels, unless X has integers, too."""
+    noisy = whole + np.random.default_rng(1).integers(0, 3, whole.shape)
+    clean = whole.astype(int)
+    row.make(**briefly(row)).fit(noisy + 0.5, clean)
+    with pytest.warns(UserWarning, match=IGNORED):
+        row.make(**briefly(row)).fit(noisy.astype(int), clean)
 
 
 def test_other_rows_near_each_other_and_far_from_zero():
