@@ -162,13 +162,9 @@ def check_noise(noise: Any, level: float) -> None:
     if spec is None:
         kinds = sorted(NOISES)
         check_choice("noise", noise, kinds, "a noise object, a callable or ")
-    limit = math.inf if spec.level_limit is None else spec.level_limit
     if not isinstance(level, Real):
         raise InvalidParameterError(f"noise_level must be a number, got {level!r}.")
-    if not 0 <= level <= limit:
-        raise ValueError(
-            f"noise_level of {spec.name!r} must be in [0, {limit:g}], got {level}."
-        )
+    spec.check_level(level)
 
 
 def noise_spec(noise: Any) -> Noise | None:

@@ -178,12 +178,18 @@ def test_noisy_rows_keep_the_dtype_and_the_names():
         ),
         (
             ("gaussian", -0.1),
-            "noise_level of 'gaussian' must be in [0, inf], got -0.1.",
+            "The 'noise_level' parameter must be in [0, inf] with noise='gaussian'. "
+            "Got -0.1 instead.",
         ),
-        (("masking", 1.5), "noise_level of 'masking' must be in [0, 1], got 1.5."),
+        (
+            ("masking", 1.5),
+            "The 'noise_level' parameter must be in [0, 1] with noise='masking'. "
+            "Got 1.5 instead.",
+        ),
         (
             ("salt_and_pepper", float("nan")),
-            "noise_level of 'salt_and_pepper' must be in [0, 1], got nan.",
+            "The 'noise_level' parameter must be in [0, 1] with "
+            "noise='salt_and_pepper'. Got nan instead.",
         ),
     ],
 )
