@@ -43,6 +43,8 @@ class BaseModule(nn.Module, ABC):
     width : int
         Most values that a row becomes on its way through the net, once `rehearse` has
         been called.
+    n_products : int
+        Multiplications with weights that a row takes, then.
     """
 
     rebuilds_rows = False
@@ -61,7 +63,7 @@ class BaseModule(nn.Module, ABC):
         self.prior: LatentDensity | None = None
         self.penalties = nn.ModuleDict(penalties)
         self.row_shape = row_shape
-        self.width = 0
+        self.width = self.n_products = 0
 
     @abstractmethod
     def objective(self, batch: Batch) -> dict[str, Tensor]:
@@ -139,12 +141,7 @@ class BaseModule(nn.Module, ABC):
             self.train(was_training)
             for hook in hooks:
                 hook.remove()
-        self.width = max(n_values)
-
-    @property
-    def n_products(self) -> int:
-        """Multiplications with weights that a row takes."""
-        return count_products(self)
+        self.width, self.n_products = max(n_values), count_products(self)
 
     @property
     def objective_width(self) -> int:

@@ -36,14 +36,6 @@ from sklearn_ae._priors.prior import LatentDensity
 _TORCH_DTYPES = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
 
-@dataclass(frozen=True)
-class _Twin:
-    """The module in one precision, and how many multiplications a row takes."""
-
-    module: AutoencoderModule
-    n_products: int
-
-
 @dataclass
 class Model:
     """What a fit leaves behind.
@@ -81,7 +73,7 @@ class Model:
     row_shape: tuple[int, ...] | None = None
     training_state: dict[str, Any] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
-    _twins: dict[torch.dtype, _Twin] = field(default_factory=dict)
+    _twins: dict[torch.dtype, AutoencoderModule] = field(default_factory=dict)
 
     def encode(self, X: Array) -> np.ndarray:
         """Codes of rows, shape (n_samples, n_components)."""
@@ -182,7 +174,7 @@ class Model:
         @functools.cache
         def settled(dtype: torch.dtype) -> tuple[LatentDensity, Tensor]:
             with one_thread():
-                return self._twin(dtype).module.prior.settled(), points.to(dtype)
+                return self._twin(dtype).prior.settled(), points.to(dtype)
 
         def of_rows(module: AutoencoderModule, *rows: Tensor) -> Tensor:
             return bound(module, *settled(rows[0].dtype), *rows).double()
@@ -202,7 +194,7 @@ class Model:
         classes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Codes drawn from the prior, shape (n_samples, n_components)."""
-        prior = self._twin(torch.float64).module.prior
+        prior = self._twin(torch.float64).prior
         with evaluation(self.device), one_thread():
             if classes is not None:
                 prior = prior.given(torch.from_numpy(classes).to(self.device))
@@ -220,7 +212,7 @@ class Model:
         It is called with the module, rows, and their classes if there are any.
         """
         dtype = compute_dtype(X)
-        twin = self._twin(_TORCH_DTYPES[dtype])
+        module = self._twin(_TORCH_DTYPES[dtype])
         n_rows = X.shape[0]
 
         def compute(rows: slice) -> np.ndarray:
@@ -228,7 +220,7 @@ class Model:
                 given = [torch.from_numpy(view_rows(X, rows, dtype)).to(self.device)]
                 if classes is not None:
                     given.append(torch.from_numpy(classes[rows]).to(self.device))
-                found = function(twin.module, *given)
+                found = function(module, *given)
                 if not is_finite(found):
                     found = self._with_large_rows(function, given, found, rows.start)
                 return found.cpu().numpy()
@@ -236,7 +228,7 @@ class Model:
         def store(rows: slice) -> None:
             answer[rows] = compute(rows)
 
-        first, *others = row_slices(n_rows, twin.module.width * n_passes)
+        first, *others = row_slices(n_rows, module.width * n_passes)
         with one_thread():
             part = compute(first)
         if not others:
@@ -245,7 +237,7 @@ class Model:
         answer[first] = part
         # A GPU has threads of its own, and of sparse rows one slice is dense at a time.
         in_turn = self.device.type != "cpu" or scipy.sparse.issparse(X)
-        work = float(twin.n_products) * n_rows * n_passes
+        work = float(module.n_products) * n_rows * n_passes
         map_slices(store, others, 0.0 if in_turn else work)
         return answer
 
@@ -271,18 +263,19 @@ class Model:
         where = too_large()
         if given[0].dtype != torch.float64:
             x, *others = (part[where] for part in given)
-            again = function(self._twin(torch.float64).module, x.double(), *others)
+            again = function(self._twin(torch.float64), x.double(), *others)
             found = found.index_copy(0, where, again.to(found.dtype))
         for number in too_large().tolist():
             dtype = np.dtype(str(found.dtype).removeprefix("torch."))
             refuse_row(given[0][number].cpu().numpy(), start + number, dtype)
         return found
 
-    def _twin(self, dtype: torch.dtype) -> _Twin:
+    def _twin(self, dtype: torch.dtype) -> AutoencoderModule:
+        """Answer the module in one precision."""
         if dtype not in self._twins:
             with one_thread():
                 module = compact_weights(in_precision(self.module, dtype)).eval()
-            self._twins[dtype] = _Twin(module, module.n_products)
+            self._twins[dtype] = module
         return self._twins[dtype]
 
 

@@ -63,10 +63,6 @@ class Step:
             -(-n // stride) for n, stride in zip(self.sizes, self.strides, strict=True)
         )
 
-    def with_kernel(self, kernel_size: int) -> Step:
-        """Answer a step between the same maps."""
-        return Step(self.sizes, kernel_size, self.stride)
-
     def inside(self) -> Step:
         """Answer a step that stays at the smaller map."""
         return Step(self.reduced, self.kernel_size, 1)
@@ -103,13 +99,14 @@ class _Kernels(Layer):
     output_axis = 0
 
     def __init__(
-        self, shape: tuple[int, int], n_outputs: int, step: Step, activation: str
+        self, n_inputs: int, n_outputs: int, step: Step, activation: str
     ) -> None:
         super().__init__()
         self.activation, self.strides = activation, step.strides
         self.sizes, self.kernel_size = step.sizes, step.kernel_size
         self.n_places = math.prod(step.reduced)
         kernel = (step.kernel_size,) * len(step.sizes)
+        shape = (n_inputs, n_outputs) if self.output_axis else (n_outputs, n_inputs)
         self.weight = nn.Parameter(torch.empty(*shape, *kernel, dtype=FLOAT))
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=FLOAT))
 
@@ -122,11 +119,6 @@ class ConvolutionalLayer(_Kernels):
 
     Its outputs are at every `stride`-th place of the map, from the first.
     """
-
-    def __init__(
-        self, n_inputs: int, n_outputs: int, step: Step, activation: str
-    ) -> None:
-        super().__init__((n_outputs, n_inputs), n_outputs, step, activation)
 
     @property
     def fans(self) -> tuple[float, float]:
@@ -154,11 +146,6 @@ class TransposedConvolutionalLayer(_Kernels):
     """
 
     output_axis = 1
-
-    def __init__(
-        self, n_inputs: int, n_outputs: int, step: Step, activation: str
-    ) -> None:
-        super().__init__((n_inputs, n_outputs), n_outputs, step, activation)
 
     @property
     def fans(self) -> tuple[float, float]:
@@ -371,9 +358,11 @@ class Convolutional(Architecture):
         up: list[nn.Module] = []
         for n_outputs in hidden_layer_sizes:
             step = Step(sizes, self.kernel_size, self.stride)
-            down += self._down(n_channels, n_outputs, step, activation)
-            is_output = not up
-            up = self._up(n_outputs, n_channels, step, activation, is_output) + up
+            down += self._block(n_channels, n_outputs, step, activation)
+            block = self._block(
+                n_outputs, n_channels, step, activation, not up, transposed=True
+            )
+            up = block + up
             n_channels, sizes = n_outputs, step.reduced
         if down:
             start, end = self._map_shape(n_features), (n_channels, *sizes)
@@ -389,29 +378,7 @@ class Convolutional(Architecture):
                 initialize(layer, initialization, seed, part, index)
         return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
-    def _down(
-        self, n_inputs: int, n_outputs: int, step: Step, activation: str
-    ) -> list[nn.Module]:
-        """Answer what makes a smaller map of one."""
-        return self._convolve(n_inputs, n_outputs, step, activation)
-
-    def _up(
-        self,
-        n_inputs: int,
-        n_outputs: int,
-        step: Step,
-        activation: str,
-        is_output: bool,
-    ) -> list[nn.Module]:
-        """Answer what makes the larger map of the smaller one, the reverse of `_down`.
-
-        The output has neither normalisation nor activation.
-        """
-        return self._convolve(
-            n_inputs, n_outputs, step, activation, is_output, transposed=True
-        )
-
-    def _convolve(
+    def _block(
         self,
         n_inputs: int,
         n_outputs: int,
@@ -421,7 +388,11 @@ class Convolutional(Architecture):
         *,
         transposed: bool = False,
     ) -> list[nn.Module]:
-        """Answer a convolution and its activation, with a normalisation in between."""
+        """Answer what makes a smaller map of one or, transposed, the larger of that.
+
+        It is a convolution and its activation, with a normalisation in between; the
+        output has neither.
+        """
         kind = TransposedConvolutionalLayer if transposed else ConvolutionalLayer
         activation = "identity" if is_output else activation
         sizes = step.sizes if transposed else step.reduced

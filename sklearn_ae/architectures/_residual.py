@@ -111,36 +111,33 @@ class Residual(Convolutional):
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def _down(
-        self, n_inputs: int, n_outputs: int, step: Step, activation: str
-    ) -> list[nn.Module]:
-        inside = step.inside()
-        layers = [
-            *self._convolve(n_inputs, n_outputs, step, activation),
-            *self._convolve(n_outputs, n_outputs, inside, "identity"),
-        ]
-        shortcut = [
-            ConvolutionalLayer(n_inputs, n_outputs, step.with_kernel(1), "identity")
-        ]
-        first = ResidualBlock(layers, shortcut, activation)
-        return [first, *self._keep(n_outputs, inside, activation)]
-
-    def _up(
+    def _block(
         self,
         n_inputs: int,
         n_outputs: int,
         step: Step,
         activation: str,
-        is_output: bool,
+        is_output: bool = False,
+        *,
+        transposed: bool = False,
     ) -> list[nn.Module]:
         inside = step.inside()
-        outside = Step(step.sizes, 1, 1)
+        if not transposed:
+            layers = [
+                *super()._block(n_inputs, n_outputs, step, activation),
+                *super()._block(n_outputs, n_outputs, inside, "identity"),
+            ]
+            narrow = Step(step.sizes, 1, step.stride)
+            shortcut = ConvolutionalLayer(n_inputs, n_outputs, narrow, "identity")
+            first = ResidualBlock(layers, [shortcut], activation)
+            return [first, *self._keep(n_outputs, inside, activation)]
         layers = [
-            *self._convolve(n_inputs, n_inputs, inside, activation),
-            *self._convolve(
+            *super()._block(n_inputs, n_inputs, inside, activation),
+            *super()._block(
                 n_inputs, n_outputs, step, "identity", is_output, transposed=True
             ),
         ]
+        outside = Step(step.sizes, 1, 1)
         shortcut = [
             ConvolutionalLayer(n_inputs, n_outputs, outside, "identity"),
             Enlarge(step.sizes),
@@ -150,10 +147,11 @@ class Residual(Convolutional):
 
     def _keep(self, n_channels: int, step: Step, activation: str) -> list[nn.Module]:
         """Answer the further blocks of a map."""
+        convolve = super()._block
         return [
             ResidualBlock(
-                self._convolve(n_channels, n_channels, step, activation)
-                + self._convolve(n_channels, n_channels, step, "identity"),
+                convolve(n_channels, n_channels, step, activation)
+                + convolve(n_channels, n_channels, step, "identity"),
                 [],
                 activation,
             )

@@ -605,7 +605,7 @@ def test_first_answers_from_several_threads(X):
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(model.transform, [rows] * 8):
             assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    assert model._model._twin(torch.float32).module.width == width == 128
+    assert model._model._twin(torch.float32).width == width == 128
 
 
 def test_l1_needs_directions(X):
