@@ -455,7 +455,12 @@ class Loss(Suggestions, BaseEstimator):
         return moments.scale**self.degree
 
     def of_codes(self, moments: Moments) -> Loss:
-        """Answer what it is between layers, in units of the rows' scale."""
+        """Answer what it is between layers, in units of the rows' scale.
+
+        Codes are no probabilities, nor counts: it is then the squared error.
+        """
+        if not self.has_units:
+            return SquaredError()
         spec = clone(self)
         return spec.set_params(
             **{
@@ -546,10 +551,6 @@ class BinaryCrossEntropy(Loss):
     has_units = False
     measured_in = "nats"
 
-    def of_codes(self, moments: Moments) -> Loss:
-        """Answer the squared error: codes are no probabilities."""
-        return SquaredError()
-
     def build(self, output_activation: str, moments: Moments) -> Reconstruction:
         """Build the end of the net: probabilities from logits.
 
@@ -598,10 +599,6 @@ class Multinomial(Loss):
     def unit(self, moments: Moments) -> float:
         """Answer what weights of penalties are multiples of, for such rows."""
         return float(moments.mean.sum()) or 1.0
-
-    def of_codes(self, moments: Moments) -> Loss:
-        """Answer the squared error: codes are no counts."""
-        return SquaredError()
 
     def build(self, output_activation: str, moments: Moments) -> Reconstruction:
         """Build the end of the net: a softmax.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sklearn.utils._param_validation import InvalidParameterError
@@ -83,12 +84,15 @@ def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:
     return tqdm(total=total, desc=title, unit="epoch", leave=stays)
 
 
+@dataclass(eq=False, repr=False)
 class ProgressBar(Callback):
     """One bar over the epochs, with the objective and the time left."""
 
-    def __init__(self, total: int, title: str, stays: bool = True) -> None:
-        self.total, self.title, self.stays = total, title, stays
-        self.bar_ = None
+    total: int
+    title: str
+    stays: bool = True
+
+    bar_ = None
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
@@ -105,6 +109,7 @@ class ProgressBar(Callback):
             self.bar_.close()
 
 
+@dataclass(eq=False, repr=False)
 class TaskCallbacks(Callback):
     """Tell the callbacks that scikit-learn's `set_callbacks` sets of every epoch.
 
@@ -119,17 +124,10 @@ class TaskCallbacks(Callback):
         Answers the fitted attributes that the estimator would have now.
     """
 
-    def __init__(
-        self,
-        context: Any,
-        estimator: Any,
-        data: dict[str, Any],
-        attributes: Callable[[], dict[str, Any]],
-    ) -> None:
-        self.context = context
-        self.estimator = estimator
-        self.data = data
-        self.attributes = attributes
+    context: Any
+    estimator: Any
+    data: dict[str, Any]
+    attributes: Callable[[], dict[str, Any]]
 
     def on_epoch_begin(self, net, **kwargs):
         """Open the epoch's task."""

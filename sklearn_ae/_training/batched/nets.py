@@ -95,14 +95,6 @@ def _draws_by_weights(net: AutoencoderNet) -> bool:
     return any(part.draws_by_weights for part in net.module_.random_parts().values())
 
 
-@dataclass(frozen=True)
-class _OfOneLength:
-    """Members next to each other that have equally many rows, and their feeds."""
-
-    members: slice
-    feeds: slice
-
-
 class _BatchedNets:
     """Nets in the order of their model axis: by rows, then by optimizer."""
 
@@ -155,14 +147,13 @@ class _BatchedNets:
         self.lengths = list(self._by_length())
         return Arrangement(self.members)
 
-    def _by_length(self) -> Iterator[_OfOneLength]:
+    def _by_length(self) -> Iterator[tuple[slice, slice]]:
+        """Yield members that have equally many rows, and their feeds."""
         member = feed = 0
         for n_rows, run in itertools.groupby(len(m.source) for m in self.members):
             n_members = sum(1 for _ in run)
             n_feeds = sum(each.n_rows == n_rows for each in self.feeds)
-            yield _OfOneLength(
-                slice(member, member + n_members), slice(feed, feed + n_feeds)
-            )
+            yield slice(member, member + n_members), slice(feed, feed + n_feeds)
             member += n_members
             feed += n_feeds
 
@@ -187,15 +178,15 @@ class _BatchedNets:
 
     def _of_one_size(self, parts: tuple[Any, ...]) -> Iterator[tuple[slice, slice]]:
         """Yield members next to each other, and feeds, whose batches have one size."""
-        firsts = [parts[each.feeds.start] for each in self.lengths]
+        firsts = [parts[feeds.start] for _, feeds in self.lengths]
         sizes = [0 if first is None else len(first[0]) for first in firsts]
         pairs = zip(sizes, self.lengths, strict=True)
         for size, run in itertools.groupby(pairs, key=lambda pair: pair[0]):
-            of_one_size = [each for _, each in run]
+            members, feeds = zip(*(each for _, each in run), strict=True)
             if size:
                 yield (
-                    slice(of_one_size[0].members.start, of_one_size[-1].members.stop),
-                    slice(of_one_size[0].feeds.start, of_one_size[-1].feeds.stop),
+                    slice(members[0].start, members[-1].stop),
+                    slice(feeds[0].start, feeds[-1].stop),
                 )
 
     def _places_within(self, members: slice, feeds: slice) -> Tensor:
