@@ -111,7 +111,7 @@ class Task:
 
     def release(self) -> None:
         """Forget what nobody asks for again: there may be hundreds of tasks."""
-        # The traceback of an error has the whole stack.
+        # The traceback of an error holds all that was there when it was raised.
         self.estimator = self.attempt = None
         self.rows = {}
 

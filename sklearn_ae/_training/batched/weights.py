@@ -104,7 +104,7 @@ class Arrangement:
         # Never views: of a single member they would be of the matrix itself.
         copy = partial(torch.clone, memory_format=torch.contiguous_format)
         weights = map(copy, self.views)
-        self.stacked = [
+        self.batched = [
             _BatchedWeight(weight, torch.zeros_like(weight)) for weight in weights
         ]
         self.blocks = list(self._form_blocks())
@@ -116,7 +116,7 @@ class Arrangement:
             self.members, key=lambda member: (len(member.source), member.settings)
         ):
             rows = slice(start, start + len(list(run)))
-            yield _Block(rows, self.members[rows], [s[rows] for s in self.stacked])
+            yield _Block(rows, self.members[rows], [s[rows] for s in self.batched])
             start = rows.stop
 
     def begin_epoch(self, epoch: int) -> bool:
@@ -128,12 +128,12 @@ class Arrangement:
 
     def load(self) -> None:
         """Take the weights from the nets, whose callbacks may have changed them."""
-        for stacked, view in zip(self.stacked, self.views, strict=True):
-            stacked.weight.copy_(view)
+        for batched, view in zip(self.batched, self.views, strict=True):
+            batched.weight.copy_(view)
 
     def store(self) -> None:
         """Give the weights to the nets."""
-        pieces = [stacked.weight.flatten(1) for stacked in self.stacked]
+        pieces = [batched.weight.flatten(1) for batched in self.batched]
         torch.cat(pieces, 1, out=self.rows)
 
     def dissolve(self) -> None:
@@ -146,8 +146,8 @@ class Arrangement:
         key = rows.start, rows.stop
         if key not in self.steps:
             blocks = [b for b in self.blocks if key[0] <= b.rows.start < key[1]]
-            stacked = [s[rows] for s in self.stacked]
-            self.steps[key] = _Step(self.members[rows], stacked, blocks)
+            batched = [s[rows] for s in self.batched]
+            self.steps[key] = _Step(self.members[rows], batched, blocks)
         return self.steps[key](batch)
 
 
@@ -166,11 +166,11 @@ class _Block:
     """Nets that one optimizer serves."""
 
     def __init__(
-        self, rows: slice, members: Sequence[Member], stacked: Sequence[_BatchedWeight]
+        self, rows: slice, members: Sequence[Member], batched: Sequence[_BatchedWeight]
     ) -> None:
         self.rows, self.members = rows, members
-        self.parameters = [nn.Parameter(each.weight) for each in stacked]
-        for parameter, each in zip(self.parameters, stacked, strict=True):
+        self.parameters = [nn.Parameter(each.weight) for each in batched]
+        for parameter, each in zip(self.parameters, batched, strict=True):
             parameter.grad = each.gradient
         first = members[0]
         make = OPTIMIZERS[first.net.optimizer]
@@ -180,7 +180,7 @@ class _Block:
         if first.states:
             for i, parameter in enumerate(self.parameters):
                 states = [member.states[i] for member in members]
-                self.optimizer.state[parameter] = _stack_states(states)
+                self.optimizer.state[parameter] = _batched_states(states)
 
     def _factors(self) -> list[tuple[Tensor, Tensor]]:
         """List weights of all output layers, and what their steps are multiples of."""
@@ -221,7 +221,7 @@ def _parameters(member: Member) -> list[nn.Parameter]:
     return list(member.net.module_.parameters())
 
 
-def _stack_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _batched_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         name: torch.stack([state[name] for state in states])
         if _is_of_weights(value)
@@ -245,18 +245,18 @@ class _Step:
     def __init__(
         self,
         members: Sequence[Member],
-        stacked: Sequence[_BatchedWeight],
+        batched: Sequence[_BatchedWeight],
         blocks: list[_Block],
     ) -> None:
         modules = [member.net.module_ for member in members]
         self.blocks = blocks
         self.module = copy_module(modules[0]).train()
-        for parameter, each in zip(self.module.parameters(), stacked, strict=True):
+        for parameter, each in zip(self.module.parameters(), batched, strict=True):
             parameter.data, parameter.grad = each.weight, each.gradient
-        _stack_buffers(self.module, modules)
+        _batch_buffers(self.module, modules)
         if dense_gradient.supports(self.module):
             for part in (self.module.reconstruction, self.module.corruption):
-                _round_buffers(part, stacked[0].weight.dtype)
+                _round_buffers(part, batched[0].weight.dtype)
             self.gradient = dense_gradient.DenseGradient(self.module)
         else:
             self.gradient = FunctionalGradient(self.module)
@@ -268,13 +268,13 @@ class _Step:
         return terms
 
 
-def _stack_buffers(
-    stacked: AutoencoderModule, modules: Sequence[AutoencoderModule]
+def _batch_buffers(
+    batched: AutoencoderModule, modules: Sequence[AutoencoderModule]
 ) -> None:
     for name, _ in modules[0].named_buffers():
         owner, _, own = name.rpartition(".")
         parts = [module.get_buffer(name) for module in modules]
-        setattr(stacked.get_submodule(owner), own, torch.stack(parts))
+        setattr(batched.get_submodule(owner), own, torch.stack(parts))
 
 
 def _round_buffers(part: nn.Module | None, dtype: torch.dtype) -> None:

@@ -106,7 +106,7 @@ def test_second_derivatives_are_torchs(n_outputs):
 
 @pytest.mark.parametrize("n_outputs", [1, 16])
 def test_transforms_of_functions_are_torchs(n_outputs):
-    """Nets that differ in weights only are trained by them, as a stack."""
+    """Nets that differ in weights only are trained by them, as a group."""
     inputs, places = transposed(8, 4, n_outputs, 2)
     h, weight, bias = (tensor.detach() for tensor in inputs)
 

@@ -36,8 +36,8 @@ FAST = {"batch_size": 16, "max_epochs": 2, "random_state": 0}
 SPARSE = SparseAutoencoder(6, penalty="l1", **FAST)
 LINEAR = LinearAutoencoder(2, optimizer="lbfgs", max_epochs=1, random_state=0)
 
-# What is searched, by the number of its stacks.
-STACKS = {
+# What is searched, by the number of its groups.
+GROUPS = {
     "one": (SPARSE, {"alpha": [0.1, 1.0]}),
     "several": (SPARSE, {"alpha": [0.1, 1.0], "hidden_layer_sizes": [(), (5,)]}),
     "none": (LINEAR, {"weight_decay": [1e-3, 0.1]}),
@@ -120,7 +120,7 @@ def backend(request):
 every_backend = pytest.mark.parametrize(
     "backend", BACKENDS, indirect=True, scope="module"
 )
-every_stack = pytest.mark.parametrize("stacks", STACKS)
+every_group = pytest.mark.parametrize("groups", GROUPS)
 
 
 def table(search):
@@ -136,13 +136,13 @@ def table(search):
 
 @every_backend
 @pytest.mark.parametrize(
-    ("kind", "stacks"),
-    # One fit after another knows of no stacks.
-    [*((BatchedGridSearchCV, name) for name in STACKS), (GridSearchCV, "several")],
+    ("kind", "groups"),
+    # One fit after another knows of no groups.
+    [*((BatchedGridSearchCV, name) for name in GROUPS), (GridSearchCV, "several")],
 )
-def test_searches(kind, backend, stacks, X):
+def test_searches(kind, backend, groups, X):
     """29: bit for bit, with one job, with two, and with what the backend says."""
-    estimator, grid = STACKS[stacks]
+    estimator, grid = GROUPS[groups]
     here = kind(estimator, grid, cv=2).fit(X)
     for n_jobs in (1, 2, None):
         with joblib.parallel_config(backend=backend):
@@ -174,18 +174,18 @@ def test_what_else_searches_and_validates(backend, X):
 
 
 @every_backend
-@every_stack
-def test_a_search_inside_of_workers(backend, stacks, X):
+@every_group
+def test_a_search_inside_of_workers(backend, groups, X):
     """29: each of which may have workers of its own."""
-    search = BatchedGridSearchCV(*STACKS[stacks], cv=2, n_jobs=2)
+    search = BatchedGridSearchCV(*GROUPS[groups], cv=2, n_jobs=2)
     expected = cross_val_score(search, X, cv=2)
     with joblib.parallel_config(backend=backend):
         found = cross_val_score(search, X, cv=2, n_jobs=2)
     np.testing.assert_array_equal(found, expected)
 
 
-def test_jobs_of_the_context_reach_the_stacks(X, monkeypatch):
-    """`parallel_config(n_jobs=2)` alone: stacks in two threads, as it says."""
+def test_jobs_of_the_context_reach_the_groups(X, monkeypatch):
+    """`parallel_config(n_jobs=2)` alone: groups in two threads, as it says."""
     names = set()
     both = threading.Barrier(2)
 
@@ -195,7 +195,7 @@ def test_jobs_of_the_context_reach_the_stacks(X, monkeypatch):
             both.wait(timeout=30)
         return 0.0
 
-    search = BatchedGridSearchCV(*STACKS["several"], cv=2, scoring=wait, refit=False)
+    search = BatchedGridSearchCV(*GROUPS["several"], cv=2, scoring=wait, refit=False)
     with joblib.parallel_config(n_jobs=2):
         search.fit(X)
     assert len(names) == 2
@@ -205,7 +205,7 @@ def _fit_in_child(backend, X, pipe):
     # What joblib says of nested workers is as it should be.
     warnings.simplefilter("ignore")
     tables = []
-    for estimator, grid in STACKS.values():
+    for estimator, grid in GROUPS.values():
         with joblib.parallel_config(backend=backend):
             search = BatchedGridSearchCV(estimator, grid, cv=2, n_jobs=2).fit(X)
         tables.append(table(search))
@@ -248,17 +248,17 @@ def test_a_search_in_a_process_of_multiprocessing(method, daemon, backend, X):
     """29: a daemonic one may have no processes; not all systems fork."""
     expected = [
         table(BatchedGridSearchCV(*searched, cv=2).fit(X))
-        for searched in STACKS.values()
+        for searched in GROUPS.values()
     ]
     assert fitted_in_child(method, daemon, backend, X) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_dask_worker_is_killed_with_the_only_stack(X, cluster):
-    """The stack is computed again, on the other one."""
+def test_a_dask_worker_is_killed_with_the_only_group(X, cluster):
+    """The group is computed again, on the other one."""
     code = clone(SPARSE).set_params(max_epochs=300, tol=0.0)
-    search = BatchedGridSearchCV(code, STACKS["one"][1], cv=2, refit=False)
+    search = BatchedGridSearchCV(code, GROUPS["one"][1], cv=2, refit=False)
     here = clone(search).fit(X)
     pids, killed = cluster.run(os.getpid), []
 
@@ -285,11 +285,11 @@ import joblib
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn_ae.model_selection import BatchedGridSearchCV
-from units.model_selection.test_backends import STACKS
+from units.model_selection.test_backends import GROUPS
 
 # A run in the background ignores it, and hands that down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-code, grid = STACKS["several"]
+code, grid = GROUPS["several"]
 code = clone(code).set_params(max_epochs=10**7, tol=0.0)
 search = BatchedGridSearchCV(code, grid, cv=2, n_jobs=2)
 X = load_digits().data[:80]

@@ -33,7 +33,7 @@ from sklearn_ae import (
     LSTMAutoencoder,
     SparseAutoencoder,
 )
-from sklearn_ae._training.batched import runs as stacking
+from sklearn_ae._training.batched import runs as batching
 from sklearn_ae._training.boltzmann import BoltzmannMachine
 from sklearn_ae.metrics import (
     make_denoising_scorer,
@@ -205,13 +205,13 @@ def test_the_randomized_search(digits):
 def test_candidates_and_folds_train_together(digits, monkeypatch):
     """And what stands behind them does not keep them from it."""
     sizes = []
-    train_together = stacking.train_together
+    train_together = batching.train_together
 
     def watched(nets, *args):
         sizes.append(len(nets))
         return train_together(nets, *args)
 
-    monkeypatch.setattr(stacking, "train_together", watched)
+    monkeypatch.setattr(batching, "train_together", watched)
     code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
     grid = {"code__alpha": [1, 0.1, 10.0], "classify__C": [1.0, 2.0]}
     search = BatchedGridSearchCV(pipeline_of(code), grid, cv=3).fit(*digits)
@@ -240,15 +240,15 @@ def test_times_are_those_of_steps_before_and_of_training(digits, monkeypatch):
         time.sleep(0.4)
         return train_together(nets, *args)
 
-    train_together = stacking.train_together
-    monkeypatch.setattr(stacking, "train_together", slow)
+    train_together = batching.train_together
+    monkeypatch.setattr(batching, "train_together", slow)
     code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
     pipeline = Pipeline([("wait", FunctionTransformer(wait)), ("code", code)])
     search = BatchedGridSearchCV(pipeline, {"code__alpha": [0.1, 1]}, cv=2, refit=False)
     began = time.perf_counter()
     search.fit(digits[0])
     elapsed = time.perf_counter() - began
-    # Each of two folds waits once for both candidates, and all four nets are a stack.
+    # Each of two folds waits once for both candidates, and all four nets are a group.
     fits = 2 * search.cv_results_["mean_fit_time"].sum()
     assert 2 * 0.2 + 0.4 <= fits <= elapsed
     # All nets have been trained for as long.
@@ -256,9 +256,9 @@ def test_times_are_those_of_steps_before_and_of_training(digits, monkeypatch):
 
 
 def test_large_nets_are_fitted_as_by_scikit_learn(digits, monkeypatch):
-    """Where arithmetic is all there is, a stack gains nothing."""
-    monkeypatch.setattr(stacking, "_WORK_ALONE", 1.0)
-    monkeypatch.setattr(stacking, "train_together", None)
+    """Where arithmetic is all there is, a group gains nothing."""
+    monkeypatch.setattr(batching, "_WORK_ALONE", 1.0)
+    monkeypatch.setattr(batching, "train_together", None)
     code = SparseAutoencoder(8, penalty="l1", **FAST, random_state=0)
     grid = {"code__alpha": [0.1, 1.0]}
     assert_same_table(*both(pipeline_of(code), grid, *digits, cv=2))

@@ -69,7 +69,7 @@ class Narrow(nn.Module):
         return self.width * torch.randn(n_samples, 2, generator=generator)
 
 
-def test_a_prior_that_cannot_be_stacked_trains_alone(X):
+def test_a_prior_that_cannot_be_batched_trains_alone(X):
     vae = VariationalAutoencoder(2, prior=Narrow(), **FAST, random_state=0)
     batched, apart = both(vae, {"beta": [0.5, 1.0]}, X, cv=2)
     assert_same_table(batched, apart)
@@ -162,7 +162,7 @@ def test_callbacks_see_rows_and_their_weights(X):
     ],
     ids=["lbfgs", "class", "copies"],
 )
-def test_what_cannot_be_stacked_is_fitted_by_workers(code, X, monkeypatch):
+def test_what_cannot_be_batched_is_fitted_by_workers(code, X, monkeypatch):
     """Not one after another in a thread."""
     if code.callbacks:
         code.set_params(early_stopping=True)
@@ -173,7 +173,7 @@ def test_what_cannot_be_stacked_is_fitted_by_workers(code, X, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the:UserWarning")
-def test_errors_do_not_keep_stacks_alive(X, monkeypatch):
+def test_errors_do_not_keep_groups_alive(X, monkeypatch):
     left = []
     warn = private._warn_or_raise_about_fit_failures
 
@@ -204,7 +204,7 @@ SCORINGS = {
 @pytest.mark.parametrize("verbose", [1, 2, 3, 10])
 @pytest.mark.parametrize("scoring", SCORINGS)
 def test_it_prints_what_scikit_learn_prints(X, capsys, scoring, verbose):
-    """Of nets in a stack, of one that diverges, and of one that trains alone."""
+    """Of nets in a group, of one that diverges, and of one that trains alone."""
     grid = [{"learning_rate": [1e-3, 1e9], "tol": [0.0]}, {"optimizer": ["lbfgs"]}]
     options = {
         "scoring": SCORINGS[scoring],
@@ -217,7 +217,7 @@ def test_it_prints_what_scikit_learn_prints(X, capsys, scoring, verbose):
     for kind in (BatchedGridSearchCV, GridSearchCV):
         kind(code, grid, cv=2, refit=False, **options).fit(X[:40])
         lines = capsys.readouterr().out.splitlines()
-        # Stacks are printed before what trains alone; times are those of the clock.
+        # Groups are printed before what trains alone; times are those of the clock.
         printed.append(sorted(re.sub("time=.*", "", line) for line in lines))
     assert printed[0] == printed[1]
 

@@ -184,7 +184,7 @@ BUFFERS = [
 
 @pytest.mark.parametrize(("estimator", "name"), BUFFERS, ids=lambda v: str(v)[:40])
 def test_weights_are_buffers_of_the_objective(estimator, name, X):
-    """A stack of models differs in them alone: changing one changes the objective."""
+    """A group of models differs in them alone: changing one changes the objective."""
     known = moments(X)
     module = estimator._build_module(X.shape[1], known, 0)
     buffer = dict(module.named_buffers())[name]
@@ -215,7 +215,7 @@ class Objective(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("estimator", "name"), BUFFERS, ids=lambda v: str(v)[:40])
-def test_a_stack_of_models_is_each_of_them(estimator, name, X):
+def test_a_group_of_models_is_each_of_them(estimator, name, X):
     """By `torch.func`, whatever the objective: over weights and hyperparameters."""
     known = moments(X)
     nets = [estimator._build_module(X.shape[1], known, seed) for seed in range(3)]

@@ -1,4 +1,4 @@
-"""A stack of nets against the same nets, each trained alone."""
+"""A group of nets against the same nets, each trained alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sklearn_ae import (
 from sklearn_ae._compute import threads
 from sklearn_ae._data.rows import RowSource
 from sklearn_ae._training import batches as batches_module
-from sklearn_ae._training.batched import nets as stack_module
+from sklearn_ae._training.batched import nets as nets_module
 from sklearn_ae._training.batched import runs as batched_runs
 from sklearn_ae._training.batched.runs import train_runs
 
@@ -49,8 +49,8 @@ def X():
 
 
 @pytest.fixture
-def stacked(monkeypatch):
-    """Record how many nets each stack has."""
+def grouped(monkeypatch):
+    """Record how many nets each group has."""
     sizes = []
     train_together = batched_runs.train_together
 
@@ -62,7 +62,7 @@ def stacked(monkeypatch):
     return sizes
 
 
-def trained_in_a_stack(estimators, folds):
+def trained_in_a_group(estimators, folds):
     """Train clones, each on each fold; answer them with their errors."""
     members, runs = [], []
     for rows in folds:
@@ -81,7 +81,7 @@ def trained_in_a_stack(estimators, folds):
 
 def assert_as_alone(estimators, folds, close=CLOSE):
     """Compare curves and weights with those of separate fits; answer the members."""
-    members, errors = trained_in_a_stack(estimators, folds)
+    members, errors = trained_in_a_group(estimators, folds)
     assert errors == [None] * len(members)
     alone = [clone(e).fit(rows) for rows in folds for e in estimators]
     for one, other in zip(members, alone, strict=True):
@@ -151,11 +151,11 @@ PATHS = [
     PATHS,
     ids=[f"{type(e).__name__}-{name}-{i}" for i, (e, name, _) in enumerate(PATHS)],
 )
-def test_a_stack_is_each_of_its_nets(estimator, name, values, X, stacked):
+def test_a_group_is_each_of_its_nets(estimator, name, values, X, grouped):
     """Over folds, of which one has a row more and so a batch more."""
     estimators = along(clone(estimator).set_params(random_state=0), name, values)
     assert_as_alone(estimators, [X[rows] for rows in FOLDS])
-    assert stacked == [9]
+    assert grouped == [9]
 
 
 @pytest.mark.parametrize("batch_size", [1, 10, 17, 50, 51, 80])
@@ -198,7 +198,7 @@ def test_schedules(schedule, optimizer, X):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
-def test_nets_that_part_keep_their_own_state(optimizer, X, stacked):
+def test_nets_that_part_keep_their_own_state(optimizer, X, grouped):
     """Set alike at first, of one optimizer, then by callbacks each in another way."""
 
     def part(net, **_):
@@ -210,10 +210,10 @@ def test_nets_that_part_keep_their_own_state(optimizer, X, stacked):
     estimator = Autoencoder(3, **params, optimizer=optimizer, random_state=0)
     # With few steps Adam's averages still depend much on how many there were.
     assert_as_alone(along(estimator, "weight_decay", WEIGHTS), [X[:50], X[20:71]])
-    assert stacked == [6]
+    assert grouped == [6]
 
 
-def test_each_net_stops_by_itself(X, stacked):
+def test_each_net_stops_by_itself(X, grouped):
     """Early or late, while the others go on: by its own held-out rows."""
     params = {**FAST, "max_epochs": 80, "tol": 5e-2, "n_iter_no_change": 2}
     estimators = along(
@@ -225,7 +225,7 @@ def test_each_net_stops_by_itself(X, stacked):
     lengths = {member.n_iter_ for member in members}
     assert len(lengths) > 4
     assert max(lengths) < 80
-    assert stacked == [24]
+    assert grouped == [24]
     for member in members:
         assert member.loss_ in member.loss_curve_
 
@@ -245,7 +245,7 @@ def test_a_net_that_diverges_disturbs_no_other(X):
     estimators = along(
         Autoencoder(3, **FAST, optimizer="sgd", random_state=0), "learning_rate", rates
     )
-    members, errors = trained_in_a_stack(estimators, [X[:50]])
+    members, errors = trained_in_a_group(estimators, [X[:50]])
     assert [type(error) for error in errors] == [
         type(None),
         DivergenceError,
@@ -258,7 +258,7 @@ def test_a_net_that_diverges_disturbs_no_other(X):
     assert not members[1].__sklearn_is_fitted__()
 
 
-def test_callbacks_are_each_nets_own(X, stacked):
+def test_callbacks_are_each_nets_own(X, grouped):
     """Those that look at epochs: scores, schedules, stopping, failures."""
     callbacks = [
         EpochScoring(lambda net, X, y: net.score(X), name="own", on_train=True),
@@ -270,7 +270,7 @@ def test_callbacks_are_each_nets_own(X, stacked):
         Autoencoder(3, **params, random_state=0), "learning_rate", [1e-3, 5e-3, 2e-2]
     )
     members = assert_as_alone(estimators, [X[:50]])
-    assert stacked == [3]
+    assert grouped == [3]
     assert len({member.n_iter_ for member in members}) > 1
     for member in members:
         own = [row["own"] for row in member.history_]
@@ -282,11 +282,11 @@ def test_callbacks_are_each_nets_own(X, stacked):
 
     for estimator in estimators:
         estimator.callbacks = [watching(on_epoch_end=fail)]
-    _, errors = trained_in_a_stack(estimators, [X[:50]])
+    _, errors = trained_in_a_group(estimators, [X[:50]])
     assert [str(error) for error in errors] == ["None", "on purpose", "None"]
 
 
-def test_callbacks_may_change_weights(X, stacked):
+def test_callbacks_may_change_weights(X, grouped):
     """Between epochs they are each net's own."""
 
     def shrink(net, **_):
@@ -297,7 +297,7 @@ def test_callbacks_may_change_weights(X, stacked):
     watchers = [watching(on_epoch_end=shrink)]
     estimator = Autoencoder(3, **FAST, callbacks=watchers, random_state=0)
     assert_as_alone(along(estimator, "weight_decay", WEIGHTS), [X[:50]])
-    assert stacked == [3]
+    assert grouped == [3]
 
 
 @pytest.mark.parametrize(
@@ -308,16 +308,16 @@ def test_callbacks_may_change_weights(X, stacked):
     ],
 )
 def test_a_checkpoint_needs_no_other_callback(
-    kind, options, file, X, tmp_path, stacked
+    kind, options, file, X, tmp_path, grouped
 ):
     """It reads what is recorded of batches, so that its net trains alone."""
     checkpoint = kind(f_criterion=None, dirname=str(tmp_path), **options)
     score = EpochScoring(lambda net, X, y: net.score(X), name="own", on_train=True)
     for callbacks in [[checkpoint], [score, checkpoint]]:
         estimator = Autoencoder(3, **FAST, callbacks=callbacks, random_state=0)
-        members, errors = trained_in_a_stack([estimator, estimator], [X[:50]])
+        members, errors = trained_in_a_group([estimator, estimator], [X[:50]])
         assert errors == [None, None]
-        assert stacked == []
+        assert grouped == []
     saved = torch.load(tmp_path / file, weights_only=True)
     for name, parameter in members[1].to_module().named_parameters():
         assert torch.equal(saved[name], parameter)
@@ -336,13 +336,13 @@ ALONE = {
 
 
 @pytest.mark.parametrize("params", ALONE.values(), ids=ALONE)
-def test_what_cannot_be_stacked_trains_alone(params, X, stacked):
+def test_what_cannot_be_batched_trains_alone(params, X, grouped):
     estimator = Autoencoder(2, **{**FAST, "max_epochs": 2, **params}, random_state=0)
     assert_as_alone(along(estimator, "weight_decay", [0.1, 1.0]), [X[:50]])
-    assert stacked == []
+    assert grouped == []
 
 
-def test_nets_of_other_shapes_have_stacks_of_their_own(X, stacked):
+def test_nets_of_other_shapes_have_groups_of_their_own(X, grouped):
     estimators = [
         Autoencoder(n, **FAST, activation=name, weight_decay=decay, random_state=0)
         for n in (2, 3)
@@ -350,25 +350,25 @@ def test_nets_of_other_shapes_have_stacks_of_their_own(X, stacked):
         for decay in (0.1, 0.2, 0.3)
     ]
     assert_as_alone(estimators, [X[:50]])
-    assert stacked == [3, 3, 3, 3]
+    assert grouped == [3, 3, 3, 3]
 
 
 def test_rows_are_not_copied_for_each_net(X, monkeypatch):
     """Those of one fold and seed are gathered once."""
     orders = []
-    draw = stack_module.Batches._order
+    draw = nets_module.Batches._order
 
     def watched(batches):
         orders.append(draw(batches))
         return orders[-1]
 
-    monkeypatch.setattr(stack_module.Batches, "_order", watched)
+    monkeypatch.setattr(nets_module.Batches, "_order", watched)
     estimators = along(Autoencoder(3, **FAST, random_state=0), "weight_decay", WEIGHTS)
-    trained_in_a_stack(estimators, [X[rows] for rows in FOLDS])
+    trained_in_a_group(estimators, [X[rows] for rows in FOLDS])
     assert len(orders) == len(FOLDS) * FAST["max_epochs"]
 
 
-def test_a_stack_is_cut_to_the_memory_that_it_may_take(X, stacked):
+def test_a_group_is_cut_to_the_memory_that_it_may_take(X, grouped):
     run = Autoencoder(3, **FAST)._begin_run(
         Autoencoder(3)._check_training_rows(X, None)
     )
@@ -378,7 +378,7 @@ def test_a_stack_is_cut_to_the_memory_that_it_may_take(X, stacked):
     runs = [run, *(Autoencoder(3, **FAST)._begin_run(run.rows) for _ in range(9))]
     train_runs(runs, working_memory=4.5 * one)
     # In parts of nearly equal size.
-    assert sorted(stacked) == [3, 3, 4]
+    assert sorted(grouped) == [3, 3, 4]
 
 
 def test_rows_of_many_seeds_take_no_more_memory(X, monkeypatch):
@@ -391,7 +391,7 @@ def test_rows_of_many_seeds_take_no_more_memory(X, monkeypatch):
     for allowed, n_taken in [(3, 0), (2, 3 * 4 * FAST["max_epochs"])]:
         taken.clear()
         monkeypatch.setattr(batches_module, "_REORDER_BYTES", allowed * n_bytes)
-        trained_in_a_stack(estimators, [X[:50]])
+        trained_in_a_group(estimators, [X[:50]])
         assert len(taken) == n_taken
     assert_as_alone(estimators, [X[:50]])
 
@@ -428,7 +428,7 @@ def test_an_interrupt_ends_all_at_once(X):
     assert len(batches) == 5
 
 
-def test_threads_of_a_stack(X, monkeypatch):
+def test_threads_of_a_group(X, monkeypatch):
     """One if it is small; otherwise the same number gives the same bits."""
     torch.get_num_threads()
 
@@ -439,7 +439,7 @@ def test_threads_of_a_stack(X, monkeypatch):
             [0.01, 0.1, 1.0, 10.0],
         )
         with threadpool_limits(n_threads):
-            members, _ = trained_in_a_stack(estimators, [X[:50], X[20:71]])
+            members, _ = trained_in_a_group(estimators, [X[:50], X[20:71]])
         return [p.numpy() for m in members for p in m.to_module().state_dict().values()]
 
     one = weights(1)
@@ -458,8 +458,8 @@ def test_threads_of_a_stack(X, monkeypatch):
     [PATHS[0], PATHS[4], PATHS[6], PATHS[15]],
     ids=["dense", "by torch.func", "noise", "rates"],
 )
-def test_a_stack_on_cuda_is_each_of_its_nets(estimator, name, values, X, stacked):
+def test_a_group_on_cuda_is_each_of_its_nets(estimator, name, values, X, grouped):
     estimator = clone(estimator).set_params(random_state=0, device="cuda")
     estimators = along(estimator, name, values)
     assert_as_alone(estimators, [X[rows] for rows in FOLDS], close=1e-3)
-    assert stacked == [9]
+    assert grouped == [9]

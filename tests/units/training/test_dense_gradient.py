@@ -1,4 +1,4 @@
-"""The fast path against autograd, and a stack of models against each of them."""
+"""The fast path against autograd, and a group of models against each of them."""
 
 import copy
 
@@ -194,30 +194,30 @@ def test_gradient_is_written_anew():
             assert torch.equal(p.grad, before)
 
 
-def stack(modules):
+def as_group(modules):
     """Answer one module whose parameters have a leading axis of models.
 
     So have the buffers in which the models differ.
     """
-    stacked = copy.deepcopy(modules[0])
+    batched = copy.deepcopy(modules[0])
     for name, _ in modules[0].named_buffers():
         parts = [module.get_buffer(name) for module in modules]
         if not all(torch.equal(part, parts[0]) for part in parts):
             owner, _, own_name = name.rpartition(".")
-            setattr(stacked.get_submodule(owner), own_name, torch.stack(parts))
+            setattr(batched.get_submodule(owner), own_name, torch.stack(parts))
     rows = zip(*(module.parameters() for module in modules), strict=True)
-    for parameter, parts in zip(stacked.parameters(), rows, strict=True):
+    for parameter, parts in zip(batched.parameters(), rows, strict=True):
         parameter.grad = None
         parameter.data = torch.stack([part.detach() for part in parts])
         parameter.grad = torch.full_like(parameter, 7.0)
-    return stacked
+    return batched
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", [(), (6, 5)], ids=["shallow", "deep"])
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 @pytest.mark.parametrize("decay", [0.0, 0.4], ids=["plain", "decayed"])
-def test_stack_is_each_of_its_models(loss, hidden, tied, decay):
+def test_group_is_each_of_its_models(loss, hidden, tied, decay):
     """A leading model axis on parameters and rows gives what separate models give."""
     X = rows_for(loss)
     estimator = Autoencoder(
@@ -236,7 +236,7 @@ def test_stack_is_each_of_its_models(loss, hidden, tied, decay):
                 for seed, module in enumerate(modules)
             ]
         )
-        terms, gradients = by_fast_path(stack(modules), Batch(batches))
+        terms, gradients = by_fast_path(as_group(modules), Batch(batches))
         for i, module in enumerate(modules):
             own_terms, own = by_fast_path(module, Batch(batches[i]))
             assert_close({name: g[i] for name, g in gradients.items()}, own, tolerance)
@@ -338,7 +338,7 @@ def test_gradient_of_sparse_penalties_is_that_of_autograd(penalty, activation):
 
 
 @pytest.mark.parametrize("penalty", ["kl", "l1"])
-def test_stack_of_sparse_models_is_each_of_them(penalty):
+def test_group_of_sparse_models_is_each_of_them(penalty):
     """Each with a weight of its own."""
     X = rows_for("squared_error")
     modules = [
@@ -346,7 +346,7 @@ def test_stack_of_sparse_models_is_each_of_them(penalty):
         for seed, alpha in enumerate([0.1, 1.0, 7.0])
     ]
     x = standardised(modules[0], X, torch.float64)
-    terms, gradients = by_fast_path(stack(modules), Batch(torch.stack([x] * 3)))
+    terms, gradients = by_fast_path(as_group(modules), Batch(torch.stack([x] * 3)))
     for i, module in enumerate(modules):
         own_terms, own = by_fast_path(module, Batch(x))
         assert_close({name: g[i] for name, g in gradients.items()}, own, 1e-10)
@@ -373,7 +373,7 @@ HYPERPARAMETERS = [
 
 @pytest.mark.parametrize(("estimator", "name", "values"), HYPERPARAMETERS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_stack_of_other_hyperparameters_is_each_of_its_models(
+def test_group_of_other_hyperparameters_is_each_of_its_models(
     estimator, name, values, dtype
 ):
     """Each model has its own width, delta, noise level or decay, and its own units."""
@@ -386,9 +386,9 @@ def test_stack_of_other_hyperparameters_is_each_of_its_models(
     x = standardised(modules[0], X, dtype)
     drawn = [draw_for(module, x, seed) for seed, module in enumerate(modules)]
     together = {part: torch.stack([each[part] for each in drawn]) for part in drawn[0]}
-    stacked = stack(modules)
+    batched = as_group(modules)
     terms, gradients = by_fast_path(
-        stacked, Batch(torch.stack([x] * 3), drawn=together)
+        batched, Batch(torch.stack([x] * 3), drawn=together)
     )
     assert terms["reconstruction"].dtype == dtype
     for i, module in enumerate(modules):
@@ -396,7 +396,7 @@ def test_stack_of_other_hyperparameters_is_each_of_its_models(
         for answer, expected in ((gradients, own), (terms, own_terms)):
             one = {key: value[i] for key, value in answer.items()}
             assert_close(one, expected, TOLERANCE[dtype])
-        units = stacked.reconstruction.unit, stacked.reconstruction.floor
+        units = batched.reconstruction.unit, batched.reconstruction.floor
         for unit, expected in zip(units, (module.unit, module.floor), strict=True):
             assert float(unit.expand(3)[i]) == pytest.approx(expected, rel=1e-12)
 

@@ -11,13 +11,13 @@ from sklearn_ae._data.rows import Batch
 from sklearn_ae._layers.functions import ACTIVATIONS
 from units.training.test_dense_gradient import (
     TOLERANCE,
+    as_group,
     assert_close,
     build,
     by_autograd,
     by_fast_path,
     case_id,
     rows_for,
-    stack,
     standardised,
 )
 
@@ -82,20 +82,20 @@ def test_ties_of_a_selection_are_those_of_autograd():
             assert_close(fast_terms, terms, 1e-10)
 
 
-def test_stack_of_selecting_models_is_each_of_them():
+def test_group_of_selecting_models_is_each_of_them():
     """Each revives with a weight of its own."""
     X = rows_for("squared_error")[:3]
     modules = [
         build(selecting(alpha=alpha, weight_decay=0.1), X, seed=seed)
         for seed, alpha in enumerate([1.0, 40.0, 700.0])
     ]
-    stacked = stack(modules)
+    batched = as_group(modules)
     for part in ("revival", "weight_decay"):
-        for name, _ in stacked.penalties[part].named_buffers():
+        for name, _ in batched.penalties[part].named_buffers():
             parts = [getattr(m.penalties[part], name) for m in modules]
-            setattr(stacked.penalties[part], name, torch.stack(parts))
+            setattr(batched.penalties[part], name, torch.stack(parts))
     x = standardised(modules[0], X, torch.float64)
-    terms, gradients = by_fast_path(stacked, Batch(torch.stack([x] * 3)))
+    terms, gradients = by_fast_path(batched, Batch(torch.stack([x] * 3)))
     assert (terms["revival"] > 0).all()
     for i, module in enumerate(modules):
         own_terms, own = by_fast_path(module, Batch(x))
