@@ -298,7 +298,16 @@ class _Checked:
         return super().__new__(cls)
 
 
-class Suggestions(_Checked):
+class Described:
+    """Lets scikit-learn's picture of an estimator or a spec describe its parameters."""
+
+    # It does so where it has a link to follow: one within the page, as long as there
+    # are no pages elsewhere.
+    _doc_link_module = "sklearn_ae"
+    _doc_link_template = "#{estimator_name}"
+
+
+class Suggestions(Described, _Checked):
     """Lets an estimator or a spec say what was meant by a wrong name or value."""
 
     # Values of parameters that have no names, as they are written.

@@ -73,13 +73,21 @@ def with_dtypes(frame: Any, X: Any, *, is_filled: bool = False) -> Any:
 
 
 def _with_pandas_dtypes(frame: Any, X: Any, is_filled: bool) -> Any:
-    for i, dtype in enumerate(X.dtypes):
-        given = X.iloc[:, i]
-        if dtype == frame.dtypes.iloc[i]:
-            continue
-        if is_filled and not given.isna().any():
-            frame.isetitem(i, given.copy())
-        # Of sparse columns, nothing would be 0.
-        elif dtype.kind == "f" and not hasattr(dtype, "fill_value"):
-            frame.isetitem(i, frame.iloc[:, i].astype(dtype))
-    return frame
+    wanted, dtypes = list(X.dtypes), list(frame.dtypes)
+    if wanted == dtypes:
+        return frame
+    columns = {}
+    for i, dtype in enumerate(wanted):
+        column = frame.iloc[:, i]
+        if dtype != dtypes[i]:
+            given = X.iloc[:, i]
+            if is_filled and not given.isna().any():
+                column = given
+            # Of sparse columns, nothing would be 0.
+            elif dtype.kind == "f" and not hasattr(dtype, "fill_value"):
+                column = column.astype(dtype)
+        # Without an index, which may have an entry twice.
+        columns[i] = column.array
+    own = type(frame)(columns, index=frame.index)
+    own.columns = frame.columns
+    return own

@@ -245,11 +245,6 @@ class Parameters(Hints, Undisturbed):
     random_state: int | np.random.RandomState | None = None
     verbose: int = 0
 
-    # scikit-learn's picture of an estimator describes parameters where it has a link
-    # to follow: one within the page, as long as there are no pages elsewhere.
-    _doc_link_module = "sklearn_ae"
-    _doc_link_template = "#{estimator_name}"
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # What is its own, as what follows completes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from skorch.callbacks import (
     LRScheduler,
     TrainEndCheckpoint,
 )
-from tqdm.auto import tqdm
+from tqdm import std
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -79,9 +80,24 @@ def keep_copies(callbacks: Iterable[tuple[str, Callback]]) -> bool:
     )
 
 
-def show_epochs(total: int, title: str, stays: bool = True) -> tqdm:
+# Seconds between two states of a bar, on a screen and in a file, which keeps them all.
+_INTERVAL, _INTERVAL_OF_LOGS = 0.1, 10.0
+
+
+def show_epochs(total: int, title: str, stays: bool = True) -> std.tqdm:
     """Open a bar over epochs, with the time left; one that does not stay is wiped."""
-    return tqdm(total=total, desc=title, unit="epoch", leave=stays)
+    # It warns of notebooks without widgets, which is for those who asked for a bar.
+    from tqdm import auto
+
+    is_text = auto.notebook_tqdm is std.tqdm
+    is_log = is_text and not getattr(sys.stderr, "isatty", bool)()
+    return auto.tqdm(
+        total=total,
+        desc=title,
+        unit="epoch",
+        leave=stays,
+        mininterval=_INTERVAL_OF_LOGS if is_log else _INTERVAL,
+    )
 
 
 @dataclass(eq=False, repr=False)
@@ -100,7 +116,9 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Show the objective of the epoch that has ended."""
-        self.bar_.set_postfix(loss=f"{net.history[-1]['train_loss']:.4g}")
+        loss = f"{net.history[-1]['train_loss']:.4g}"
+        # Shown as often as the bar is, not once an epoch.
+        self.bar_.set_postfix(loss=loss, refresh=False)
         self.bar_.update()
 
     def on_train_end(self, net, X=None, y=None, **kwargs):

@@ -29,7 +29,9 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, indexable
 
 from sklearn_ae._compute.ambient import with_arrays
+from sklearn_ae._compute.suggestions import Described
 from sklearn_ae._compute.warnings import saying_once
+from sklearn_ae._estimators.docstrings import merge_docstrings
 from sklearn_ae.model_selection._evaluation import results_of
 from sklearn_ae.model_selection._tasks import Task
 
@@ -55,8 +57,14 @@ def with_working_memory(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-class BatchedSearchMixin(BaseSearchCV):
+class BatchedSearchMixin(Described, BaseSearchCV):
     """Fits candidates in groups; what comes before and after is scikit-learn's."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A class documents what is its own; the rest is as scikit-learn has it.
+        documentation = [base.__doc__ for base in cls.__mro__[:-1]]
+        cls.__doc__ = merge_docstrings(documentation, signature(cls).parameters)
 
     @with_arrays
     @_fit_context(prefer_skip_nested_validation=False)

@@ -35,11 +35,10 @@ class BatchedGridSearchCV(BatchedSearchMixin, GridSearchCV):
         them is batched. Others are fitted as by scikit-learn's search.
     param_grid : dict or list of dict
         Values to try, by parameter.
-    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As in :class:`sklearn.model_selection.GridSearchCV`. `n_jobs` is for groups the
-        number of threads, for the rest of processes; within `joblib.parallel_config`
-        for both what its backend has. `mean_fit_time` is a group's time
-        over the number of its nets.
+    n_jobs : int, default=None
+        For groups the number of threads, for the rest of processes; within
+        `joblib.parallel_config` for both what its backend has. `mean_fit_time` is a
+        group's time over the number of its nets.
     working_memory : float, default=None
         Most memory, in MiB, that the nets of a group may take; None is
         ``sklearn.get_config()["working_memory"]``.
@@ -86,7 +85,7 @@ class BatchedRandomizedSearchCV(BatchedSearchMixin, RandomizedSearchCV):
         Distributions with `rvs`, or lists of values, by parameter.
     n_iter : int, default=10
         Number of candidates.
-    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+    n_jobs : int, default=None
         As in :class:`BatchedGridSearchCV`.
     random_state : int, RandomState instance or None, default=None
         Of the candidates.

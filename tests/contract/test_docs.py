@@ -18,7 +18,9 @@ import sklearn_ae
 from contract.subprocesses import run_python
 from contract.table import ERRORS, ROWS, SPECS, every_class
 from contract.test_completeness import public_modules
+from sklearn_ae import Autoencoder
 from sklearn_ae._estimators.docstrings import split_entries, split_sections
+from sklearn_ae.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
 
 # Inherited from scikit-learn, and documented there.
 INHERITED = {
@@ -200,14 +202,24 @@ def test_examples_are_run():
     assert "error" in pytest_options["filterwarnings"]
 
 
-@every_class
-def test_the_picture_of_a_notebook_describes_parameters(row):
+def objects_with_parameters():
+    """Answer an object of each public class that scikit-learn draws."""
+    for row in ROWS:
+        yield pytest.param(row.make(), id=row.name)
+    for item in SPECS:
+        yield pytest.param(item(), id=item.__name__)
+    for search in (BatchedGridSearchCV, BatchedRandomizedSearchCV):
+        yield pytest.param(search(Autoencoder(), {"tol": [0]}), id=search.__name__)
+
+
+@pytest.mark.parametrize("drawn", [*objects_with_parameters()])
+def test_the_picture_of_a_notebook_describes_parameters(drawn):
     """25: each of them, in words that are its own."""
-    picture = row.make()._repr_html_()
-    if "param-doc-description" not in picture:
+    picture, names = drawn._repr_html_(), drawn.get_params(deep=False)
+    if "param-doc-description" not in Autoencoder()._repr_html_():
         pytest.skip("this scikit-learn has no descriptions")
-    for name in row.cls().get_params(deep=False):
-        text = split_entries(split_sections(row.cls.__doc__)["Parameters"])[name]
+    for name in names:
+        text = split_entries(split_sections(type(drawn).__doc__)["Parameters"])[name]
         first = html.escape(text.splitlines()[1].split()[0])
         shown = picture.split(f"anchor-name: --doc-link-{name};", 1)[1].split("</a>")[0]
         assert first in shown, name
@@ -241,6 +253,8 @@ import sklearn_ae
 for name in ("architectures", "displays", "metrics", "model_selection"):
     assert name in dir(sklearn_ae)
 assert "sklearn_ae.displays" not in sys.modules
+# Which warns in notebooks that have no widgets.
+assert "tqdm.auto" not in sys.modules
 assert sklearn_ae.displays.LossCurveDisplay
 assert "matplotlib" not in sys.modules
 assert sklearn_ae.metrics.make_probe_scorer
