@@ -22,7 +22,7 @@ from skorch.callbacks import (
 
 from contract.table import answers, assert_same_model, every_case, every_class, weights
 from contract.watchers import watching
-from sklearn_ae import DivergenceError
+from sklearn_ae import Autoencoder, DivergenceError
 
 
 @every_case
@@ -285,3 +285,12 @@ def test_divergence_in_a_search(row, X, y):
     assert search.best_params_ == {"learning_rate": 1e-3}
     failed = [str(w.message) for w in log if w.category is FitFailedWarning]
     assert "DivergenceError" in failed[0]
+
+
+def test_the_bar_in_a_log(X, capfd):
+    """24: a log keeps all that is drawn, so it gets the ends of a short fit only."""
+    Autoencoder(max_epochs=40, n_iter_no_change=40, verbose=1).fit(X)
+    err = capfd.readouterr().err
+    assert err.count("\r") <= 3
+    assert "40/40" in err
+    assert "loss=" in err
