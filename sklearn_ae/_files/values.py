@@ -6,6 +6,7 @@ JSON has no form for is an object of one entry, whose name says what it is.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -76,6 +77,11 @@ class Encoder:
             return [self.encode(name, item) for item in items]
         (kind,) = kinds
         if kind is dict and _are_records(items):
+            # The last epoch of a fit has more to say than those before it.
+            alike = [list(run) for _, run in itertools.groupby(items, key=list)]
+            if len(alike) > 1:
+                names = (f"{name}__{i}" for i in range(len(alike)))
+                return {"joined": list(map(self._encode_list, names, alike))}
             columns = {
                 key: self._encode_list(f"{name}__{key}", [item[key] for item in items])
                 for key in items[0]
@@ -150,6 +156,7 @@ class Decoder:
             "objects": self._decode_objects,
             "column": self._decode_column,
             "records": self._decode_records,
+            "joined": self._decode_joined,
             "spec": self._decode_spec,
             "density": self._decode_density,
             "estimator": self.decode_estimator,
@@ -208,6 +215,12 @@ class Decoder:
         rows = zip(*decoded.values(), strict=True)
         return [dict(zip(decoded, row, strict=True)) for row in rows]
 
+    def _decode_joined(self, pieces: list[Any]) -> list[Any]:
+        decoded = [self.decode(piece) for piece in pieces]
+        if not all(isinstance(piece, list) for piece in decoded):
+            raise ValueError("what is to be joined is no list")
+        return [item for piece in decoded for item in piece]
+
     def _decode_objects(self, items: list[Any]) -> np.ndarray:
         found = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
@@ -235,10 +248,8 @@ class Decoder:
 
 
 def _are_records(items: list[dict[Any, Any]]) -> bool:
-    """Whether all have the same names for their entries, in the same order."""
-    names = [*items[0]]
-    is_named = bool(names) and all(type(name) is str for name in names)
-    return is_named and all([*item] == names for item in items)
+    """Whether all have entries, with names."""
+    return all(items) and all(type(name) is str for item in items for name in item)
 
 
 def _refusal(name: str, value: Any) -> ValueError:

@@ -53,13 +53,19 @@ def _weights(estimator: Any, part: str) -> tuple[np.ndarray, Sequence[int] | Non
     return flat_rows(weights, None)
 
 
+_MATRICES = (
+    nn.Linear,
+    *(nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+)
+
+
 def _outer_weight(part: nn.Module, is_decoder: bool) -> Tensor | None:
     """Answer the weights between rows and units, whose first axis counts units."""
     layers = [each for each in part.modules() if next(each.children(), None) is None]
     for layer in reversed(layers) if is_decoder else layers:
         if isinstance(layer, Layer):
             found = layer.output_parameters()[:1]
-        elif isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)):
+        elif isinstance(layer, _MATRICES):
             found = [(layer.weight, int(getattr(layer, "transposed", False)))]
         else:
             found = []

@@ -288,7 +288,7 @@ def test_an_interrupt_at_any_line(row, case, way, X, y, tmp_path):
     params = params_of_fit(row, case, way)
     if params is not None:
         fits = InterruptedFits(row, params, way, X, y)
-        check_interrupts(fits, 20, tmp_path / "model")
+        check_interrupts(fits, 10, tmp_path / "model")
 
 
 @every_class
