@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator
 
 from benchmarks.common import Row
 from benchmarks.curves import draw_level
@@ -148,7 +148,8 @@ def draw_loss_curves(runs: Sequence[Row], X: np.ndarray) -> Figure | None:
             draw_level(ax, _name(run), left)
     # Shares, not powers of ten.
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+    ax.yaxis.set_minor_formatter("{x:g}")
     ax.set_ylabel("squared error of training rows\n(share of their variance, 1 - R2)")
     ax.get_legend().remove()
     figure.legend(loc="outside upper left", frameon=False)
