@@ -85,7 +85,7 @@ _NEEDED = {
         test_set_output test_global_set_output test_rows_and_codes_are_frames
         test_frames_of_rows_without_names test_frames_of_sparse_rows
         test_rows_of_several_axes_stay_arrays test_frames_through_a_pipeline
-        test_frames_leave_other_methods_as_they_were
+        test_frames_leave_other_methods_as_they_were test_columns_keep_their_dtypes
         test_a_class_without_containers test_feature_names_out
         test_partial_fit_goes_on_from_fit test_warm_start_refuses_another_shape
         test_streams_do_not_disturb_each_other test_nets_are_exported_by_torch

@@ -141,11 +141,8 @@ def test_convolutions_know_of_neighbours(request):
 class WithoutSkips(Residual):
     """The layers of the blocks one after the other."""
 
-    def _down(self, *args):
-        return straightened(super()._down(*args))
-
-    def _up(self, *args):
-        return straightened(super()._up(*args))
+    def _block(self, *args, **keywords):
+        return straightened(super()._block(*args, **keywords))
 
 
 def straightened(blocks):

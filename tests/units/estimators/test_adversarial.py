@@ -240,20 +240,25 @@ def nearest_mode(Z):
     ids=["ring", "mixture"],
 )
 def test_classes_go_to_components_of_their_own(prior, component_of):
-    """Of a foreign mixture, too, and `sample` keeps to their frequencies."""
+    """Of a foreign mixture, too, and `sample` keeps to their frequencies.
+
+    By the medians of three seeds, as single games come out better or worse.
+    """
     X_train, X_test, y, y_test = digits_split(0)
     few, few_test = y < 3, y_test < 3
-    params = {"prior": prior, "max_epochs": 200, "hidden_layer_sizes": (64,)}
+    params = {"prior": prior, "max_epochs": 400, "hidden_layer_sizes": (64,)}
     params |= {"discriminator_hidden_layer_sizes": (64, 64)}
-    model = labelled(**params).fit(X_train[few], y[few])
-    assert (
-        np.mean(component_of(model.transform(X_test[few_test])) == y_test[few_test])
-        > 0.9
-    )
-    assert_array_equal(model.class_count_, np.bincount(y[few]))
-    back = component_of(model.transform(model.sample(600, random_state=0)))
-    shares = model.class_count_ / model.class_count_.sum()
-    assert_allclose(np.bincount(back, minlength=3) / 600, shares, atol=0.1)
+    accuracies, distances = [], []
+    for seed in range(3):
+        model = labelled(**params, random_state=seed).fit(X_train[few], y[few])
+        assert_array_equal(model.class_count_, np.bincount(y[few]))
+        found = component_of(model.transform(X_test[few_test]))
+        accuracies.append(np.mean(found == y_test[few_test]))
+        back = component_of(model.transform(model.sample(600, random_state=0)))
+        shares = model.class_count_ / model.class_count_.sum()
+        distances.append(np.abs(np.bincount(back, minlength=3) / 600 - shares).max())
+    assert np.median(accuracies) > 0.9
+    assert np.median(distances) < 0.1
 
 
 def test_fewer_classes_than_components():
