@@ -81,13 +81,6 @@ _ELSEWHERE = {
     "conditional_prior": "classprior labelprior",
     "learning_rate_ratio": "discriminatorlearningrate dlr discriminatorlr ttur",
     "gradient_penalty": "gp r1 gradientpenaltyweight lambdagp",
-    # Those of searches
-    "param_grid": "grid params paramgrids parameters searchspace searchspaces space",
-    "param_distributions": "distributions params parameters searchspace space grid",
-    "scoring": "scorer metric metrics score objective",
-    "n_iter": "ntrials niterations nsamples ncandidates",
-    "cv": "folds nfolds kfold splits nsplits splitter",
-    "working_memory": "memory maxmemory memorylimit",
     # Those of specs
     "input_shape": "shape imagesize imageshape inputdim inputsize size",
     "kernel_size": "kernel filtersize kernels ksize",
@@ -361,8 +354,7 @@ class Suggestions(Described, _Checked):
     @classmethod
     def _hint_on_parameter(cls, name: str, names: Collection[str]) -> str:
         """Say what is to be done about a name that is none of the parameters."""
-        is_there = _plain(name) in map(_plain, names)
-        advice = None if is_there else _ADVICE_ON.get(_plain(name))
+        advice = _ADVICE_ON.get(_plain(name))
         return did_you_mean(name, names) + (f" {advice}" if advice else "")
 
     def _hint_on_argument(self, name: str, names: Collection[str]) -> str:

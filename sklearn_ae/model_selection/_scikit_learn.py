@@ -29,7 +29,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, indexable
 
 from sklearn_ae._compute.ambient import with_arrays
-from sklearn_ae._compute.suggestions import Suggestions
+from sklearn_ae._compute.suggestions import Described
 from sklearn_ae._compute.warnings import saying_once
 from sklearn_ae._estimators.docstrings import merge_docstrings
 from sklearn_ae.model_selection._evaluation import results_of
@@ -57,7 +57,7 @@ def with_working_memory(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-class BatchedSearchMixin(Suggestions, BaseSearchCV):
+class BatchedSearchMixin(Described, BaseSearchCV):
     """Fits candidates in groups; what comes before and after is scikit-learn's."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -17,8 +17,7 @@ from torch import nn
 
 import sklearn_ae
 from contract.table import ROWS, SPECS, every_class, weights
-from sklearn_ae import Autoencoder, DivergenceError
-from sklearn_ae.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
+from sklearn_ae import DivergenceError
 
 # What a parameter is called elsewhere.
 WRONG_NAMES = {
@@ -100,20 +99,6 @@ def test_parameters_by_other_names(row):
             row.cls(**{name: 1})
         with pytest.raises(ValueError, match=f"Invalid parameter {hint}"):
             row.cls().set_params(**{name: 1})
-
-
-@pytest.mark.parametrize("search", [BatchedGridSearchCV, BatchedRandomizedSearchCV])
-def test_parameters_of_searches_by_other_names(search):
-    grid = parameters_of(search)[1]
-    wrong = {"njobs": "n_jobs", "scorer": "scoring", "grid": grid, "folds": "cv"}
-    for name, meant in wrong.items():
-        hint = rf"'{name}'.* Did you mean '{meant}'\?$"
-        with pytest.raises(TypeError, match=rf"^{search.__name__}.__init__.*{hint}"):
-            search(Autoencoder(), {"tol": [0.1]}, **{name: 1})
-        with pytest.raises(ValueError, match=f"(?s)Invalid parameter {hint}"):
-            search(Autoencoder(), {"tol": [0.1]}).set_params(**{name: 1})
-    with pytest.raises(TypeError, match=f"missing .*'{grid}'. It takes estimator, "):
-        search(Autoencoder())
 
 
 @every_class
