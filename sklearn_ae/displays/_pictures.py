@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def as_drawn(
     return np.clip((images - low) / ((high - low) or 1), 0, 1)
 
 
-class MosaicDisplay(Display):
+class MosaicDisplay(Display, ABC):
     """A display of rows in the cells of one Axes.
 
     It has `rows`, of which the last axis is features, and their `image_shape`.
@@ -83,9 +84,9 @@ class MosaicDisplay(Display):
     # Of a cell and of what is beside the cells, in inches.
     _least_cell = 0.0
 
+    @abstractmethod
     def _size(self) -> tuple[float, float]:
         """Answer how many cells there are, across and up."""
-        raise NotImplementedError
 
     def _shape(self) -> tuple[int, ...]:
         return resolve_shape(self.image_shape, self.rows.shape[-1])
